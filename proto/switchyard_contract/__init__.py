@@ -1,0 +1,1 @@
+"""What both planes must say or compute alike. Imports neither plane."""

@@ -1,0 +1,52 @@
+"""The disjoint token counters that every protocol's usage is brought to.
+
+Providers count differently: some include cached tokens in the input, some leave reasoning out of the output. Here no
+token is in two counters, so a sum is a sum. The mapping per protocol lives with the protocol in the data plane.
+"""
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCounts:
+    """Tokens of one attempt by kind; all counters are disjoint and never negative."""
+
+    input_fresh: int = 0
+    input_tool: int = 0
+    """Prompt tokens that the provider's own tools added (Gemini)."""
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    cache_write_30m: int = 0
+    cache_write_12h: int = 0
+    cache_write_other: int = 0
+    """Written to a cache whose lifetime the provider did not tell."""
+    output: int = 0
+    """Visible output, without reasoning."""
+    reasoning: int = 0
+
+    def __post_init__(self) -> None:
+        for name in KINDS:
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is negative: {getattr(self, name)}")
+
+    @property
+    def prompt(self) -> int:
+        """All that the model read: decides the long-context band."""
+        return (
+            self.input_fresh
+            + self.input_tool
+            + self.cache_read
+            + self.cache_write_5m
+            + self.cache_write_1h
+            + self.cache_write_30m
+            + self.cache_write_12h
+            + self.cache_write_other
+        )
+
+    @property
+    def total(self) -> int:
+        return self.prompt + self.output + self.reasoning
+
+
+KINDS: tuple[str, ...] = tuple(field.name for field in fields(TokenCounts))

@@ -1,0 +1,351 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class OrganizationState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ORGANIZATION_STATE_UNSPECIFIED: _ClassVar[OrganizationState]
+    ORGANIZATION_STATE_KNOWN: _ClassVar[OrganizationState]
+    ORGANIZATION_STATE_DISABLED: _ClassVar[OrganizationState]
+
+class PrincipalKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRINCIPAL_KIND_UNSPECIFIED: _ClassVar[PrincipalKind]
+    PRINCIPAL_KIND_USER: _ClassVar[PrincipalKind]
+    PRINCIPAL_KIND_SERVICE_ACCOUNT: _ClassVar[PrincipalKind]
+ORGANIZATION_STATE_UNSPECIFIED: OrganizationState
+ORGANIZATION_STATE_KNOWN: OrganizationState
+ORGANIZATION_STATE_DISABLED: OrganizationState
+PRINCIPAL_KIND_UNSPECIFIED: PrincipalKind
+PRINCIPAL_KIND_USER: PrincipalKind
+PRINCIPAL_KIND_SERVICE_ACCOUNT: PrincipalKind
+
+class SealHeader(_message.Message):
+    __slots__ = ("domain", "deployment", "shard", "epoch", "version", "payload_sha256", "raw_size", "issued_at_ms", "contract_revision", "min_reader", "signing_key_id")
+    DOMAIN_FIELD_NUMBER: _ClassVar[int]
+    DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
+    SHARD_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_SHA256_FIELD_NUMBER: _ClassVar[int]
+    RAW_SIZE_FIELD_NUMBER: _ClassVar[int]
+    ISSUED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    CONTRACT_REVISION_FIELD_NUMBER: _ClassVar[int]
+    MIN_READER_FIELD_NUMBER: _ClassVar[int]
+    SIGNING_KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    domain: str
+    deployment: str
+    shard: str
+    epoch: int
+    version: int
+    payload_sha256: bytes
+    raw_size: int
+    issued_at_ms: int
+    contract_revision: int
+    min_reader: int
+    signing_key_id: str
+    def __init__(self, domain: _Optional[str] = ..., deployment: _Optional[str] = ..., shard: _Optional[str] = ..., epoch: _Optional[int] = ..., version: _Optional[int] = ..., payload_sha256: _Optional[bytes] = ..., raw_size: _Optional[int] = ..., issued_at_ms: _Optional[int] = ..., contract_revision: _Optional[int] = ..., min_reader: _Optional[int] = ..., signing_key_id: _Optional[str] = ...) -> None: ...
+
+class SealedShard(_message.Message):
+    __slots__ = ("header", "signature", "payload")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    header: bytes
+    signature: bytes
+    payload: bytes
+    def __init__(self, header: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., payload: _Optional[bytes] = ...) -> None: ...
+
+class OrganizationEntry(_message.Message):
+    __slots__ = ("id", "name", "state", "key_buckets")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    KEY_BUCKETS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    state: OrganizationState
+    key_buckets: int
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[_Union[OrganizationState, str]] = ..., key_buckets: _Optional[int] = ...) -> None: ...
+
+class GlobalShard(_message.Message):
+    __slots__ = ("organizations", "list_prices")
+    ORGANIZATIONS_FIELD_NUMBER: _ClassVar[int]
+    LIST_PRICES_FIELD_NUMBER: _ClassVar[int]
+    organizations: _containers.RepeatedCompositeFieldContainer[OrganizationEntry]
+    list_prices: _containers.RepeatedCompositeFieldContainer[PriceRow]
+    def __init__(self, organizations: _Optional[_Iterable[_Union[OrganizationEntry, _Mapping]]] = ..., list_prices: _Optional[_Iterable[_Union[PriceRow, _Mapping]]] = ...) -> None: ...
+
+class Rates(_message.Message):
+    __slots__ = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write_30m", "cache_write_12h", "output", "reasoning", "input_tool")
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    CACHE_READ_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_5M_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_1H_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_30M_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_12H_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    REASONING_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOOL_FIELD_NUMBER: _ClassVar[int]
+    input: int
+    cache_read: int
+    cache_write_5m: int
+    cache_write_1h: int
+    cache_write_30m: int
+    cache_write_12h: int
+    output: int
+    reasoning: int
+    input_tool: int
+    def __init__(self, input: _Optional[int] = ..., cache_read: _Optional[int] = ..., cache_write_5m: _Optional[int] = ..., cache_write_1h: _Optional[int] = ..., cache_write_30m: _Optional[int] = ..., cache_write_12h: _Optional[int] = ..., output: _Optional[int] = ..., reasoning: _Optional[int] = ..., input_tool: _Optional[int] = ...) -> None: ...
+
+class PriceBand(_message.Message):
+    __slots__ = ("from_prompt_tokens", "rates")
+    FROM_PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    RATES_FIELD_NUMBER: _ClassVar[int]
+    from_prompt_tokens: int
+    rates: Rates
+    def __init__(self, from_prompt_tokens: _Optional[int] = ..., rates: _Optional[_Union[Rates, _Mapping]] = ...) -> None: ...
+
+class TierMultiplier(_message.Message):
+    __slots__ = ("tier", "per_mille", "rates")
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    PER_MILLE_FIELD_NUMBER: _ClassVar[int]
+    RATES_FIELD_NUMBER: _ClassVar[int]
+    tier: str
+    per_mille: int
+    rates: Rates
+    def __init__(self, tier: _Optional[str] = ..., per_mille: _Optional[int] = ..., rates: _Optional[_Union[Rates, _Mapping]] = ...) -> None: ...
+
+class PriceRow(_message.Message):
+    __slots__ = ("id", "vendor", "model", "valid_from_ms", "valid_to_ms", "rates", "bands", "tiers", "per_web_search_nano_usd", "source", "is_override", "us_geo_per_mille")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    VENDOR_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VALID_FROM_MS_FIELD_NUMBER: _ClassVar[int]
+    VALID_TO_MS_FIELD_NUMBER: _ClassVar[int]
+    RATES_FIELD_NUMBER: _ClassVar[int]
+    BANDS_FIELD_NUMBER: _ClassVar[int]
+    TIERS_FIELD_NUMBER: _ClassVar[int]
+    PER_WEB_SEARCH_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    IS_OVERRIDE_FIELD_NUMBER: _ClassVar[int]
+    US_GEO_PER_MILLE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    vendor: str
+    model: str
+    valid_from_ms: int
+    valid_to_ms: int
+    rates: Rates
+    bands: _containers.RepeatedCompositeFieldContainer[PriceBand]
+    tiers: _containers.RepeatedCompositeFieldContainer[TierMultiplier]
+    per_web_search_nano_usd: int
+    source: str
+    is_override: bool
+    us_geo_per_mille: int
+    def __init__(self, id: _Optional[str] = ..., vendor: _Optional[str] = ..., model: _Optional[str] = ..., valid_from_ms: _Optional[int] = ..., valid_to_ms: _Optional[int] = ..., rates: _Optional[_Union[Rates, _Mapping]] = ..., bands: _Optional[_Iterable[_Union[PriceBand, _Mapping]]] = ..., tiers: _Optional[_Iterable[_Union[TierMultiplier, _Mapping]]] = ..., per_web_search_nano_usd: _Optional[int] = ..., source: _Optional[str] = ..., is_override: _Optional[bool] = ..., us_geo_per_mille: _Optional[int] = ...) -> None: ...
+
+class Provider(_message.Message):
+    __slots__ = ("id", "name", "vendor", "base_url", "region", "account", "passthrough_caller", "credential", "models", "connect_timeout_ms", "first_byte_timeout_ms", "idle_timeout_ms", "allow_private_address", "protocols")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VENDOR_FIELD_NUMBER: _ClassVar[int]
+    BASE_URL_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    PASSTHROUGH_CALLER_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    CONNECT_TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_BYTE_TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
+    IDLE_TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_PRIVATE_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOLS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    vendor: str
+    base_url: str
+    region: str
+    account: str
+    passthrough_caller: bool
+    credential: SealedCredential
+    models: _containers.RepeatedScalarFieldContainer[str]
+    connect_timeout_ms: int
+    first_byte_timeout_ms: int
+    idle_timeout_ms: int
+    allow_private_address: bool
+    protocols: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., vendor: _Optional[str] = ..., base_url: _Optional[str] = ..., region: _Optional[str] = ..., account: _Optional[str] = ..., passthrough_caller: _Optional[bool] = ..., credential: _Optional[_Union[SealedCredential, _Mapping]] = ..., models: _Optional[_Iterable[str]] = ..., connect_timeout_ms: _Optional[int] = ..., first_byte_timeout_ms: _Optional[int] = ..., idle_timeout_ms: _Optional[int] = ..., allow_private_address: _Optional[bool] = ..., protocols: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SealedCredential(_message.Message):
+    __slots__ = ("key_version", "nonce", "ciphertext", "version")
+    KEY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    CIPHERTEXT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    key_version: int
+    nonce: bytes
+    ciphertext: bytes
+    version: int
+    def __init__(self, key_version: _Optional[int] = ..., nonce: _Optional[bytes] = ..., ciphertext: _Optional[bytes] = ..., version: _Optional[int] = ...) -> None: ...
+
+class Model(_message.Message):
+    __slots__ = ("id", "provider_id", "model", "display_name", "context_tokens", "max_output_tokens", "created_at_ms")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    provider_id: str
+    model: str
+    display_name: str
+    context_tokens: int
+    max_output_tokens: int
+    created_at_ms: int
+    def __init__(self, id: _Optional[str] = ..., provider_id: _Optional[str] = ..., model: _Optional[str] = ..., display_name: _Optional[str] = ..., context_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., created_at_ms: _Optional[int] = ...) -> None: ...
+
+class Target(_message.Message):
+    __slots__ = ("provider_id", "model")
+    PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    provider_id: str
+    model: str
+    def __init__(self, provider_id: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
+
+class VirtualModel(_message.Message):
+    __slots__ = ("name", "targets")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    targets: _containers.RepeatedCompositeFieldContainer[Target]
+    def __init__(self, name: _Optional[str] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ...) -> None: ...
+
+class Team(_message.Message):
+    __slots__ = ("id", "name", "cost_centre", "tags")
+    class TagsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COST_CENTRE_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    cost_centre: str
+    tags: _containers.ScalarMap[str, str]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., cost_centre: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class Principal(_message.Message):
+    __slots__ = ("id", "kind", "name", "active", "tags")
+    class TagsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    kind: PrincipalKind
+    name: str
+    active: bool
+    tags: _containers.ScalarMap[str, str]
+    def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[PrincipalKind, str]] = ..., name: _Optional[str] = ..., active: _Optional[bool] = ..., tags: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class PolicyShard(_message.Message):
+    __slots__ = ("organization_id", "name", "teams", "principals", "providers", "models", "virtual_models", "prices", "max_stale_ms", "gateway_public_url", "contact")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TEAMS_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPALS_FIELD_NUMBER: _ClassVar[int]
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    VIRTUAL_MODELS_FIELD_NUMBER: _ClassVar[int]
+    PRICES_FIELD_NUMBER: _ClassVar[int]
+    MAX_STALE_MS_FIELD_NUMBER: _ClassVar[int]
+    GATEWAY_PUBLIC_URL_FIELD_NUMBER: _ClassVar[int]
+    CONTACT_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    name: str
+    teams: _containers.RepeatedCompositeFieldContainer[Team]
+    principals: _containers.RepeatedCompositeFieldContainer[Principal]
+    providers: _containers.RepeatedCompositeFieldContainer[Provider]
+    models: _containers.RepeatedCompositeFieldContainer[Model]
+    virtual_models: _containers.RepeatedCompositeFieldContainer[VirtualModel]
+    prices: _containers.RepeatedCompositeFieldContainer[PriceRow]
+    max_stale_ms: int
+    gateway_public_url: str
+    contact: str
+    def __init__(self, organization_id: _Optional[str] = ..., name: _Optional[str] = ..., teams: _Optional[_Iterable[_Union[Team, _Mapping]]] = ..., principals: _Optional[_Iterable[_Union[Principal, _Mapping]]] = ..., providers: _Optional[_Iterable[_Union[Provider, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., virtual_models: _Optional[_Iterable[_Union[VirtualModel, _Mapping]]] = ..., prices: _Optional[_Iterable[_Union[PriceRow, _Mapping]]] = ..., max_stale_ms: _Optional[int] = ..., gateway_public_url: _Optional[str] = ..., contact: _Optional[str] = ...) -> None: ...
+
+class VirtualKey(_message.Message):
+    __slots__ = ("id", "digest", "pepper_version", "principal_id", "team_id", "models", "expires_at_ms", "tags", "name", "prefix")
+    class TagsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    PEPPER_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_ID_FIELD_NUMBER: _ClassVar[int]
+    TEAM_ID_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    digest: bytes
+    pepper_version: int
+    principal_id: str
+    team_id: str
+    models: _containers.RepeatedScalarFieldContainer[str]
+    expires_at_ms: int
+    tags: _containers.ScalarMap[str, str]
+    name: str
+    prefix: str
+    def __init__(self, id: _Optional[str] = ..., digest: _Optional[bytes] = ..., pepper_version: _Optional[int] = ..., principal_id: _Optional[str] = ..., team_id: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., expires_at_ms: _Optional[int] = ..., tags: _Optional[_Mapping[str, str]] = ..., name: _Optional[str] = ..., prefix: _Optional[str] = ...) -> None: ...
+
+class KeyShard(_message.Message):
+    __slots__ = ("keys",)
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    keys: _containers.RepeatedCompositeFieldContainer[VirtualKey]
+    def __init__(self, keys: _Optional[_Iterable[_Union[VirtualKey, _Mapping]]] = ...) -> None: ...
+
+class Revocation(_message.Message):
+    __slots__ = ("key_id", "revoked_at_ms", "cut_streams", "note")
+    KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    REVOKED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    CUT_STREAMS_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    key_id: str
+    revoked_at_ms: int
+    cut_streams: bool
+    note: str
+    def __init__(self, key_id: _Optional[str] = ..., revoked_at_ms: _Optional[int] = ..., cut_streams: _Optional[bool] = ..., note: _Optional[str] = ...) -> None: ...
+
+class DenyShard(_message.Message):
+    __slots__ = ("keys", "principal_ids")
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_IDS_FIELD_NUMBER: _ClassVar[int]
+    keys: _containers.RepeatedCompositeFieldContainer[Revocation]
+    principal_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, keys: _Optional[_Iterable[_Union[Revocation, _Mapping]]] = ..., principal_ids: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -1,0 +1,239 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class UsageKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    USAGE_KIND_UNSPECIFIED: _ClassVar[UsageKind]
+    USAGE_KIND_FINAL: _ClassVar[UsageKind]
+    USAGE_KIND_COUNTED: _ClassVar[UsageKind]
+    USAGE_KIND_ESTIMATED: _ClassVar[UsageKind]
+
+class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OUTCOME_UNSPECIFIED: _ClassVar[Outcome]
+    OUTCOME_SERVED: _ClassVar[Outcome]
+    OUTCOME_REFUSED: _ClassVar[Outcome]
+    OUTCOME_FAILED: _ClassVar[Outcome]
+    OUTCOME_CANCELLED: _ClassVar[Outcome]
+    OUTCOME_INTERNAL: _ClassVar[Outcome]
+
+class PrincipalKindOfEvent(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRINCIPAL_KIND_OF_EVENT_UNSPECIFIED: _ClassVar[PrincipalKindOfEvent]
+    PRINCIPAL_KIND_OF_EVENT_USER: _ClassVar[PrincipalKindOfEvent]
+    PRINCIPAL_KIND_OF_EVENT_SERVICE_ACCOUNT: _ClassVar[PrincipalKindOfEvent]
+USAGE_KIND_UNSPECIFIED: UsageKind
+USAGE_KIND_FINAL: UsageKind
+USAGE_KIND_COUNTED: UsageKind
+USAGE_KIND_ESTIMATED: UsageKind
+OUTCOME_UNSPECIFIED: Outcome
+OUTCOME_SERVED: Outcome
+OUTCOME_REFUSED: Outcome
+OUTCOME_FAILED: Outcome
+OUTCOME_CANCELLED: Outcome
+OUTCOME_INTERNAL: Outcome
+PRINCIPAL_KIND_OF_EVENT_UNSPECIFIED: PrincipalKindOfEvent
+PRINCIPAL_KIND_OF_EVENT_USER: PrincipalKindOfEvent
+PRINCIPAL_KIND_OF_EVENT_SERVICE_ACCOUNT: PrincipalKindOfEvent
+
+class Tokens(_message.Message):
+    __slots__ = ("input_fresh", "input_tool", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write_30m", "cache_write_12h", "cache_write_other", "output", "reasoning")
+    INPUT_FRESH_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOOL_FIELD_NUMBER: _ClassVar[int]
+    CACHE_READ_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_5M_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_1H_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_30M_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_12H_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_OTHER_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    REASONING_FIELD_NUMBER: _ClassVar[int]
+    input_fresh: int
+    input_tool: int
+    cache_read: int
+    cache_write_5m: int
+    cache_write_1h: int
+    cache_write_30m: int
+    cache_write_12h: int
+    cache_write_other: int
+    output: int
+    reasoning: int
+    def __init__(self, input_fresh: _Optional[int] = ..., input_tool: _Optional[int] = ..., cache_read: _Optional[int] = ..., cache_write_5m: _Optional[int] = ..., cache_write_1h: _Optional[int] = ..., cache_write_30m: _Optional[int] = ..., cache_write_12h: _Optional[int] = ..., cache_write_other: _Optional[int] = ..., output: _Optional[int] = ..., reasoning: _Optional[int] = ...) -> None: ...
+
+class UsageEvent(_message.Message):
+    __slots__ = ("exchange_id", "attempt", "kind", "revision", "outcome", "reason", "organization_id", "key_id", "principal_id", "principal_kind", "team_id", "tags", "request_tags", "protocol", "operation", "requested_model", "model", "provider_id", "provider_name", "vendor", "account", "host", "region", "client", "client_version", "session_id", "agent_id", "parent_session_id", "session_is_derived", "started_at_ms", "gateway_us", "first_byte_us", "first_token_us", "duration_us", "streamed", "client_status", "upstream_status", "request_bytes", "response_bytes", "stop_reason", "error_type", "error_text", "upstream_request_id", "chunks", "tokens", "web_searches", "service_tier", "inference_geo", "cost_nano_usd", "price_version", "usage_is_inconsistent", "is_subscription", "policy_epoch", "policy_version", "pod_id", "path", "traceparent")
+    class TagsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class RequestTagsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    EXCHANGE_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_ID_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_KIND_FIELD_NUMBER: _ClassVar[int]
+    TEAM_ID_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_TAGS_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_NAME_FIELD_NUMBER: _ClassVar[int]
+    VENDOR_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    PARENT_SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    SESSION_IS_DERIVED_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    GATEWAY_US_FIELD_NUMBER: _ClassVar[int]
+    FIRST_BYTE_US_FIELD_NUMBER: _ClassVar[int]
+    FIRST_TOKEN_US_FIELD_NUMBER: _ClassVar[int]
+    DURATION_US_FIELD_NUMBER: _ClassVar[int]
+    STREAMED_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_STATUS_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_STATUS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    STOP_REASON_FIELD_NUMBER: _ClassVar[int]
+    ERROR_TYPE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_TEXT_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    WEB_SEARCHES_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_TIER_FIELD_NUMBER: _ClassVar[int]
+    INFERENCE_GEO_FIELD_NUMBER: _ClassVar[int]
+    COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    PRICE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    USAGE_IS_INCONSISTENT_FIELD_NUMBER: _ClassVar[int]
+    IS_SUBSCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    POLICY_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    POD_ID_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    exchange_id: str
+    attempt: int
+    kind: UsageKind
+    revision: int
+    outcome: Outcome
+    reason: str
+    organization_id: str
+    key_id: str
+    principal_id: str
+    principal_kind: PrincipalKindOfEvent
+    team_id: str
+    tags: _containers.ScalarMap[str, str]
+    request_tags: _containers.ScalarMap[str, str]
+    protocol: str
+    operation: str
+    requested_model: str
+    model: str
+    provider_id: str
+    provider_name: str
+    vendor: str
+    account: str
+    host: str
+    region: str
+    client: str
+    client_version: str
+    session_id: str
+    agent_id: str
+    parent_session_id: str
+    session_is_derived: bool
+    started_at_ms: int
+    gateway_us: int
+    first_byte_us: int
+    first_token_us: int
+    duration_us: int
+    streamed: bool
+    client_status: int
+    upstream_status: int
+    request_bytes: int
+    response_bytes: int
+    stop_reason: str
+    error_type: str
+    error_text: str
+    upstream_request_id: str
+    chunks: int
+    tokens: Tokens
+    web_searches: int
+    service_tier: str
+    inference_geo: str
+    cost_nano_usd: int
+    price_version: str
+    usage_is_inconsistent: bool
+    is_subscription: bool
+    policy_epoch: int
+    policy_version: int
+    pod_id: str
+    path: str
+    traceparent: str
+    def __init__(self, exchange_id: _Optional[str] = ..., attempt: _Optional[int] = ..., kind: _Optional[_Union[UsageKind, str]] = ..., revision: _Optional[int] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., reason: _Optional[str] = ..., organization_id: _Optional[str] = ..., key_id: _Optional[str] = ..., principal_id: _Optional[str] = ..., principal_kind: _Optional[_Union[PrincipalKindOfEvent, str]] = ..., team_id: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., request_tags: _Optional[_Mapping[str, str]] = ..., protocol: _Optional[str] = ..., operation: _Optional[str] = ..., requested_model: _Optional[str] = ..., model: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., vendor: _Optional[str] = ..., account: _Optional[str] = ..., host: _Optional[str] = ..., region: _Optional[str] = ..., client: _Optional[str] = ..., client_version: _Optional[str] = ..., session_id: _Optional[str] = ..., agent_id: _Optional[str] = ..., parent_session_id: _Optional[str] = ..., session_is_derived: _Optional[bool] = ..., started_at_ms: _Optional[int] = ..., gateway_us: _Optional[int] = ..., first_byte_us: _Optional[int] = ..., first_token_us: _Optional[int] = ..., duration_us: _Optional[int] = ..., streamed: _Optional[bool] = ..., client_status: _Optional[int] = ..., upstream_status: _Optional[int] = ..., request_bytes: _Optional[int] = ..., response_bytes: _Optional[int] = ..., stop_reason: _Optional[str] = ..., error_type: _Optional[str] = ..., error_text: _Optional[str] = ..., upstream_request_id: _Optional[str] = ..., chunks: _Optional[int] = ..., tokens: _Optional[_Union[Tokens, _Mapping]] = ..., web_searches: _Optional[int] = ..., service_tier: _Optional[str] = ..., inference_geo: _Optional[str] = ..., cost_nano_usd: _Optional[int] = ..., price_version: _Optional[str] = ..., usage_is_inconsistent: _Optional[bool] = ..., is_subscription: _Optional[bool] = ..., policy_epoch: _Optional[int] = ..., policy_version: _Optional[int] = ..., pod_id: _Optional[str] = ..., path: _Optional[str] = ..., traceparent: _Optional[str] = ...) -> None: ...
+
+class SequencedEvent(_message.Message):
+    __slots__ = ("sequence", "event")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    event: UsageEvent
+    def __init__(self, sequence: _Optional[int] = ..., event: _Optional[_Union[UsageEvent, _Mapping]] = ...) -> None: ...
+
+class UsageBatch(_message.Message):
+    __slots__ = ("pod_id", "boot_id", "events", "failed_authentications")
+    POD_ID_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    FAILED_AUTHENTICATIONS_FIELD_NUMBER: _ClassVar[int]
+    pod_id: str
+    boot_id: bytes
+    events: _containers.RepeatedCompositeFieldContainer[SequencedEvent]
+    failed_authentications: _containers.RepeatedCompositeFieldContainer[FailedAuthentications]
+    def __init__(self, pod_id: _Optional[str] = ..., boot_id: _Optional[bytes] = ..., events: _Optional[_Iterable[_Union[SequencedEvent, _Mapping]]] = ..., failed_authentications: _Optional[_Iterable[_Union[FailedAuthentications, _Mapping]]] = ...) -> None: ...
+
+class FailedAuthentications(_message.Message):
+    __slots__ = ("minute_ms", "reason", "source", "count")
+    MINUTE_MS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    minute_ms: int
+    reason: str
+    source: str
+    count: int
+    def __init__(self, minute_ms: _Optional[int] = ..., reason: _Optional[str] = ..., source: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
+
+class UsageReceipt(_message.Message):
+    __slots__ = ("boot_id", "stored_through")
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
+    STORED_THROUGH_FIELD_NUMBER: _ClassVar[int]
+    boot_id: bytes
+    stored_through: int
+    def __init__(self, boot_id: _Optional[bytes] = ..., stored_through: _Optional[int] = ...) -> None: ...
