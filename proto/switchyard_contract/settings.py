@@ -287,11 +287,8 @@ def _integer(setting: Setting, text: str) -> int:
         number = int(text)
     except ValueError:
         raise ValueError(f"{text!r} is no whole number ({setting.unit})") from None
-    if (
-        setting.lowest is not None
-        and number < setting.lowest
-        or setting.highest is not None
-        and number > setting.highest
+    if (setting.lowest is not None and number < setting.lowest) or (
+        setting.highest is not None and number > setting.highest
     ):
         raise ValueError(f"{number} is outside {setting.lowest} to {setting.highest} {setting.unit}")
     return number
