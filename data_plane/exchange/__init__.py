@@ -1,0 +1,1 @@
+"""One request and its answer: six stages. Read `run.py` first."""

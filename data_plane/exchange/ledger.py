@@ -1,0 +1,226 @@
+"""The account of one exchange: opened once, closed once, with one event per attempt.
+
+`run.py` breaks off what nobody closed: forgetting to account for a request shows as *internal*.
+"""
+
+from data_plane.conversation.tally import Tally
+from data_plane.exchange.forwarding import origin_of
+from data_plane.exchange.ports import Ports
+from data_plane.exchange.settlement import price_tally
+from data_plane.exchange.stages import Admission, Arrival, Plan, Transcript
+from data_plane.policy.decision import Caller, Refusal
+from data_plane.policy.snapshot import PolicySnapshot
+from data_plane.protocols.client import Client
+from data_plane.protocols.estimate import estimate_tokens
+from switchyard_contract.usage import TokenCounts
+from switchyard_contract.v1 import usage_pb2
+
+_USER = usage_pb2.PRINCIPAL_KIND_OF_EVENT_USER
+_SERVICE = usage_pb2.PRINCIPAL_KIND_OF_EVENT_SERVICE_ACCOUNT
+
+
+class Entry:
+    """One exchange's line in the books. Fields are filled as they become known; `settle` or `refuse` closes it."""
+
+    __slots__ = (
+        "_arrival",
+        "_is_closed",
+        "_ports",
+        "admitted_sequence",
+        "attempt",
+        "bytes_out",
+        "chunks",
+        "client_status",
+        "event",
+        "was_admitted",
+    )
+
+    def __init__(self, arrival: Arrival, ports: Ports) -> None:
+        self._arrival = arrival
+        self._ports = ports
+        self._is_closed = False
+        self.was_admitted = False
+        self.attempt = 0
+        self.admitted_sequence = 0
+        self.bytes_out = 0
+        self.chunks = 0
+        self.client_status = 0
+        self.event = usage_pb2.UsageEvent(
+            exchange_id=arrival.exchange_id,
+            protocol=arrival.route.protocol,
+            operation=arrival.route.operation,
+            path=arrival.route.canonical_path,
+            started_at_ms=arrival.started_at_ms,
+            traceparent=arrival.traceparent,
+            pod_id=ports.pod_id,
+        )
+
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
+
+    def elapsed_us(self) -> int:
+        return int((self._ports.clock_s() - self._arrival.started_s) * 1_000_000)
+
+    def know_caller(self, caller: Caller, policy: PolicySnapshot) -> None:
+        """Write down who is charged, as it is at this moment."""
+        event = self.event
+        event.organization_id = caller.organization_id
+        event.key_id = caller.key_id
+        event.principal_id = caller.principal_id
+        event.principal_kind = _USER if caller.principal_kind == "user" else _SERVICE
+        event.team_id = caller.team_id
+        if caller.tags:
+            event.tags.update(caller.tags)
+        event.policy_epoch, event.policy_version = policy.policy_version(caller.organization_id)
+
+    def know_client(self, client: Client) -> None:
+        event = self.event
+        event.client = client.name
+        event.client_version = client.version
+        event.session_id = client.session_id
+        event.agent_id = client.agent_id
+        event.parent_session_id = client.parent_session_id
+        event.session_is_derived = client.is_derived
+
+    def open_attempt(self, plan: Plan) -> None:
+        """Write *admitted* to the spool: from here on the attempt is in the books whatever happens."""
+        admission, destination, event = plan.admission, plan.destination, self.event
+        event.requested_model = admission.facts.model
+        event.model = destination.model
+        event.provider_id = destination.provider_id
+        event.provider_name = destination.provider_name
+        event.vendor = destination.vendor
+        event.account = destination.account
+        event.region = destination.region
+        event.is_subscription = admission.passes_caller
+        event.streamed = admission.facts.streamed
+        event.request_bytes = len(admission.body)
+        event.host = origin_of(destination.base_url).host
+        self.attempt += 1
+        event.attempt = self.attempt
+        self._know_estimate(admission)
+        event.gateway_us = self.elapsed_us()
+        self.admitted_sequence = self._ports.usage.admitted(
+            event.SerializeToString(), self._arrival.exchange_id, self.attempt
+        )
+        self.was_admitted = True
+
+    def _know_estimate(self, admission: Admission) -> None:
+        """What a spool that outlives this process would bill: the prompt by its size, at today's price."""
+        if admission.facts.operation != "generate":
+            return
+        estimate = Tally(tokens=TokenCounts(input_fresh=estimate_tokens(len(admission.body))))
+        cost = price_tally(admission, estimate, self.event.started_at_ms)
+        self.event.tokens.input_fresh = estimate.tokens.input_fresh
+        if cost is not None:
+            self.event.cost_nano_usd = cost.amount
+            self.event.price_version = cost.price_id
+
+    def note_progress(self, admission: Admission, answer_bytes: int) -> None:
+        """Write down how far a stream is, so that a kill now leaves a good estimate behind."""
+        event = self.event
+        event.chunks, event.response_bytes = self.chunks, self.bytes_out
+        event.tokens.output = estimate_tokens(answer_bytes)
+        cost = price_tally(
+            admission,
+            Tally(tokens=TokenCounts(input_fresh=event.tokens.input_fresh, output=event.tokens.output)),
+            event.started_at_ms,
+        )
+        if cost is not None:
+            event.cost_nano_usd = cost.amount
+        self._ports.usage.progress(event.SerializeToString(), event.exchange_id, self.attempt)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Close with our own no. Without a known organization there is no book to write it in: meters count it."""
+        reason = refusal.reason.code
+        self._ports.meters.refused(reason, self.event.protocol)
+        event = self.event
+        event.reason = reason
+        event.ClearField("tokens")
+        event.cost_nano_usd, event.price_version = 0, ""
+        event.outcome = usage_pb2.OUTCOME_FAILED if self.was_admitted else usage_pb2.OUTCOME_REFUSED
+        self._close(usage_pb2.USAGE_KIND_FINAL)
+
+    def settle(self, admission: Admission, transcript: Transcript) -> None:
+        """Close with what the attempt really used and cost."""
+        event, tally = self.event, transcript.tally
+        cost = price_tally(admission, tally, event.started_at_ms)
+        if tally.model:
+            event.model = tally.model
+        event.stop_reason = tally.stop_reason
+        event.error_type = tally.error_type
+        event.error_text = tally.error_text
+        if tally.upstream_request_id:
+            event.upstream_request_id = tally.upstream_request_id
+        event.web_searches = tally.web_searches
+        event.service_tier = tally.service_tier
+        event.inference_geo = tally.inference_geo
+        event.usage_is_inconsistent = tally.is_inconsistent
+        event.ClearField("tokens")
+        tokens, counts = event.tokens, tally.tokens
+        tokens.input_fresh = counts.input_fresh
+        tokens.output = counts.output
+        if counts.total != counts.input_fresh + counts.output:
+            tokens.input_tool = counts.input_tool
+            tokens.cache_read = counts.cache_read
+            tokens.cache_write_5m = counts.cache_write_5m
+            tokens.cache_write_1h = counts.cache_write_1h
+            tokens.cache_write_30m = counts.cache_write_30m
+            tokens.cache_write_12h = counts.cache_write_12h
+            tokens.cache_write_other = counts.cache_write_other
+            tokens.reasoning = counts.reasoning
+        event.cost_nano_usd = cost.amount if cost is not None else 0
+        event.price_version = cost.price_id if cost is not None else ""
+        event.outcome = _outcome_of(event, transcript)
+        was_told = tally.is_reported or event.upstream_status >= 400
+        self._close(usage_pb2.USAGE_KIND_FINAL if was_told else usage_pb2.USAGE_KIND_COUNTED)
+
+    def leave(self) -> None:
+        """Close an exchange whose caller went away before anything went upstream."""
+        self.event.outcome = usage_pb2.OUTCOME_CANCELLED
+        self._close(usage_pb2.USAGE_KIND_FINAL)
+
+    def break_off(self) -> None:
+        """Close after a defect of ours, so that it is seen."""
+        self.event.outcome = usage_pb2.OUTCOME_INTERNAL
+        self._close(usage_pb2.USAGE_KIND_FINAL)
+
+    def _close(self, kind: usage_pb2.UsageKind) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        event, ports = self.event, self._ports
+        event.kind = kind
+        event.client_status = self.client_status
+        event.response_bytes = self.bytes_out
+        event.chunks = self.chunks
+        event.duration_us = self.elapsed_us()
+        if event.organization_id:
+            ports.usage.final(event.SerializeToString(), event.exchange_id, self.attempt)
+        ports.meters.served(event.protocol, event.provider_name, _OUTCOME_NAMES[event.outcome], self.client_status)
+        if self.was_admitted:
+            ports.meters.observe(
+                event.protocol,
+                gateway_us=event.gateway_us,
+                first_byte_us=event.first_byte_us,
+                duration_us=event.duration_us,
+            )
+
+
+_OUTCOME_NAMES = {
+    usage_pb2.OUTCOME_UNSPECIFIED: "internal",
+    usage_pb2.OUTCOME_SERVED: "served",
+    usage_pb2.OUTCOME_REFUSED: "refused",
+    usage_pb2.OUTCOME_FAILED: "failed",
+    usage_pb2.OUTCOME_CANCELLED: "cancelled",
+    usage_pb2.OUTCOME_INTERNAL: "internal",
+}
+
+
+def _outcome_of(event: usage_pb2.UsageEvent, transcript: Transcript) -> usage_pb2.Outcome:
+    if event.upstream_status >= 400 or transcript.tally.error_type:
+        return usage_pb2.OUTCOME_FAILED
+    if transcript.client_left:
+        return usage_pb2.OUTCOME_CANCELLED
+    return usage_pb2.OUTCOME_FAILED if transcript.was_cut else usage_pb2.OUTCOME_SERVED

@@ -1,0 +1,44 @@
+"""Plan: what goes upstream, byte for byte. Pure but for opening the credential."""
+
+from data_plane.exchange.ports import Secrets
+from data_plane.exchange.stages import Admission, Plan
+from data_plane.policy.decision import Refusal
+from data_plane.protocols.headers import upstream_headers
+from data_plane.providers.catalog import PROVIDERS
+from switchyard_contract.envelope import EnvelopeFailure
+from switchyard_contract.reason import Reason
+
+
+def make_plan(admission: Admission, secrets: Secrets) -> Plan | Refusal:
+    """Say where the request goes and what it looks like there.
+
+    Bytes pass unchanged but for the model's name and, where the client asked for no usage, the option that asks for it.
+    """
+    destination, arrival = admission.destination, admission.arrival
+    provider = PROVIDERS[destination.vendor]
+    keeps_credential = destination.passthrough_caller
+    if keeps_credential and not admission.passes_caller:
+        return Refusal(
+            Reason.REQUEST_INVALID,
+            f"Provider {destination.provider_name} uses the caller's own subscription. Send your Switchyard key as "
+            "x-switchyard-key and leave the tool's own sign-in in Authorization.",
+        )
+    credential: tuple[tuple[bytes, bytes], ...] = ()
+    if not keeps_credential and destination.credential is not None:
+        try:
+            secret = secrets.open_credential(
+                destination.credential, admission.caller.organization_id, destination.provider_id
+            )
+        except EnvelopeFailure:
+            return Refusal(
+                Reason.UPSTREAM_FAILED,
+                f"The credential of provider {destination.provider_name} cannot be opened by this gateway. "
+                "Enter it again in the console.",
+            )
+        credential = provider.credential_headers(arrival.route.protocol, secret)
+    target = provider.target(
+        destination.base_url, arrival.route.protocol, arrival.route.canonical_path, arrival.head.query, destination.model
+    )
+    headers = upstream_headers(arrival.head, keeps_credential=keeps_credential) + credential
+    body = admission.codec.rewrite_body(admission.facts, admission.body, destination.model)
+    return Plan(admission, destination, target, headers, body)

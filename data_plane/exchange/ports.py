@@ -1,0 +1,107 @@
+"""What the stages need from outside. The rim satisfies these shapes structurally; `application.py` proves the fit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from data_plane.exchange.stages import Buffer
+from data_plane.policy.snapshot import PolicySnapshot
+from data_plane.upstream.connections import UpstreamRequest, UpstreamResponse
+from switchyard_contract.v1.snapshot_pb2 import SealedCredential
+from switchyard_contract.virtual_key import KeyToken
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class ClientGone(Exception):
+    """The caller's connection no longer takes bytes."""
+
+
+class BodyRefused(Exception):
+    """The request's body cannot be taken; carries the refusal's reason and sentence."""
+
+    def __init__(self, *, too_large: bool, why: str) -> None:
+        super().__init__(why)
+        self.too_large, self.why = too_large, why
+
+
+class ClientStream(Protocol):
+    """The way back to the caller. Every write raises ClientGone once the connection is closed."""
+
+    async def read_body(self) -> Buffer:
+        """The whole request body, decoded. Raises BodyRefused or ClientGone."""
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a complete answer at once."""
+
+    async def start(self, status: int, headers: Headers, length: int | None) -> None:
+        """Send the head of an answer whose body follows; length None: chunked."""
+
+    async def write(self, data: Buffer) -> None: ...
+
+    async def end(self) -> None:
+        """End the answer cleanly."""
+
+    async def abort(self) -> None:
+        """Deliver what was written, then close without a clean end, so that nobody takes it for complete."""
+
+
+class Upstream(Protocol):
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse: ...
+
+
+class Usage(Protocol):
+    """The spool."""
+
+    def can_admit(self) -> bool: ...
+    def admitted(self, event: bytes, exchange_id: str, attempt: int) -> int: ...
+    def progress(self, event: bytes, exchange_id: str, attempt: int) -> object: ...
+    def final(self, event: bytes, exchange_id: str, attempt: int) -> int: ...
+    async def synced(self, sequence: int) -> None: ...
+
+
+class Secrets(Protocol):
+    """The deployment's key material, held only in memory."""
+
+    def digest_of(self, token: KeyToken, pepper_version: int) -> bytes | None: ...
+    def open_credential(self, sealed: SealedCredential, organization_id: str, provider_id: str) -> str:
+        """Raises EnvelopeFailure."""
+
+
+class Meters(Protocol):
+    """Counters for the operator; every call is a few dictionary look-ups."""
+
+    def refused(self, reason: str, protocol: str) -> None: ...
+    def served(self, protocol: str, provider: str, outcome: str, status: int) -> None: ...
+    def observe(self, protocol: str, *, gateway_us: int, first_byte_us: int, duration_us: int) -> None: ...
+    def failed_authentication(self, reason: str, source: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times and sizes of an exchange that are the pod's, not the policy's."""
+
+    client_gone_s: float
+    """An answer is read on for so long after its client left."""
+    keep_alive_s: float
+    strict_spool: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """All of the outside, in one value made once by `application.py`."""
+
+    policy: Callable[[], PolicySnapshot]
+    secrets: Secrets
+    is_revoked: Callable[[str], bool]
+    beacon_age_ms: Callable[[], int | None]
+    usage: Usage
+    upstream: Upstream
+    meters: Meters
+    limits: Limits
+    now_ms: Callable[[], int]
+    clock_s: Callable[[], float]
+    may_drain: Callable[[], bool]
+    """Whether one more abandoned answer may be read to its end (at most 10 % of the slots)."""
+    pod_id: str
+    version: str

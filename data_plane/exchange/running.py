@@ -1,0 +1,60 @@
+"""The exchanges that are under way: found by key, so that a revocation or a stop can end them."""
+
+import asyncio
+from collections.abc import Iterable
+
+from data_plane.policy.decision import Refusal
+
+
+class Live:
+    """One running exchange. Cutting it cancels what it waits for; the stage that notices asks `refusal` why."""
+
+    __slots__ = ("_task", "key_id", "refusal")
+
+    def __init__(self, task: "asyncio.Task[object]") -> None:
+        self._task = task
+        self.key_id = ""
+        self.refusal: Refusal | None = None
+
+    def cut(self, refusal: Refusal) -> None:
+        if self.refusal is None:
+            self.refusal = refusal
+            self._task.cancel()
+
+    def take_cut(self) -> Refusal | None:
+        """Own up to a cancellation that was a cut of ours; None: somebody else cancelled, let it travel on."""
+        if self.refusal is not None:
+            self._task.uncancel()
+        return self.refusal
+
+
+class Running:
+    """All live exchanges of the pod."""
+
+    def __init__(self) -> None:
+        self._live: set[Live] = set()
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def enter(self) -> Live:
+        task = asyncio.current_task()
+        assert task is not None
+        live = Live(task)
+        self._live.add(live)
+        return live
+
+    def leave(self, live: Live) -> None:
+        self._live.discard(live)
+
+    def cut_keys(self, key_ids: Iterable[str], refusal: Refusal) -> int:
+        """End every exchange of these keys; say how many."""
+        wanted = frozenset(key_ids)
+        found = [live for live in self._live if live.key_id in wanted]
+        for live in found:
+            live.cut(refusal)
+        return len(found)
+
+    def cut_all(self, refusal: Refusal) -> None:
+        for live in list(self._live):
+            live.cut(refusal)

@@ -1,0 +1,65 @@
+"""The values handed from stage to stage. Each proves that the stages before it were passed."""
+
+from dataclasses import dataclass
+
+from data_plane.conversation.tally import Tally
+from data_plane.policy.decision import Caller, Destination
+from data_plane.policy.snapshot import PolicySnapshot
+from data_plane.protocols.client import Client
+from data_plane.protocols.codec import Codec, RequestFacts, RequestHead
+from data_plane.protocols.paths import Route
+
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request whose head has been read; its body may still be on the way."""
+
+    exchange_id: str
+    route: Route
+    head: RequestHead
+    source: str
+    """Network address of the caller, as trusted."""
+    started_at_ms: int
+    started_s: float
+    """On the monotonic clock that durations are taken from."""
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """This caller may make this request of this destination."""
+
+    arrival: Arrival
+    policy: PolicySnapshot
+    """The one in force at arrival; used to the end of the exchange."""
+    caller: Caller
+    client: Client
+    codec: Codec
+    facts: RequestFacts
+    body: Buffer
+    destination: Destination
+    passes_caller: bool
+    """The caller's own upstream credential travels on (subscription pass-through)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What goes upstream, and where."""
+
+    admission: Admission
+    destination: Destination
+    target: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: tuple[Buffer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """How an attempt went: what the ledger needs to know of it."""
+
+    tally: Tally
+    client_left: bool
+    was_cut: bool
+    """The upstream's answer ended before its protocol's end, or we ended it."""
