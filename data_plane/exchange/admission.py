@@ -8,8 +8,8 @@ from data_plane.policy.decision import Caller, Refusal
 from data_plane.policy.routing import resolve
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.protocols.catalog import CODECS
-from data_plane.protocols.client import Client, identify
-from data_plane.protocols.codec import InvalidRequest
+from data_plane.protocols.client import identify
+from data_plane.protocols.codec import Client, InvalidRequest
 from data_plane.protocols.credentials import presented_key
 from data_plane.protocols.metadata import read_metadata
 from switchyard_contract.reason import Reason

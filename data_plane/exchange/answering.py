@@ -5,7 +5,8 @@ from data_plane.exchange.ports import ClientGone, ClientStream, Headers, Ports
 from data_plane.exchange.stages import Arrival
 from data_plane.policy.decision import Refusal
 from data_plane.protocols.catalog import CODECS
-from data_plane.protocols.client import Client, identify
+from data_plane.protocols.client import identify
+from data_plane.protocols.codec import Client
 
 
 async def refuse(

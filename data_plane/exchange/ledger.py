@@ -4,13 +4,12 @@
 """
 
 from data_plane.conversation.tally import Tally
-from data_plane.exchange.forwarding import origin_of
 from data_plane.exchange.ports import Ports
 from data_plane.exchange.settlement import price_tally
 from data_plane.exchange.stages import Admission, Arrival, Plan, Transcript
 from data_plane.policy.decision import Caller, Refusal
 from data_plane.policy.snapshot import PolicySnapshot
-from data_plane.protocols.client import Client
+from data_plane.protocols.codec import Client
 from data_plane.protocols.estimate import estimate_tokens
 from switchyard_contract.usage import TokenCounts
 from switchyard_contract.v1 import usage_pb2
@@ -96,7 +95,6 @@ class Entry:
         event.is_subscription = admission.passes_caller
         event.streamed = admission.facts.streamed
         event.request_bytes = len(admission.body)
-        event.host = origin_of(destination.base_url).host
         self.attempt += 1
         event.attempt = self.attempt
         self._know_estimate(admission)

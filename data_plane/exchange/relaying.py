@@ -7,6 +7,7 @@ on within limits.
 """
 
 import asyncio
+from dataclasses import dataclass
 
 from data_plane.exchange.forwarding import refuse_for
 from data_plane.exchange.ledger import Entry
@@ -26,37 +27,59 @@ _WHOLE_BYTES = 1024 * 1024
 _PROGRESS_S = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """One answer on its way: where from, where to, who listens."""
+
+    answer: UpstreamResponse
+    plan: Plan
+    headers: Headers
+    out: ClientStream
+    entry: Entry
+    ports: Ports
+    live: Live
+    tap: Tap
+
+    @property
+    def request_bytes(self) -> int:
+        return len(self.plan.admission.body)
+
+    def cut(self, *, client_left: bool) -> Transcript:
+        return Transcript(self.tap.counted(self.request_bytes), client_left, was_cut=True)
+
+
 async def relay(
-    answer: UpstreamResponse, plan: Plan, ours: Headers, out: ClientStream, entry: Entry, ports: Ports, pulses: Pulses, live: Live
+    answer: UpstreamResponse,
+    plan: Plan,
+    ours: Headers,
+    out: ClientStream,
+    entry: Entry,
+    ports: Ports,
+    pulses: Pulses,
+    live: Live,
 ) -> Transcript | Refusal:
     """Hand the answer on. A Refusal comes back only while nothing has been sent to the caller."""
-    event = entry.event
-    event.upstream_status = answer.status
-    event.first_byte_us = entry.elapsed_us()
-    facts = plan.admission.facts
-    is_stream = _is_event_stream(answer) and answer.status < 400
-    tap = plan.admission.codec.tap(facts, streamed=is_stream)
-    tap.note_head(answer.status, answer.headers)
-    if answer.status == 401 and not plan.destination.passthrough_caller:
-        answer.abort()
-        return Refusal(
-            Reason.UPSTREAM_FAILED,
-            f"Provider {plan.destination.provider_name} refused the gateway's credential. "
-            "An administrator has to renew it in the console.",
-        )
-    headers = client_headers(answer.headers) + ours
     try:
-        if is_stream:
-            return await _relay_stream(answer, plan, headers, out, entry, ports, pulses, live, tap)
-        return await _relay_whole(answer, plan, headers, out, entry, ports, live, tap)
+        _note_head(answer, entry)
+        if answer.status == 401 and not plan.destination.passthrough_caller:
+            # Never the provider's own 401: the tool would take it for a verdict on its key and sign in again.
+            return Refusal(
+                Reason.UPSTREAM_FAILED,
+                f"Provider {plan.destination.provider_name} refused the gateway's credential. "
+                "An administrator has to renew it in the console.",
+            )
+        is_stream = answer.status < 400 and (answer.header(b"content-type") or b"").startswith(b"text/event-stream")
+        tap = plan.admission.codec.tap(plan.admission.facts, streamed=is_stream)
+        way = Relay(answer, plan, client_headers(answer.headers) + ours, out, entry, ports, live, tap)
+        return await _relay_stream(way, pulses) if is_stream else await _relay_whole(way)
     finally:
-        answer.release()
+        # Harmless after a clean end; anything else must not go back to the pool.
+        answer.abort()
 
 
-async def _relay_whole(
-    answer: UpstreamResponse, plan: Plan, headers: Headers, out: ClientStream, entry: Entry, ports: Ports, live: Live, tap: Tap
-) -> Transcript | Refusal:
+async def _relay_whole(way: Relay) -> Transcript | Refusal:
     """An answer in one piece: collected up to a size, so that a cut one can still become a plain error."""
+    answer, out, entry, tap = way.answer, way.out, way.entry, way.tap
     collected: list[bytes] = []
     size = 0
     started = client_left = False
@@ -65,113 +88,97 @@ async def _relay_whole(
             if not size:
                 entry.event.first_token_us = entry.elapsed_us()
             size += len(chunk)
-            tap.feed(chunk)
-            collected.append(chunk)
-            if size > _WHOLE_BYTES and not client_left:
-                try:
-                    if not started:
-                        started = True
-                        entry.client_status = answer.status
-                        await out.start(answer.status, headers, answer.content_length)
-                    for part in collected:
-                        await out.write(part)
-                except ClientGone:
-                    client_left = True
-                entry.bytes_out += sum(map(len, collected))
-                collected.clear()
+            collected.append(tap.feed(chunk))
+            if size <= _WHOLE_BYTES or client_left:
+                continue
+            try:
+                if not started:
+                    started = True
+                    entry.client_status = answer.status
+                    await out.start(answer.status, way.headers, answer.bytes_expected)
+                await _write_all(out, collected, entry)
+            except ClientGone:
+                client_left = True
     except UpstreamError as failure:
         if started:
             await _abort(out)
-            return Transcript(tap.counted(len(plan.admission.body)), client_left, was_cut=True)
-        truncated = refuse_for(failure, plan.destination.provider_name)
-        return Refusal(Reason.UPSTREAM_TRUNCATED, truncated.message, truncated.retry_after_s)
+            return way.cut(client_left=client_left)
+        why = refuse_for(failure, way.plan.destination.provider_name)
+        return Refusal(Reason.UPSTREAM_TRUNCATED, why.message, why.retry_after_s)
     except asyncio.CancelledError:
-        cut = live.take_cut()
-        if cut is None:
+        refusal = way.live.take_cut()
+        if refusal is None:
             raise
-        answer.abort()
         if not started:
-            return cut
+            return refusal
         await _abort(out)
-        return Transcript(tap.counted(len(plan.admission.body)), client_left, was_cut=True)
+        return way.cut(client_left=client_left)
+    collected.append(tap.rest())
     entry.chunks = 1
     try:
-        if started:
-            for part in collected:
-                await out.write(part)
-                entry.bytes_out += len(part)
+        if started and not client_left:
+            await _write_all(out, collected, entry)
             await out.end()
-        elif not client_left:
-            body = collected[0] if len(collected) == 1 else b"".join(collected)
+        elif not started:
+            body = collected[0] if len(collected) == 2 and not collected[1] else b"".join(collected)
             entry.client_status = answer.status
             entry.bytes_out = len(body)
-            await out.whole(answer.status, headers, body)
+            await out.whole(answer.status, way.headers, body)
     except ClientGone:
         client_left = True
     return Transcript(tap.finish(), client_left, was_cut=False)
 
 
-async def _relay_stream(
-    answer: UpstreamResponse,
-    plan: Plan,
-    headers: Headers,
-    out: ClientStream,
-    entry: Entry,
-    ports: Ports,
-    pulses: Pulses,
-    live: Live,
-    tap: Tap,
-) -> Transcript | Refusal:
+async def _relay_stream(way: Relay, pulses: Pulses) -> Transcript:
     """An event stream: chunk by chunk, as it comes."""
-    body_bytes = len(plan.admission.body)
+    answer, out, entry, tap = way.answer, way.out, way.entry, way.tap
+    provider_name = way.plan.destination.provider_name
     refusal: Refusal | None = None
     client_left = False
-    pulse = pulses.watch(out, tap, plan.admission.codec.keep_alive)
+    pulse = pulses.watch(out, tap, way.plan.admission.codec.keep_alive)
     entry.client_status = answer.status
     try:
-        await out.start(answer.status, headers, None)
-        client_left = await _pump(answer, plan, out, entry, ports, pulse, tap)
-        if client_left:
+        try:
+            await out.start(answer.status, way.headers, None)
+            await _pump(way, pulse)
+        except ClientGone:
+            client_left = True
             pulses.forget(pulse)
-            await _drain(answer, ports, tap)
-    except ClientGone:
-        client_left = True
-        pulses.forget(pulse)
-        refusal = await _drain_quietly(answer, plan, ports, tap)
+            await _read_on(answer, way.ports, tap)
+        if not tap.has_ended:
+            refusal = Refusal(
+                Reason.UPSTREAM_TRUNCATED, f"Provider {provider_name} ended its answer before it was complete."
+            )
     except UpstreamError as failure:
-        upstream = refuse_for(failure, plan.destination.provider_name)
-        refusal = Refusal(Reason.UPSTREAM_TRUNCATED, upstream.message.replace("could not be reached", "broke off"))
+        if not tap.has_ended:
+            refusal = Refusal(
+                Reason.UPSTREAM_TRUNCATED, f"Provider {provider_name} broke off in the middle of its answer ({failure})."
+            )
     except asyncio.CancelledError:
-        refusal = live.take_cut()
+        refusal = way.live.take_cut()
         if refusal is None:
             raise
-        answer.abort()
     finally:
         pulses.forget(pulse)
-    if refusal is None and not tap.has_ended and not client_left:
-        refusal = Refusal(
-            Reason.UPSTREAM_TRUNCATED,
-            f"Provider {plan.destination.provider_name} ended its answer before it was complete.",
-        )
     if refusal is not None:
-        entry.event.reason = refusal.reason.code
         if not client_left:
-            await _fail(out, plan, refusal, entry)
-        return Transcript(tap.counted(body_bytes), client_left, was_cut=True)
+            entry.event.reason = refusal.reason.code
+            await _fail(way, refusal)
+        return way.cut(client_left=client_left)
     if not client_left:
         try:
+            if rest := tap.rest():
+                await _write_all(out, [rest], entry)
             await out.end()
         except ClientGone:
             client_left = True
-    was_cut = not tap.has_ended
-    return Transcript(tap.counted(body_bytes) if was_cut else tap.finish(), client_left, was_cut)
+    return Transcript(tap.finish(), client_left, was_cut=False)
 
 
-async def _pump(
-    answer: UpstreamResponse, plan: Plan, out: ClientStream, entry: Entry, ports: Ports, pulse: Pulse, tap: Tap
-) -> bool:
-    """Move chunks until the upstream ends. True: the caller left on the way."""
-    clock_s, chunk_of, feed, write = ports.clock_s, answer.chunk, tap.feed, out.write
+async def _pump(way: Relay, pulse: Pulse) -> None:
+    """Move chunks until the upstream ends."""
+    entry, tap = way.entry, way.tap
+    clock_s, chunk_of, feed, write = way.ports.clock_s, way.answer.chunk, tap.feed, way.out.write
     next_progress_s = clock_s() + _PROGRESS_S
     answer_bytes = 0
     saw_content = False
@@ -181,10 +188,7 @@ async def _pump(
         entry.chunks += 1
         if passed:
             pulse.is_writing = True
-            try:
-                await write(passed)
-            except ClientGone:
-                return True
+            await write(passed)
             pulse.is_writing = False
             entry.bytes_out += len(passed)
         pulse.last_s = now_s = clock_s()
@@ -193,42 +197,37 @@ async def _pump(
             entry.event.first_token_us = entry.elapsed_us()
         if now_s >= next_progress_s:
             next_progress_s = now_s + _PROGRESS_S
-            entry.note_progress(plan.admission, answer_bytes)
-    return False
+            entry.note_progress(way.plan.admission, answer_bytes)
 
 
-async def _drain(answer: UpstreamResponse, ports: Ports, tap: Tap) -> None:
-    """Read on without a caller until the end or the limit; what the provider produced is billed by it, so by us."""
-    if tap.has_ended:
-        return
-    if not ports.may_drain():
-        answer.abort()
+async def _read_on(answer: UpstreamResponse, ports: Ports, tap: Tap) -> None:
+    """Read without a caller until the end or the limit; what the provider produced is billed by it, so by us."""
+    if tap.has_ended or not ports.may_drain():
         return
     try:
         async with asyncio.timeout(ports.limits.client_gone_s):
             while (chunk := await answer.chunk()) is not None:
                 tap.feed(chunk)
     except TimeoutError:
-        answer.abort()
+        return
 
 
-async def _drain_quietly(answer: UpstreamResponse, plan: Plan, ports: Ports, tap: Tap) -> Refusal | None:
+async def _fail(way: Relay, refusal: Refusal) -> None:
+    """End a started stream with its protocol's error event, then without a clean end."""
     try:
-        await _drain(answer, ports, tap)
-    except UpstreamError as failure:
-        return refuse_for(failure, plan.destination.provider_name)
-    return None
-
-
-async def _fail(out: ClientStream, plan: Plan, refusal: Refusal, entry: Entry) -> None:
-    """End a started stream as its protocol says an error, then without a clean end."""
-    try:
-        last = plan.admission.codec.stream_failure(refusal, plan.admission.arrival.exchange_id)
-        await out.write(last)
-        entry.bytes_out += len(last)
+        last = way.plan.admission.codec.stream_failure(refusal, way.plan.admission.arrival.exchange_id)
+        await _write_all(way.out, [last], way.entry)
     except ClientGone:
         return
-    await _abort(out)
+    await _abort(way.out)
+
+
+async def _write_all(out: ClientStream, parts: list[bytes], entry: Entry) -> None:
+    for part in parts:
+        if part:
+            await out.write(part)
+            entry.bytes_out += len(part)
+    parts.clear()
 
 
 async def _abort(out: ClientStream) -> None:
@@ -238,8 +237,11 @@ async def _abort(out: ClientStream) -> None:
         return
 
 
-def _is_event_stream(answer: UpstreamResponse) -> bool:
-    for name, value in answer.headers:
-        if name.lower() == b"content-type":
-            return value.startswith(b"text/event-stream")
-    return False
+def _note_head(answer: UpstreamResponse, entry: Entry) -> None:
+    event = entry.event
+    event.upstream_status = answer.status
+    event.first_byte_us = entry.elapsed_us()
+    event.host = answer.origin.host
+    request_id = answer.header(b"request-id") or answer.header(b"x-request-id")
+    if request_id is not None:
+        event.upstream_request_id = request_id[:100].decode("latin-1")

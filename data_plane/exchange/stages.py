@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from data_plane.conversation.tally import Tally
 from data_plane.policy.decision import Caller, Destination
 from data_plane.policy.snapshot import PolicySnapshot
-from data_plane.protocols.client import Client
-from data_plane.protocols.codec import Codec, RequestFacts, RequestHead
+from data_plane.protocols.codec import Client, Codec, RequestFacts, RequestHead
 from data_plane.protocols.paths import Route
 
 Buffer = bytes | bytearray | memoryview
