@@ -1,0 +1,211 @@
+"""From the inbox to the ledger and its roll-ups: one transaction per claim.
+
+Whatever happens to a worker in the middle, the transaction did all or nothing: the batches are still in the inbox, or
+they are booked. What is added to the roll-ups is what was really inserted into the ledger, so a batch that comes twice
+adds nothing the second time.
+
+Failure: `UnbookableBatches`, when PostgreSQL refuses the values of a claim.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import blake2b
+from uuid import UUID
+
+import structlog
+from django.db import DataError, IntegrityError, connection, transaction
+from google.protobuf.message import DecodeError
+from psycopg import sql
+from switchyard_contract.v1 import usage_pb2
+
+from control_plane.organizations.models import Organization
+from control_plane.usage import partitions, replacement, rollups, staging
+from control_plane.usage.entries import COLUMNS, FINAL, LedgerRow
+from control_plane.usage.judgement import Horizon, Oddity, judge
+from control_plane.usage.models import InboxBatch
+
+log = structlog.get_logger(__name__)
+
+MOST_BATCHES = 20
+"""Batches per transaction: at most 10,000 events of a well-behaved pod."""
+LEDGER_LOCK = (0x5377, 2)
+
+_CLAIM = """
+SELECT id, pod_id, boot_id, payload FROM usage_inboxbatch
+WHERE parked_reason = '' ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+"""
+
+
+class UnbookableBatches(Exception):
+    """PostgreSQL refused the values of these batches."""
+
+    def __init__(self, ids: Sequence[int], why: str) -> None:
+        super().__init__(f"{len(ids)} batches cannot be booked: {why}")
+        self.ids, self.why = tuple(ids), why
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What one claim did."""
+
+    batches: int = 0
+    events: int = 0
+    rows: int = 0
+    """Rows really written, reversals included."""
+    quarantined: int = 0
+    parked: int = 0
+
+    def plus(self, other: "Booked") -> "Booked":
+        return Booked(
+            self.batches + other.batches,
+            self.events + other.events,
+            self.rows + other.rows,
+            self.quarantined + other.quarantined,
+            self.parked + other.parked,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    id: int
+    pod_id: str
+    boot_id: bytes
+    payload: bytes
+
+
+def book_waiting(*, now: datetime, ledger_days: int, most_claims: int = 100) -> Booked:
+    """Book all batches that wait and that nobody else has claimed.
+
+    A claim that cannot be booked is taken apart; the batch at fault is parked, with its payload, for an operator.
+    """
+    total = Booked()
+    one_by_one = 0
+    for _ in range(most_claims):
+        size = 1 if one_by_one else MOST_BATCHES
+        try:
+            booked = book_claim(now=now, ledger_days=ledger_days, most_batches=size)
+        except UnbookableBatches as failure:
+            if len(failure.ids) > 1:
+                one_by_one = len(failure.ids)
+                continue
+            _park(failure)
+            booked = Booked(batches=1, parked=1)
+        one_by_one = max(0, one_by_one - 1)
+        if booked.batches == 0:
+            break
+        total = total.plus(booked)
+    return total
+
+
+def book_claim(*, now: datetime, ledger_days: int, most_batches: int = MOST_BATCHES) -> Booked:
+    """Claim batches and book them, in one transaction. Nothing to claim: an empty Booked."""
+    with transaction.atomic():
+        batches = _claim(most_batches)
+        if not batches:
+            return Booked()
+        try:
+            return _book(batches, now, ledger_days)
+        except (DataError, IntegrityError) as failure:
+            raise UnbookableBatches([batch.id for batch in batches], type(failure).__name__) from failure
+
+
+def _claim(most_batches: int) -> list[_Batch]:
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, [most_batches])
+        return [_Batch(row[0], row[1], bytes(row[2]), bytes(row[3])) for row in cursor.fetchall()]
+
+
+def _book(batches: Sequence[_Batch], now: datetime, ledger_days: int) -> Booked:
+    horizon = Horizon(
+        now_ms=int(now.timestamp() * 1000),
+        ledger_days=ledger_days,
+        organizations=frozenset(Organization.objects.values_list("id", flat=True)),
+    )
+    arrived: list[LedgerRow] = []
+    odd: list[tuple[object, ...]] = []
+    events = 0
+    for batch in batches:
+        for sequenced in _events_of(batch):
+            events += 1
+            verdict = judge(sequenced.event, horizon)
+            if isinstance(verdict, Oddity):
+                odd.append(_odd_row(batch, sequenced, verdict))
+            else:
+                arrived.append(verdict)
+    partitions.partitions_ensure({row.day for row in arrived})
+    written = _write(arrived) if arrived else []
+    staging.merge_deltas(rollups.fold(written))
+    if odd:
+        staging.quarantine(odd, at=now)
+        log.warning("usage events quarantined", count=len(odd))
+    staging.delete_batches([batch.id for batch in batches])
+    return Booked(len(batches), events, len(written), len(odd))
+
+
+def _write(arrived: Sequence[LedgerRow]) -> list[LedgerRow]:
+    """Insert what is to be added; returns the rows really inserted."""
+    _lock_ledger(is_exclusive=any(row.kind != FINAL or row.revision for row in arrived))
+    added = replacement.additions(arrived, replacement.standing(_stored(arrived)))
+    if not added:
+        return []
+    inserted = staging.insert_ledger(added)
+    return [row for row in added if row.key in inserted]
+
+
+def _lock_ledger(*, is_exclusive: bool) -> None:
+    """Keep two rows of one attempt from being judged side by side, each unaware of the other.
+
+    Two first finals of an attempt are one key, so workers that bring only these may work at the same time. A worker
+    that brings anything else (a few in a thousand events) works alone.
+    """
+    lock = "pg_advisory_xact_lock" if is_exclusive else "pg_advisory_xact_lock_shared"
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("SELECT {}(%s, %s)").format(sql.Identifier(lock)), LEDGER_LOCK)
+
+
+def _stored(arrived: Iterable[LedgerRow]) -> list[LedgerRow]:
+    """Read what the ledger has of the exchanges that arrived."""
+    exchanges: dict[date, set[str]] = {}
+    for row in arrived:
+        exchanges.setdefault(row.day, set()).add(row.exchange_id)
+    columns = sql.SQL(", ").join(
+        sql.SQL("{}::text").format(sql.Identifier(name)) if name.endswith("tags") else sql.Identifier(name)
+        for name in COLUMNS
+    )
+    # One day per query: the planner then looks into one partition, by its primary key.
+    statement = sql.SQL("SELECT {} FROM usage_ledger WHERE day = %s AND exchange_id = ANY(%s)").format(columns)
+    stored: list[LedgerRow] = []
+    with connection.cursor() as cursor:
+        for day, ids in sorted(exchanges.items()):
+            cursor.execute(statement, [day, sorted(ids)])
+            stored.extend(LedgerRow(*values) for values in cursor.fetchall())
+    return stored
+
+
+def _events_of(batch: _Batch) -> Iterable[usage_pb2.SequencedEvent]:
+    try:
+        return usage_pb2.UsageBatch.FromString(batch.payload).events
+    except DecodeError as failure:
+        raise UnbookableBatches([batch.id], "the payload is no UsageBatch") from failure
+
+
+def _odd_row(batch: _Batch, sequenced: usage_pb2.SequencedEvent, oddity: Oddity) -> tuple[object, ...]:
+    payload = sequenced.event.SerializeToString(deterministic=True)
+    digest = blake2b(digest_size=16)
+    for part in (batch.pod_id.encode(), batch.boot_id, str(sequenced.sequence).encode(), payload):
+        digest.update(len(part).to_bytes(4, "big") + part)
+    return (
+        UUID(bytes=digest.digest()),
+        oddity.reason,
+        oddity.detail[:500],
+        batch.pod_id,
+        batch.boot_id,
+        sequenced.sequence,
+        payload,
+    )
+
+
+def _park(failure: UnbookableBatches) -> None:
+    InboxBatch.objects.filter(id__in=failure.ids).update(parked_reason=failure.why[:500])
+    log.error("usage batch parked", batch_ids=list(failure.ids), why=failure.why)

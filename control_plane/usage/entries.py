@@ -1,0 +1,163 @@
+"""A row of the ledger as a value, and the row that takes one back."""
+
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from switchyard_contract.usage import KINDS as TOKEN_KINDS
+from switchyard_contract.usage import TokenCounts
+
+FINAL = "final"
+COUNTED = "counted"
+ESTIMATED = "estimated"
+REVERSAL = "reversal"
+
+CERTAINTY: dict[str, int] = {ESTIMATED: 1, COUNTED: 2, FINAL: 3}
+"""How sure the usage of a row is: a surer row takes the place of a less sure one."""
+
+SERVED = "served"
+REFUSED = "refused"
+FAILED = "failed"
+CANCELLED = "cancelled"
+INTERNAL = "internal"
+OUTCOMES = (SERVED, REFUSED, FAILED, CANCELLED, INTERNAL)
+
+USER = "user"
+SERVICE_ACCOUNT = "service_account"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerKey:
+    """Names one row of the ledger, in the order of its primary key."""
+
+    day: date
+    exchange_id: str
+    attempt: int
+    kind: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """One attempt of an exchange (attempt 0: refused before any), or the reversal of such a row.
+
+    Durations are microseconds. Token counters are disjoint. In a reversal all amounts are negative.
+    """
+
+    day: date
+    exchange_id: str
+    attempt: int
+    kind: str
+    revision: int
+    outcome: str
+    reason: str
+    organization_id: UUID
+    key_id: str
+    principal_id: UUID | None
+    principal_kind: str
+    team_id: UUID | None
+    tags: str
+    """JSON object of what key, principal and team set; these win over request_tags."""
+    request_tags: str
+    protocol: str
+    operation: str
+    requested_model: str
+    model: str
+    provider_id: UUID | None
+    provider_name: str
+    vendor: str
+    account: str
+    host: str
+    region: str
+    client: str
+    client_version: str
+    session_id: str
+    agent_id: str
+    parent_session_id: str
+    session_is_derived: bool
+    started_at: datetime
+    gateway_us: int
+    first_byte_us: int
+    first_token_us: int
+    duration_us: int
+    streamed: bool
+    client_status: int
+    upstream_status: int
+    request_bytes: int
+    response_bytes: int
+    stop_reason: str
+    error_type: str
+    error_text: str
+    upstream_request_id: str
+    chunks: int
+    input_fresh: int
+    input_tool: int
+    cache_read: int
+    cache_write_5m: int
+    cache_write_1h: int
+    cache_write_30m: int
+    cache_write_12h: int
+    cache_write_other: int
+    output: int
+    reasoning: int
+    web_searches: int
+    service_tier: str
+    inference_geo: str
+    cost_nano_usd: int
+    price_version: str
+    usage_is_inconsistent: bool
+    is_subscription: bool
+    policy_epoch: int
+    policy_version: int
+    pod_id: str
+    path: str
+    traceparent: str
+
+    @property
+    def key(self) -> LedgerKey:
+        return LedgerKey(self.day, self.exchange_id, self.attempt, self.kind, self.revision)
+
+    @property
+    def tokens(self) -> TokenCounts:
+        """The counters as one value; raises ValueError on a reversal, whose counters are negative."""
+        return TokenCounts(**{kind: getattr(self, kind) for kind in TOKEN_KINDS})
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Orders rows of one attempt: the highest stands. A reversal has no rank."""
+        return (CERTAINTY[self.kind], self.revision)
+
+    @property
+    def sign(self) -> int:
+        """1 for a row that adds, -1 for one that takes back."""
+        return -1 if self.kind == REVERSAL else 1
+
+
+COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(LedgerRow))
+AMOUNTS: tuple[str, ...] = (*TOKEN_KINDS, "web_searches", "cost_nano_usd", "request_bytes", "response_bytes", "chunks")
+"""What a reversal takes back."""
+
+
+def values_of(row: LedgerRow) -> tuple[Any, ...]:
+    """The row's values in the order of COLUMNS, for COPY."""
+    return tuple([getattr(row, name) for name in COLUMNS])
+
+
+def reversal_revision(kind: str, revision: int) -> int:
+    """Number the reversal of a row.
+
+    A function of what is reversed: two workers that take back the same row write the same key, and the second one's
+    is ignored.
+    """
+    return revision * 4 + CERTAINTY[kind]
+
+
+def reversal_of(row: LedgerRow) -> LedgerRow:
+    """The row that takes another back: the same in everything but the sign of its amounts."""
+    return replace(
+        row,
+        kind=REVERSAL,
+        revision=reversal_revision(row.kind, row.revision),
+        **{name: -getattr(row, name) for name in AMOUNTS},
+    )

@@ -1,0 +1,188 @@
+"""Where a reported batch becomes durable before it is acknowledged.
+
+Spoken to from the gRPC process's event loop, so through psycopg's async pool and not through the ORM.
+
+Failure: `InboxUnavailable`, when PostgreSQL cannot be reached or does not answer in time.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any, Protocol, Self
+from uuid import UUID
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from switchyard_contract.v1 import usage_pb2
+
+STORE_TIMEOUT_S = 10.0
+_INSERT_BATCH = """
+INSERT INTO usage_inboxbatch (pod_id, boot_id, first_sequence, last_sequence, event_count, payload, payload_digest,
+                              received_at, parked_reason)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '')
+ON CONFLICT (pod_id, boot_id, first_sequence, payload_digest) DO NOTHING
+RETURNING id
+"""
+_COUNT_FAILURES = """
+INSERT INTO usage_failedauthenticationminute AS known (minute, reason, source, pod_id, count)
+VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (minute, reason, source, pod_id) DO UPDATE SET count = known.count + excluded.count
+"""
+
+
+class InboxUnavailable(Exception):
+    """The batch could not be made durable; nothing may be acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Failed authentications of one minute, one reason, one source."""
+
+    minute: datetime
+    reason: str
+    source: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingBatch:
+    """A batch whose frame is in order; what is inside is judged when it is booked."""
+
+    pod_id: str
+    boot_id: bytes
+    first_sequence: int
+    last_sequence: int
+    event_count: int
+    payload: bytes
+    failures: tuple[Failures, ...]
+
+    @property
+    def digest(self) -> UUID:
+        return UUID(bytes=blake2b(self.payload, digest_size=16).digest())
+
+
+class Inbox(Protocol):
+    """What the intake needs from the store."""
+
+    async def store(self, batch: IncomingBatch) -> bool:
+        """Make a batch durable. False: it was there already. Raises InboxUnavailable."""
+
+
+def read_batch(message: usage_pb2.UsageBatch) -> IncomingBatch:
+    """Take the frame of a batch apart; raises ValueError when the pod cannot be named or numbers do not fit."""
+    if not message.pod_id or len(message.pod_id) > 200 or "\x00" in message.pod_id:
+        raise ValueError("pod_id is missing or too long")
+    if not message.boot_id or len(message.boot_id) > 64:
+        raise ValueError("boot_id is missing or too long")
+    sequences = [event.sequence for event in message.events]
+    if any(sequence >= 1 << 63 for sequence in sequences):
+        raise ValueError("a sequence does not fit 63 bits")
+    if any(later <= earlier for earlier, later in pairwise(sequences)):
+        raise ValueError("sequences do not ascend")
+    kept = usage_pb2.UsageBatch(pod_id=message.pod_id, boot_id=message.boot_id, events=message.events)
+    return IncomingBatch(
+        pod_id=message.pod_id,
+        boot_id=message.boot_id,
+        first_sequence=sequences[0] if sequences else 0,
+        last_sequence=sequences[-1] if sequences else 0,
+        event_count=len(sequences),
+        payload=kept.SerializeToString(deterministic=True),
+        failures=tuple(_read_failures(message)),
+    )
+
+
+def _read_failures(message: usage_pb2.UsageBatch) -> list[Failures]:
+    found = []
+    for counted in message.failed_authentications:
+        try:
+            minute = datetime.fromtimestamp(counted.minute_ms // 60_000 * 60, UTC)
+        except (OverflowError, ValueError, OSError):
+            continue
+        found.append(
+            Failures(
+                minute,
+                counted.reason[:40].replace("\x00", "\ufffd"),
+                counted.source[:100].replace("\x00", "\ufffd"),
+                min(counted.count, 1 << 40),
+            )
+        )
+    # One order for all: two pods' batches then never wait for one another both ways.
+    return sorted(found, key=lambda failures: (failures.minute, failures.reason, failures.source))
+
+
+class PostgresInbox:
+    """The inbox table, through a small pool with synchronous commit."""
+
+    def __init__(self, database: Mapping[str, Any], *, connections: int = 4) -> None:
+        """database: one of Django's DATABASES, so that both speak to the same server."""
+        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
+            conninfo_of(database),
+            min_size=1,
+            max_size=connections,
+            timeout=STORE_TIMEOUT_S,
+            # An acknowledgement must never be worth less than the server's disk.
+            kwargs={"options": "-c synchronous_commit=on", "connect_timeout": 5},
+            check=AsyncConnectionPool.check_connection,
+            open=False,
+            name="usage-inbox",
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._pool.open(wait=False)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.close()
+
+    async def store(self, batch: IncomingBatch) -> bool:
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S), self._pool.connection() as connection:
+                return await self._store(connection, batch)
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError, OSError) as failure:
+            raise InboxUnavailable(type(failure).__name__) from failure
+
+    async def _store(self, connection: psycopg.AsyncConnection[Any], batch: IncomingBatch) -> bool:
+        is_new = True
+        async with connection.transaction(), connection.cursor() as cursor:
+            if batch.event_count:
+                await cursor.execute(
+                    _INSERT_BATCH,
+                    (
+                        batch.pod_id,
+                        batch.boot_id,
+                        batch.first_sequence,
+                        batch.last_sequence,
+                        batch.event_count,
+                        batch.payload,
+                        batch.digest,
+                        datetime.now(UTC),
+                    ),
+                )
+                is_new = await cursor.fetchone() is not None
+            if is_new and batch.failures:
+                await cursor.executemany(
+                    _COUNT_FAILURES,
+                    [(known.minute, known.reason, known.source, batch.pod_id, known.count) for known in batch.failures],
+                )
+        return is_new
+
+
+def conninfo_of(database: Mapping[str, Any]) -> str:
+    """Write a Django database setting as a libpq connection string."""
+    parts = {
+        "host": database.get("HOST"),
+        "port": database.get("PORT"),
+        "dbname": database.get("NAME"),
+        "user": database.get("USER"),
+        "password": database.get("PASSWORD"),
+        **{
+            name: value
+            for name, value in (database.get("OPTIONS") or {}).items()
+            if name in ("sslmode", "sslrootcert", "sslcert", "sslkey", "service", "passfile", "channel_binding")
+        },
+    }
+    return make_conninfo(**{name: str(value) for name, value in parts.items() if value not in (None, "")})

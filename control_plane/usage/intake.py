@@ -1,0 +1,85 @@
+"""The gRPC service to which pods report usage: a batch is durable before its receipt goes out.
+
+The receipt allows the pod to delete what it names, so it is never sent for anything that is not committed. If
+PostgreSQL is away the stream ends UNAVAILABLE, without a receipt, and the pod keeps everything and comes again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import structlog
+from kombu.exceptions import OperationalError
+from switchyard_contract.v1 import usage_pb2, usage_pb2_grpc
+
+from control_plane.usage.inbox import Inbox, InboxUnavailable, read_batch
+
+log = structlog.get_logger(__name__)
+
+MOST_EVENTS = 500
+HINT_PAUSE_S = 0.05
+
+Authenticate = Callable[[Any], Awaitable[object | None]]
+"""Given the call's context: who the pod is, or None. Shared with the delivery of snapshots."""
+
+
+class AggregationHint:
+    """Wakes an aggregator soon after a batch was stored; many batches share one hint.
+
+    A lost hint costs seconds, no event: the sweep looks into the inbox anyway. So a broker that is away is logged and
+    forgotten.
+    """
+
+    def __init__(self, send: Callable[[], object]) -> None:
+        """send: blocks while it talks to the broker, so it runs in a thread."""
+        self._send = send
+        self._wanted = asyncio.Event()
+
+    def want(self) -> None:
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Send hints until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                await asyncio.to_thread(self._send)
+            except (OSError, OperationalError) as failure:
+                log.warning("aggregation hint not sent", why=type(failure).__name__)
+            await asyncio.sleep(HINT_PAUSE_S)
+
+
+class UsageIntakeServicer(usage_pb2_grpc.UsageIntakeServicer):
+    """Stores batches, sends receipts."""
+
+    def __init__(self, *, inbox: Inbox, authenticate: Authenticate, stored: Callable[[], object]) -> None:
+        """stored: called after each batch that was new; must not block (AggregationHint.want)."""
+        self._inbox = inbox
+        self._authenticate = authenticate
+        self._stored = stored
+
+    async def Report(
+        self,
+        request_iterator: AsyncIterator[usage_pb2.UsageBatch],
+        context: grpc.aio.ServicerContext[usage_pb2.UsageBatch, usage_pb2.UsageReceipt],
+    ) -> AsyncIterator[usage_pb2.UsageReceipt]:
+        if await self._authenticate(context) is None:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no valid pod join token")
+        async for message in request_iterator:
+            if len(message.events) > MOST_EVENTS:
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"more than {MOST_EVENTS} events in a batch")
+            try:
+                batch = read_batch(message)
+            except ValueError as failure:
+                log.warning("usage batch refused", pod_id=message.pod_id[:200], why=str(failure))
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(failure))
+            try:
+                is_new = await self._inbox.store(batch)
+            except InboxUnavailable as failure:
+                log.warning("usage inbox out of reach", why=str(failure))
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "the inbox is out of reach; keep the events")
+            if is_new and batch.event_count:
+                self._stored()
+            yield usage_pb2.UsageReceipt(boot_id=batch.boot_id, stored_through=batch.last_sequence)

@@ -1,0 +1,240 @@
+"""An event as a pod reported it, to a row of the ledger or to the quarantine. Pure.
+
+A pod is believed in what it counted, not in what cannot be: a number below zero or beyond reason, a time in the future
+or before the ledger begins, an organization nobody knows. Such an event is kept aside with the reason, never dropped.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from switchyard_contract.usage import KINDS as TOKEN_KINDS
+from switchyard_contract.v1 import usage_pb2
+
+from control_plane.usage import entries, ulid
+from control_plane.usage.entries import LedgerRow
+
+AHEAD_MS: Final = 5 * 60 * 1000
+"""A pod's clock may be this far ahead of ours."""
+DAY_MS: Final = 86_400_000
+
+HIGHEST_TOKENS: Final = 10**9
+HIGHEST_COST_NANO_USD: Final = 10**15
+HIGHEST_DURATION_US: Final = 7 * 86_400 * 10**6
+HIGHEST_BYTES: Final = 1 << 40
+HIGHEST_COUNT: Final = 10**9
+HIGHEST_ATTEMPT: Final = 1000
+HIGHEST_REVISION: Final = 1_000_000
+HIGHEST_STATUS: Final = 999
+HIGHEST_VERSION: Final = (1 << 63) - 1
+
+NAME_LENGTH: Final = 200
+TEXT_LENGTH: Final = 2000
+MOST_TAGS: Final = 64
+
+KIND_OF: Final[Mapping[int, str]] = {
+    usage_pb2.USAGE_KIND_FINAL: entries.FINAL,
+    usage_pb2.USAGE_KIND_COUNTED: entries.COUNTED,
+    usage_pb2.USAGE_KIND_ESTIMATED: entries.ESTIMATED,
+}
+OUTCOME_OF: Final[Mapping[int, str]] = {
+    usage_pb2.OUTCOME_SERVED: entries.SERVED,
+    usage_pb2.OUTCOME_REFUSED: entries.REFUSED,
+    usage_pb2.OUTCOME_FAILED: entries.FAILED,
+    usage_pb2.OUTCOME_CANCELLED: entries.CANCELLED,
+    usage_pb2.OUTCOME_INTERNAL: entries.INTERNAL,
+}
+PRINCIPAL_KIND_OF: Final[Mapping[int, str]] = {
+    usage_pb2.PRINCIPAL_KIND_OF_EVENT_USER: entries.USER,
+    usage_pb2.PRINCIPAL_KIND_OF_EVENT_SERVICE_ACCOUNT: entries.SERVICE_ACCOUNT,
+}
+_LIMITS: Final[Mapping[str, int]] = {
+    "attempt": HIGHEST_ATTEMPT,
+    "revision": HIGHEST_REVISION,
+    "gateway_us": HIGHEST_DURATION_US,
+    "first_byte_us": HIGHEST_DURATION_US,
+    "first_token_us": HIGHEST_DURATION_US,
+    "duration_us": HIGHEST_DURATION_US,
+    "client_status": HIGHEST_STATUS,
+    "upstream_status": HIGHEST_STATUS,
+    "request_bytes": HIGHEST_BYTES,
+    "response_bytes": HIGHEST_BYTES,
+    "chunks": HIGHEST_COUNT,
+    "web_searches": HIGHEST_COUNT,
+    "cost_nano_usd": HIGHEST_COST_NANO_USD,
+    "policy_epoch": HIGHEST_VERSION,
+    "policy_version": HIGHEST_VERSION,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """Why an event is not believed."""
+
+    reason: str
+    """One of: id_missing, id_malformed, time_ahead, time_too_old, organization_unknown, number_absurd, kind_unknown."""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """What the ledger can hold at an instant."""
+
+    now_ms: int
+    ledger_days: int
+    organizations: frozenset[UUID]
+
+    @property
+    def oldest_ms(self) -> int:
+        """The first instant whose partition is still kept: the start of a UTC day."""
+        return (self.now_ms // DAY_MS - self.ledger_days + 1) * DAY_MS
+
+    @property
+    def latest_ms(self) -> int:
+        return self.now_ms + AHEAD_MS
+
+
+def judge(event: usage_pb2.UsageEvent, horizon: Horizon) -> LedgerRow | Oddity:
+    """Turn an event into a row, or say why it is odd."""
+    return _odd_identity(event, horizon) or _odd_numbers(event) or _row_of(event, horizon)
+
+
+def _odd_identity(event: usage_pb2.UsageEvent, horizon: Horizon) -> Oddity | None:
+    if not event.exchange_id:
+        return Oddity("id_missing", "exchange_id is empty")
+    try:
+        admitted_ms = ulid.time_ms(event.exchange_id)
+    except ulid.NotAUlid as failure:
+        return Oddity("id_malformed", f"exchange_id: {failure}")
+    for name, instant_ms in (("exchange_id", admitted_ms), ("started_at_ms", event.started_at_ms)):
+        if instant_ms > horizon.latest_ms:
+            return Oddity("time_ahead", f"{name} is {instant_ms - horizon.now_ms} ms ahead")
+        if instant_ms < horizon.oldest_ms:
+            return Oddity("time_too_old", f"{name} is {horizon.now_ms - instant_ms} ms old")
+    for name in ("principal_id", "team_id", "provider_id"):
+        if _is_malformed(getattr(event, name)):
+            return Oddity("id_malformed", f"{name} is no UUID")
+    if not event.organization_id:
+        return Oddity("id_missing", "organization_id is empty")
+    if _is_malformed(event.organization_id):
+        return Oddity("id_malformed", "organization_id is no UUID")
+    if UUID(event.organization_id) not in horizon.organizations:
+        return Oddity("organization_unknown", f"no organization {UUID(event.organization_id).hex}")
+    if event.kind not in KIND_OF:
+        return Oddity("kind_unknown", f"kind {event.kind}")
+    if event.outcome not in OUTCOME_OF:
+        return Oddity("kind_unknown", f"outcome {event.outcome}")
+    return None
+
+
+def _odd_numbers(event: usage_pb2.UsageEvent) -> Oddity | None:
+    for name, highest in _LIMITS.items():
+        if not 0 <= getattr(event, name) <= highest:
+            return Oddity("number_absurd", f"{name} is {getattr(event, name)}")
+    for name in TOKEN_KINDS:
+        if getattr(event.tokens, name) > HIGHEST_TOKENS:
+            return Oddity("number_absurd", f"tokens.{name} is {getattr(event.tokens, name)}")
+    return None
+
+
+def _row_of(event: usage_pb2.UsageEvent, horizon: Horizon) -> LedgerRow:
+    tokens = event.tokens
+    return LedgerRow(
+        day=ulid.day_of(event.exchange_id),
+        exchange_id=event.exchange_id,
+        attempt=event.attempt,
+        kind=KIND_OF[event.kind],
+        revision=event.revision,
+        outcome=OUTCOME_OF[event.outcome],
+        reason=_clip(event.reason),
+        organization_id=UUID(event.organization_id),
+        key_id=_clip(event.key_id),
+        principal_id=_uuid(event.principal_id),
+        principal_kind=PRINCIPAL_KIND_OF.get(event.principal_kind, ""),
+        team_id=_uuid(event.team_id),
+        tags=_tags(event.tags),
+        request_tags=_tags(event.request_tags),
+        protocol=_clip(event.protocol),
+        operation=_clip(event.operation),
+        requested_model=_clip(event.requested_model),
+        model=_clip(event.model),
+        provider_id=_uuid(event.provider_id),
+        provider_name=_clip(event.provider_name),
+        vendor=_clip(event.vendor),
+        account=_clip(event.account),
+        host=_clip(event.host),
+        region=_clip(event.region),
+        client=_clip(event.client),
+        client_version=_clip(event.client_version),
+        session_id=_clip(event.session_id),
+        agent_id=_clip(event.agent_id),
+        parent_session_id=_clip(event.parent_session_id),
+        session_is_derived=event.session_is_derived,
+        started_at=datetime.fromtimestamp(event.started_at_ms / 1000, UTC),
+        gateway_us=event.gateway_us,
+        first_byte_us=event.first_byte_us,
+        first_token_us=event.first_token_us,
+        duration_us=event.duration_us,
+        streamed=event.streamed,
+        client_status=event.client_status,
+        upstream_status=event.upstream_status,
+        request_bytes=event.request_bytes,
+        response_bytes=event.response_bytes,
+        stop_reason=_clip(event.stop_reason),
+        error_type=_clip(event.error_type),
+        error_text=_clip(event.error_text, TEXT_LENGTH),
+        upstream_request_id=_clip(event.upstream_request_id),
+        chunks=event.chunks,
+        input_fresh=tokens.input_fresh,
+        input_tool=tokens.input_tool,
+        cache_read=tokens.cache_read,
+        cache_write_5m=tokens.cache_write_5m,
+        cache_write_1h=tokens.cache_write_1h,
+        cache_write_30m=tokens.cache_write_30m,
+        cache_write_12h=tokens.cache_write_12h,
+        cache_write_other=tokens.cache_write_other,
+        output=tokens.output,
+        reasoning=tokens.reasoning,
+        web_searches=event.web_searches,
+        service_tier=_clip(event.service_tier),
+        inference_geo=_clip(event.inference_geo),
+        cost_nano_usd=event.cost_nano_usd,
+        price_version=_clip(event.price_version),
+        usage_is_inconsistent=event.usage_is_inconsistent,
+        is_subscription=event.is_subscription,
+        policy_epoch=event.policy_epoch,
+        policy_version=event.policy_version,
+        pod_id=_clip(event.pod_id),
+        path=_clip(event.path, TEXT_LENGTH),
+        traceparent=_clip(event.traceparent),
+    )
+
+
+def _is_malformed(text: str) -> bool:
+    if not text:
+        return False
+    try:
+        UUID(text)
+    except ValueError:
+        return True
+    return False
+
+
+def _uuid(text: str) -> UUID | None:
+    return UUID(text) if text else None
+
+
+def _clip(text: str, length: int = NAME_LENGTH) -> str:
+    # PostgreSQL has no NUL in text; one such name must not stop the whole batch.
+    return text[:length].replace("\x00", "\ufffd")
+
+
+def _tags(tags: Mapping[str, str]) -> str:
+    """Tags as JSON text, at most MOST_TAGS of them, sorted, so that equal tags are equal texts."""
+    if not tags:
+        return "{}"
+    chosen = sorted(tags.items())[:MOST_TAGS]
+    return json.dumps({_clip(name): _clip(value) for name, value in chosen}, ensure_ascii=False)

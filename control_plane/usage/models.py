@@ -1,0 +1,283 @@
+"""Rows of usage. Ids of other apps are plain columns: an event outlives what it speaks of."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from control_plane.usage import entries, histogram
+
+
+class InboxBatch(models.Model):
+    """A reported batch that is durable but not yet in the ledger. Deleted in the transaction that books it."""
+
+    id = models.BigAutoField(primary_key=True)
+    pod_id = models.CharField(max_length=200)
+    boot_id = models.BinaryField()
+    first_sequence = models.BigIntegerField()
+    last_sequence = models.BigIntegerField()
+    event_count = models.IntegerField()
+    payload = models.BinaryField()
+    """A serialised UsageBatch without its failed authentications."""
+    payload_digest = models.UUIDField()
+    """Only a byte-identical batch is a repeat: one that begins alike but holds more must not be lost."""
+    received_at = models.DateTimeField()
+    parked_reason = models.CharField(max_length=500, blank=True, default="")
+    """Why this batch cannot be booked; empty: it waits its turn. A parked batch is kept for an operator."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["pod_id", "boot_id", "first_sequence", "payload_digest"], name="usage_inbox_batch_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pod_id} {self.first_sequence}-{self.last_sequence}"
+
+
+class LedgerEntry(models.Model):
+    """One attempt of an exchange, or the reversal of such a row. Append-only; partitioned by admission day.
+
+    The table is made by SQL in the first migration, because Django cannot declare partitions.
+    """
+
+    pk = models.CompositePrimaryKey("day", "exchange_id", "attempt", "kind", "revision")
+    day = models.DateField()
+    exchange_id = models.CharField(max_length=26)
+    attempt = models.IntegerField()
+    kind = models.CharField(max_length=10, choices=[(k, k) for k in (*entries.CERTAINTY, entries.REVERSAL)])
+    revision = models.IntegerField()
+    outcome = models.CharField(max_length=10, choices=[(o, o) for o in entries.OUTCOMES])
+    reason = models.CharField(max_length=200)
+    organization_id = models.UUIDField()
+    key_id = models.CharField(max_length=200)
+    principal_id = models.UUIDField(null=True)
+    principal_kind = models.CharField(max_length=16)
+    team_id = models.UUIDField(null=True)
+    tags = models.JSONField()
+    request_tags = models.JSONField()
+    protocol = models.CharField(max_length=200)
+    operation = models.CharField(max_length=200)
+    requested_model = models.CharField(max_length=200)
+    model = models.CharField(max_length=200)
+    provider_id = models.UUIDField(null=True)
+    provider_name = models.CharField(max_length=200)
+    vendor = models.CharField(max_length=200)
+    account = models.CharField(max_length=200)
+    host = models.CharField(max_length=200)
+    region = models.CharField(max_length=200)
+    client = models.CharField(max_length=200)
+    client_version = models.CharField(max_length=200)
+    session_id = models.CharField(max_length=200)
+    agent_id = models.CharField(max_length=200)
+    parent_session_id = models.CharField(max_length=200)
+    session_is_derived = models.BooleanField()
+    started_at = models.DateTimeField()
+    gateway_us = models.BigIntegerField()
+    first_byte_us = models.BigIntegerField()
+    first_token_us = models.BigIntegerField()
+    duration_us = models.BigIntegerField()
+    streamed = models.BooleanField()
+    client_status = models.IntegerField()
+    upstream_status = models.IntegerField()
+    request_bytes = models.BigIntegerField()
+    response_bytes = models.BigIntegerField()
+    stop_reason = models.CharField(max_length=200)
+    error_type = models.CharField(max_length=200)
+    error_text = models.CharField(max_length=2000)
+    upstream_request_id = models.CharField(max_length=200)
+    chunks = models.BigIntegerField()
+    input_fresh = models.BigIntegerField()
+    input_tool = models.BigIntegerField()
+    cache_read = models.BigIntegerField()
+    cache_write_5m = models.BigIntegerField()
+    cache_write_1h = models.BigIntegerField()
+    cache_write_30m = models.BigIntegerField()
+    cache_write_12h = models.BigIntegerField()
+    cache_write_other = models.BigIntegerField()
+    output = models.BigIntegerField()
+    reasoning = models.BigIntegerField()
+    web_searches = models.BigIntegerField()
+    service_tier = models.CharField(max_length=200)
+    inference_geo = models.CharField(max_length=200)
+    cost_nano_usd = models.BigIntegerField()
+    price_version = models.CharField(max_length=200)
+    usage_is_inconsistent = models.BooleanField()
+    is_subscription = models.BooleanField()
+    policy_epoch = models.BigIntegerField()
+    policy_version = models.BigIntegerField()
+    pod_id = models.CharField(max_length=200)
+    path = models.CharField(max_length=2000)
+    traceparent = models.CharField(max_length=200)
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "usage_ledger"
+
+    def __str__(self) -> str:
+        return f"{self.exchange_id} {self.attempt} {self.kind} {self.revision}"
+
+
+class QuarantinedEvent(models.Model):
+    """An event that was acknowledged but not believed."""
+
+    id = models.BigAutoField(primary_key=True)
+    digest = models.UUIDField(unique=True)
+    """Of pod, boot, sequence and payload: a repeat is kept once."""
+    reason = models.CharField(max_length=40)
+    detail = models.CharField(max_length=500)
+    pod_id = models.CharField(max_length=200)
+    boot_id = models.BinaryField()
+    sequence = models.DecimalField(max_digits=20, decimal_places=0)
+    payload = models.BinaryField()
+    """The serialised UsageEvent."""
+    quarantined_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["-quarantined_at"], name="usage_quarantine_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+
+class FailedAuthenticationMinute(models.Model):
+    """How many failed authentications pods saw in a minute, by reason and source. Never one row per attempt."""
+
+    id = models.BigAutoField(primary_key=True)
+    minute = models.DateTimeField()
+    reason = models.CharField(max_length=40)
+    source = models.CharField(max_length=100)
+    pod_id = models.CharField(max_length=200)
+    count = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["minute", "reason", "source", "pod_id"], name="usage_failed_authentication_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.minute:%Y-%m-%d %H:%M} {self.reason} {self.source}: {self.count}"
+
+
+class MeasuredRow(models.Model):
+    """Sums that roll-ups and sessions share; `control_plane.usage.rollups.Measures` in columns."""
+
+    requests = models.BigIntegerField(default=0)
+    attempts = models.BigIntegerField(default=0)
+    errors = models.BigIntegerField(default=0)
+    refusals = models.BigIntegerField(default=0)
+    estimates = models.BigIntegerField(default=0)
+    input_fresh = models.BigIntegerField(default=0)
+    input_tool = models.BigIntegerField(default=0)
+    cache_read = models.BigIntegerField(default=0)
+    cache_write_5m = models.BigIntegerField(default=0)
+    cache_write_1h = models.BigIntegerField(default=0)
+    cache_write_30m = models.BigIntegerField(default=0)
+    cache_write_12h = models.BigIntegerField(default=0)
+    cache_write_other = models.BigIntegerField(default=0)
+    output = models.BigIntegerField(default=0)
+    reasoning = models.BigIntegerField(default=0)
+    web_searches = models.BigIntegerField(default=0)
+    cost_nano_usd = models.BigIntegerField(default=0)
+    subscription_cost_nano_usd = models.BigIntegerField(default=0)
+    gateway_counts = ArrayField(models.BigIntegerField(), default=histogram.empty)
+    first_token_counts = ArrayField(models.BigIntegerField(), default=histogram.empty)
+    duration_counts = ArrayField(models.BigIntegerField(), default=histogram.empty)
+
+    class Meta:
+        abstract = True
+
+
+class RollUp(MeasuredRow):
+    """What a roll-up row is about, apart from its time; `control_plane.usage.rollups.Grain` in columns."""
+
+    grain = models.UUIDField()
+    organization_id = models.UUIDField()
+    team_id = models.UUIDField(null=True)
+    principal_id = models.UUIDField(null=True)
+    principal_kind = models.CharField(max_length=16)
+    key_id = models.CharField(max_length=200)
+    provider_id = models.UUIDField(null=True)
+    provider_name = models.CharField(max_length=200)
+    model = models.CharField(max_length=200)
+    requested_model = models.CharField(max_length=200)
+    client = models.CharField(max_length=200)
+    protocol = models.CharField(max_length=200)
+    outcome = models.CharField(max_length=10)
+    status_class = models.CharField(max_length=3)
+
+    class Meta:
+        abstract = True
+
+
+class UsageHour(RollUp):
+    """Sums of one UTC hour."""
+
+    pk = models.CompositePrimaryKey("hour", "grain")
+    hour = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["organization_id", "hour"], name="usage_hour_organization")]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H:00} {self.model}"
+
+
+class UsageDay(RollUp):
+    """Sums of one UTC day."""
+
+    pk = models.CompositePrimaryKey("day", "grain")
+    day = models.DateField()
+
+    class Meta:
+        indexes = [models.Index(fields=["organization_id", "day"], name="usage_day_organization")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.model}"
+
+
+class ConversationSession(MeasuredRow):
+    """One run of a coding tool on one key, as the tool named it."""
+
+    id = models.UUIDField(primary_key=True)
+    organization_id = models.UUIDField()
+    key_id = models.CharField(max_length=200)
+    session_id = models.CharField(max_length=200)
+    """The tool's own word."""
+    team_id = models.UUIDField(null=True)
+    principal_id = models.UUIDField(null=True)
+    principal_kind = models.CharField(max_length=16)
+    client = models.CharField(max_length=200)
+    client_version = models.CharField(max_length=200)
+    parent_session_id = models.CharField(max_length=200)
+    is_derived = models.BooleanField()
+    """The tool named no session; this one was found from other traits."""
+    first_seen = models.DateTimeField()
+    last_seen = models.DateTimeField()
+    model_names = ArrayField(models.CharField(max_length=200))
+    agent_ids = ArrayField(models.CharField(max_length=200))
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["organization_id", "-last_seen", "id"], name="usage_session_newest"),
+            models.Index(fields=["organization_id", "principal_id", "-last_seen"], name="usage_session_principal"),
+            models.Index(fields=["organization_id", "session_id"], name="usage_session_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.session_id
+
+
+class KeyLastUse(models.Model):
+    """When a key was last used, so that a key page reads one row."""
+
+    key_id = models.CharField(max_length=200, primary_key=True)
+    organization_id = models.UUIDField()
+    used_at = models.DateTimeField()
+    exchange_id = models.CharField(max_length=26)
+    client = models.CharField(max_length=200)
+
+    def __str__(self) -> str:
+        return f"{self.key_id} {self.used_at}"

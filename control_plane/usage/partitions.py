@@ -1,0 +1,85 @@
+"""Daily partitions of the ledger: made ahead and on demand, dropped when the ledger no longer keeps their day."""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+
+from django.db import connection, transaction
+from psycopg import sql
+
+PARENT = "usage_ledger"
+DAYS_AHEAD = 7
+# Any two fixed numbers of ours: the first names the application, the second the purpose.
+LOCK = (0x5377, 1)
+
+_EXISTING = """
+SELECT child.relname, inherits.inhdetachpending
+FROM pg_inherits AS inherits JOIN pg_class AS child ON child.oid = inherits.inhrelid
+WHERE inherits.inhparent = 'usage_ledger'::regclass
+"""
+
+
+def partition_name(day: date) -> str:
+    return f"{PARENT}_{day:%Y%m%d}"
+
+
+def partition_day(name: str) -> date:
+    text = name.removeprefix(f"{PARENT}_")
+    return date(int(text[:4]), int(text[4:6]), int(text[6:8]))
+
+
+def existing_days() -> dict[date, bool]:
+    """List the days that have a partition; the value says whether its detachment was begun and not ended."""
+    with connection.cursor() as cursor:
+        cursor.execute(_EXISTING)
+        return {partition_day(name): bool(pending) for name, pending in cursor.fetchall()}
+
+
+def partitions_ensure(days: Iterable[date]) -> list[date]:
+    """Make the partitions that are missing; returns their days. Safe beside others that do the same."""
+    missing = sorted(set(days) - existing_days().keys())
+    if not missing:
+        return []
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", LOCK)
+        # Asked again under the lock: another worker may have been first.
+        missing = sorted(set(missing) - existing_days().keys())
+        for day in missing:
+            name = sql.Identifier(partition_name(day))
+            parent = sql.Identifier(PARENT)
+            # Made apart and then attached: creating it in place would lock out everyone who reads or writes the ledger.
+            cursor.execute(
+                sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)").format(
+                    name, parent
+                )
+            )
+            cursor.execute(
+                sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
+                    parent, name, sql.Literal(day.isoformat()), sql.Literal((day + timedelta(days=1)).isoformat())
+                )
+            )
+    return missing
+
+
+def partitions_ensure_ahead(*, today: date) -> list[date]:
+    """Make today's partition and those of the coming week."""
+    return partitions_ensure(today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1))
+
+
+def partitions_drop_before(*, oldest: date) -> list[date]:
+    """Drop the partitions of days before `oldest`; returns them. Must run outside a transaction.
+
+    A partition is detached first, without locking out readers and writers; a detachment that a crash interrupted is
+    finished here.
+    """
+    dropped = []
+    parent = sql.Identifier(PARENT)
+    for day, is_pending in sorted(existing_days().items()):
+        if day >= oldest:
+            continue
+        name = sql.Identifier(partition_name(day))
+        how = "FINALIZE" if is_pending else "CONCURRENTLY"
+        with connection.cursor() as cursor:
+            cursor.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {} " + how).format(parent, name))
+            cursor.execute(sql.SQL("DROP TABLE {}").format(name))
+        dropped.append(day)
+    return dropped

@@ -1,0 +1,18 @@
+"""What beat does for usage; the Celery settings merge this in."""
+
+from datetime import timedelta
+from typing import Any
+
+BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "usage.sweep": {
+        "task": "usage.aggregate",
+        "schedule": timedelta(seconds=5),
+        # A sweep that waited in the queue is worth nothing: the next one does the same.
+        "options": {"expires": 5},
+    },
+    "usage.partitions": {
+        "task": "usage.partitions",
+        "schedule": timedelta(hours=6),
+        "options": {"expires": 3600},
+    },
+}

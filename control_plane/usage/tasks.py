@@ -1,0 +1,31 @@
+"""Celery's doors into usage. A message is only a hint: what is to be done lies in the inbox."""
+
+from datetime import timedelta
+
+import structlog
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from control_plane.usage.aggregation import book_waiting
+from control_plane.usage.partitions import partitions_drop_before, partitions_ensure_ahead
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task(name="usage.aggregate", ignore_result=True, acks_late=True, reject_on_worker_lost=True)
+def aggregate() -> None:
+    """Book what waits in the inbox."""
+    booked = book_waiting(now=timezone.now(), ledger_days=settings.SWITCHYARD.ledger_days)
+    if booked.batches:
+        log.info("usage booked", batches=booked.batches, events=booked.events, rows=booked.rows)
+
+
+@shared_task(name="usage.partitions", ignore_result=True, acks_late=True)
+def keep_partitions() -> None:
+    """Make the ledger's coming partitions, drop those it no longer keeps."""
+    today = timezone.now().date()
+    partitions_ensure_ahead(today=today)
+    dropped = partitions_drop_before(oldest=today - timedelta(days=settings.SWITCHYARD.ledger_days - 1))
+    if dropped:
+        log.info("ledger partitions dropped", count=len(dropped), newest=dropped[-1].isoformat())
