@@ -1,0 +1,1 @@
+"""How Switchyard is started: the `switchyard` command, local mode, the simulated provider."""
