@@ -1,0 +1,1 @@
+"""Models and prices: list prices below, an organization's own above."""

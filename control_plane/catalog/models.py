@@ -1,0 +1,96 @@
+"""Rows of models and prices. A price row is never changed: a new one takes its place, the old one is superseded."""
+
+from uuid import uuid4
+
+from django.db import models
+
+from control_plane.organizations.models import Organization
+
+
+class PriceFields(models.Model):
+    """What list prices and an organization's own prices have alike. Rates are nano-USD per million tokens."""
+
+    version = models.CharField(max_length=120, unique=True)
+    """Stands on each event as price_version; the same numbers always have the same one."""
+    vendor = models.CharField(max_length=40, blank=True)
+    """Empty: any vendor."""
+    model = models.CharField(max_length=200)
+    rates = models.JSONField()
+    """{"input": …, "cache_read": …, …}: field names of the contract's Rates; absent: unknown."""
+    bands = models.JSONField(default=list)
+    """[{"from_prompt_tokens": …, "rates": {…}}], ascending"""
+    tiers = models.JSONField(default=list)
+    """[{"tier": …, "per_mille": …, "rates": {…} or absent}]"""
+    per_web_search_nano_usd = models.BigIntegerField(default=0)
+    us_geo_per_mille = models.IntegerField(default=0)
+    """0: no uplift for inference in the US; 1100: +10 %."""
+    valid_from = models.DateTimeField(null=True)
+    """None: always."""
+    valid_to = models.DateTimeField(null=True)
+    """None: open."""
+    source = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    superseded_at = models.DateTimeField(null=True)
+    """Since when a corrected row stands in its place; kept, because events name it."""
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.version
+
+
+class ListPrice(PriceFields):
+    """What a vendor asks of everybody."""
+
+    class Meta:
+        ordering = ["vendor", "model", "valid_from"]
+        indexes = [models.Index(fields=["vendor", "model"], name="catalog_list_price_model")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(valid_to__isnull=True)
+                | models.Q(valid_from__isnull=True)
+                | models.Q(valid_to__gt=models.F("valid_from")),
+                name="catalog_list_price_period",
+            ),
+        ]
+
+
+class OrganizationPrice(PriceFields):
+    """What an organization pays by contract; wins over the list."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="prices")
+
+    class Meta:
+        ordering = ["vendor", "model", "valid_from"]
+        indexes = [models.Index(fields=["organization", "vendor", "model"], name="catalog_own_price_model")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(valid_to__isnull=True)
+                | models.Q(valid_from__isnull=True)
+                | models.Q(valid_to__gt=models.F("valid_from")),
+                name="catalog_own_price_period",
+            ),
+        ]
+
+
+class KnownModel(models.Model):
+    """What is known of a vendor's model besides its price."""
+
+    id = models.BigAutoField(primary_key=True)
+    vendor = models.CharField(max_length=40)
+    model = models.CharField(max_length=200)
+    display_name = models.CharField(max_length=200, blank=True)
+    context_tokens = models.BigIntegerField(default=0)
+    """0: unknown; so for the output."""
+    max_output_tokens = models.BigIntegerField(default=0)
+    is_offered = models.BooleanField(default=False)
+    """Whether adding a provider of the vendor offers a short name for it."""
+
+    class Meta:
+        ordering = ["vendor", "model"]
+        constraints = [models.UniqueConstraint(fields=["vendor", "model"], name="catalog_known_model_once")]
+
+    def __str__(self) -> str:
+        return f"{self.vendor}/{self.model}"

@@ -1,0 +1,1 @@
+"""Providers: upstream accounts, their addresses and sealed credentials."""

@@ -1,0 +1,1 @@
+"""Pods: what each holds, how it fares, and the gRPC services they dial."""

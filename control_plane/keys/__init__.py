@@ -1,0 +1,1 @@
+"""Virtual keys, admin tokens and pod join tokens: mint, show once, rotate, revoke."""

@@ -1,0 +1,108 @@
+"""Rows of credentials that Switchyard itself issues. Only digests are stored: a token is shown once."""
+
+from uuid import uuid4
+
+from django.db import models
+
+from control_plane.accounts.models import User
+from control_plane.organizations.models import Organization, ServiceAccount, Team
+from switchyard_contract.virtual_key import KeyKind
+
+VIRTUAL_KIND_CHOICES = [(KeyKind.PERSONAL.value, "personal"), (KeyKind.SERVICE.value, "service")]
+
+
+class VirtualKey(models.Model):
+    """What a client presents. Belongs to one person or one service account, is charged to one team."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="virtual_keys")
+    key_id = models.CharField(max_length=12, unique=True)
+    """The public part of the token; what pods and events name."""
+    kind = models.CharField(max_length=6, choices=VIRTUAL_KIND_CHOICES)
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=20)
+    digest = models.BinaryField()
+    pepper_version = models.IntegerField()
+    user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="virtual_keys")
+    service_account = models.ForeignKey(
+        ServiceAccount, on_delete=models.PROTECT, null=True, blank=True, related_name="virtual_keys"
+    )
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="virtual_keys")
+    allowed_models = models.JSONField(default=list, blank=True)
+    """Globs over requested names; empty: all."""
+    tags = models.JSONField(default=dict, blank=True)
+    """Win over what request headers say."""
+    expires_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoke_reason = models.CharField(max_length=300, blank=True)
+    revoked_by = models.CharField(max_length=254, blank=True)
+    """The name of whoever did it, as it was."""
+    cut_streams = models.BooleanField(default=False)
+    """Whether the revocation ends running streams too."""
+    rotated_from = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="rotated_to")
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(kind=KeyKind.PERSONAL.value, user__isnull=False, service_account__isnull=True)
+                | models.Q(kind=KeyKind.SERVICE.value, user__isnull=True, service_account__isnull=False),
+                name="keys_virtual_key_one_owner",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "revoked_at"], name="keys_by_revocation"),
+            models.Index(fields=["organization", "user"], name="keys_by_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def is_revoked(self) -> bool:
+        return self.revoked_at is not None
+
+
+class AdminToken(models.Model):
+    """A person's token for the admin REST API of one organization."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="admin_tokens")
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="admin_tokens")
+    token_id = models.CharField(max_length=12, unique=True)
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=20)
+    digest = models.BinaryField()
+    pepper_version = models.IntegerField()
+    expires_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+
+class PodToken(models.Model):
+    """The fleet's join token; two may be valid at once, for rotation."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    token_id = models.CharField(max_length=12, unique=True)
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=20)
+    digest = models.BinaryField()
+    pepper_version = models.IntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"

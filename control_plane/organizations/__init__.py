@@ -1,0 +1,1 @@
+"""Tenants: organizations, teams, memberships and service accounts."""

@@ -1,0 +1,1 @@
+"""Virtual models: the names clients may use, and the target each resolves to."""

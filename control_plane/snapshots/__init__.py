@@ -1,0 +1,1 @@
+"""What pods obey: compiled purely, checked, numbered, sealed and published as shards."""
