@@ -28,7 +28,8 @@ class Unframed(Exception):
 class Body(Protocol):
     """Takes the bytes behind a head and gives back the content in them, without any framing.
 
-    is_complete: the end was in the bytes fed so far. has_surplus: and more came behind it. Not fed after the end.
+    is_complete: the end was in the bytes fed so far. has_surplus: and more came behind it. fault: which rule the bytes
+    broke; what was given before stays good. Not fed after the end or a fault.
     bytes_expected: the Content-Length, where there is one.
     """
 
@@ -36,6 +37,7 @@ class Body(Protocol):
     has_surplus: bool
     ends_with_connection: bool
     bytes_expected: int | None
+    fault: str | None
 
     def feed(self, data: bytes) -> bytes: ...
 
@@ -45,6 +47,7 @@ class LengthBody:
 
     __slots__ = ("_missing", "bytes_expected", "has_surplus", "is_complete")
     ends_with_connection = False
+    fault: str | None = None
 
     def __init__(self, length: int) -> None:
         self._missing = length
@@ -70,6 +73,7 @@ class RestOfConnectionBody:
     __slots__ = ("has_surplus", "is_complete")
     ends_with_connection = True
     bytes_expected: int | None = None
+    fault: str | None = None
 
     def __init__(self) -> None:
         self.is_complete = False
@@ -107,7 +111,7 @@ class _Callbacks:
 class ChunkedBody:
     """A chunked body; extensions and trailers are dropped."""
 
-    __slots__ = ("_callbacks", "_idle_bytes", "_parser", "_tail", "has_surplus", "is_complete")
+    __slots__ = ("_callbacks", "_idle_bytes", "_parser", "_tail", "fault", "has_surplus", "is_complete")
     ends_with_connection = False
     bytes_expected: int | None = None
 
@@ -116,6 +120,7 @@ class ChunkedBody:
         self._callbacks = callbacks
         self._tail = b"     "
         self._idle_bytes = 0
+        self.fault: str | None = None
         self.is_complete = False
         self.has_surplus = False
 
@@ -123,9 +128,9 @@ class ChunkedBody:
         callbacks = self._callbacks
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as failure:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             if not callbacks.is_complete:
-                raise Unframed("broken chunk framing") from failure
+                self.fault = "broken chunk framing"
             self.has_surplus = True
         pieces = callbacks.pieces
         if callbacks.is_complete:
@@ -141,7 +146,7 @@ class ChunkedBody:
         if not pieces:
             self._idle_bytes += len(data)
             if self._idle_bytes > MAX_IDLE_FRAMING_BYTES and not self.is_complete:
-                raise Unframed("chunk framing without content beyond the limit")
+                self.fault = "chunk framing without content beyond the limit"
             return b""
         self._idle_bytes = 0
         content = pieces[0] if len(pieces) == 1 else b"".join(pieces)

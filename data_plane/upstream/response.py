@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from data_plane.upstream.failure import ConnectionLost, MalformedAnswer, TruncatedAnswer, UpstreamError
-from data_plane.upstream.framing import Body, Head, Headers, Unframed
+from data_plane.upstream.framing import Body, Head, Headers
 from data_plane.upstream.request import Origin
 
 PAUSE_ABOVE_BYTES = 64 * 1024
@@ -238,28 +238,25 @@ class UpstreamResponse:
     def take(self, data: bytes) -> None:
         """Take bytes from the wire."""
         body = self._body
-        try:
-            content = body.feed(data)
-        except Unframed as failure:
-            error = MalformedAnswer(origin=str(self.origin), why=str(failure))
-            error.__cause__ = failure
-            self.fail(error)
-            return
+        content = body.feed(data)
         self.received_bytes += len(content)
         if body.is_complete:
             self.end(not body.has_surplus, content)
-        elif content:
+            return
+        if content:
             sink = self._sink
             if sink is not None:
                 sink.data(content)
-                return
-            self._pieces.append(content)
-            self._buffered += len(content)
-            if self._buffered > PAUSE_ABOVE_BYTES:
-                self.pause()
-            waiter = self._waiter
-            if waiter is not None and not waiter.done():
-                waiter.set_result(None)
+            else:
+                self._pieces.append(content)
+                self._buffered += len(content)
+                if self._buffered > PAUSE_ABOVE_BYTES:
+                    self.pause()
+                waiter = self._waiter
+                if waiter is not None and not waiter.done():
+                    waiter.set_result(None)
+        if body.fault is not None:
+            self.fail(MalformedAnswer(origin=str(self.origin), why=body.fault))
 
     def end(self, is_reusable: bool, content: bytes = b"") -> None:
         """Note the end, give the connection back, then hand on the last content."""

@@ -1,0 +1,1 @@
+"""Tests of the data plane; they mirror its paths."""

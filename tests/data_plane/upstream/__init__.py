@@ -1,0 +1,1 @@
+"""Tests of the upstream pool against raw scripted servers."""
