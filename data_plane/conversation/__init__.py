@@ -1,0 +1,1 @@
+"""Provider-neutral values: what every protocol's answer is brought to."""

@@ -1,0 +1,1 @@
+"""Pure decisions over an immutable snapshot: no clock, no chance, no outside."""

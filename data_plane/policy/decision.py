@@ -1,0 +1,72 @@
+"""What a decision says: who calls, where it goes, or why not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from switchyard_contract.pricing import Price
+from switchyard_contract.reason import Reason
+from switchyard_contract.v1.snapshot_pb2 import SealedCredential
+
+PrincipalKind = Literal["user", "service_account"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An expected no, rendered later in the caller's own protocol."""
+
+    reason: Reason
+    message: str = ""
+    """Whole sentences for the person; empty: the reason's own sentence."""
+    retry_after_s: int | None = None
+    suggestions: tuple[str, ...] = ()
+    """Model names this caller may use that come closest to what was asked for."""
+
+    @property
+    def sentence(self) -> str:
+        return self.message or self.reason.sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who presented a valid virtual key, with what the key may do and whom it is charged to."""
+
+    organization_id: str
+    organization_name: str
+    key_id: str
+    key_name: str
+    key_prefix: str
+    principal_id: str
+    principal_kind: PrincipalKind
+    principal_name: str
+    team_id: str
+    team_name: str
+    models: tuple[str, ...] = ()
+    """Globs over requested names; empty: all."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Merged: the key's win over the principal's, those over the team's."""
+    contact: str = ""
+    """Whom a refused person may ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One model at one provider account."""
+
+    provider_id: str
+    provider_name: str
+    vendor: str
+    account: str
+    region: str
+    base_url: str
+    model: str
+    """As the vendor names it."""
+    passthrough_caller: bool
+    """The caller's own credential travels on; the gateway has none for this account."""
+    credential: SealedCredential | None
+    organization_id: str
+    connect_timeout_ms: int
+    first_byte_timeout_ms: int
+    idle_timeout_ms: int
+    allow_private: bool
+    price: Price | None

@@ -1,0 +1,316 @@
+"""From verified shards to a policy: the only door.
+
+Reading is incremental: what was built from a shard is used again as long as the shard's message is the very same one,
+so a changed bucket of keys costs that bucket and nothing else.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+from google.protobuf.message import DecodeError, Message
+
+from data_plane.policy.decision import PrincipalKind
+from data_plane.policy.price_rows import read_prices
+from data_plane.policy.snapshot import (
+    DEFAULT_CONNECT_TIMEOUT_MS,
+    DEFAULT_FIRST_BYTE_TIMEOUT_MS,
+    DEFAULT_IDLE_TIMEOUT_MS,
+    DEFAULT_MAX_STALE_MS,
+    Deny,
+    GlobalPart,
+    InvalidSnapshot,
+    KeyPart,
+    KeyRecord,
+    ModelRecord,
+    OrganizationListing,
+    OrganizationPolicy,
+    OrganizationRecord,
+    OrganizationState,
+    PolicySnapshot,
+    PrincipalRecord,
+    ProviderRecord,
+    ShardPart,
+    TeamRecord,
+    VirtualModelRecord,
+)
+from switchyard_contract.seal import ShardVersion
+from switchyard_contract.v1 import snapshot_pb2 as pb
+
+Shards = Mapping[str, tuple[ShardVersion, Message]]
+VendorProtocols = Mapping[str, frozenset[str]]
+
+GLOBAL_SHARD = "global"
+DIGEST_BYTES = 32
+_NO_TAGS: Mapping[str, str] = MappingProxyType({})
+_PRINCIPAL_KINDS: Mapping[int, PrincipalKind] = {
+    pb.PRINCIPAL_KIND_USER: "user",
+    pb.PRINCIPAL_KIND_SERVICE_ACCOUNT: "service_account",
+}
+
+
+def parse_payload(shard: str, payload: bytes) -> Message:
+    """Parse the message that a shard of this name carries; raises InvalidSnapshot."""
+    message = _message_for(shard)
+    try:
+        message.ParseFromString(payload)
+    except DecodeError as failure:
+        raise InvalidSnapshot(shard, "does not parse") from failure
+    return message
+
+
+def read_policy(
+    shards: Shards,
+    *,
+    previous: PolicySnapshot | None = None,
+    vendor_protocols: VendorProtocols = MappingProxyType({}),
+) -> PolicySnapshot:
+    """Join shards into a policy.
+
+    previous: the policy in force, whose unchanged parts are used again. vendor_protocols: what each vendor speaks, for
+    accounts that do not say (providers.catalog.VENDOR_PROTOCOLS); a vendor that is missing there is taken to speak
+    everything. Shards that no listed organization owns are ignored. Raises InvalidSnapshot for the first fault found.
+    """
+    old = previous.parts if previous is not None else {}
+    parts: dict[str, ShardPart] = {}
+    for shard, (at, message) in shards.items():
+        part = old.get(shard)
+        if part is not None and part.message is message and part.at == at:
+            parts[shard] = part
+        else:
+            parts[shard] = ShardPart(at, message, _read_part(shard, at, message, vendor_protocols))
+    return _join(parts)
+
+
+def _message_for(shard: str) -> Message:
+    if shard == GLOBAL_SHARD:
+        return pb.GlobalShard()
+    segments = shard.split("/")
+    match segments:
+        case ["org", _, "policy"]:
+            return pb.PolicyShard()
+        case ["org", _, "keys", _]:
+            return pb.KeyShard()
+        case ["org", _, "deny"]:
+            return pb.DenyShard()
+        case _:
+            raise InvalidSnapshot(shard, "is no shard this pod knows")
+
+
+def _read_part(
+    shard: str, at: ShardVersion, message: Message, vendor_protocols: VendorProtocols
+) -> GlobalPart | OrganizationPolicy | KeyPart | Deny:
+    if isinstance(message, pb.GlobalShard):
+        return _read_global(shard, message)
+    if isinstance(message, pb.PolicyShard):
+        return _read_organization(shard, at, message, vendor_protocols)
+    if isinstance(message, pb.KeyShard):
+        return _read_keys(shard, message)
+    if isinstance(message, pb.DenyShard):
+        return Deny({key.key_id: key.cut_streams for key in message.keys}, frozenset(message.principal_ids))
+    raise InvalidSnapshot(shard, f"carries a {type(message).__name__}")
+
+
+def _join(parts: Mapping[str, ShardPart]) -> PolicySnapshot:
+    head = parts.get(GLOBAL_SHARD)
+    if head is None or not isinstance(head.value, GlobalPart):
+        return PolicySnapshot({}, {}, {}, at=None, is_complete=False, parts=parts)
+    organizations: dict[str, OrganizationRecord] = {}
+    buckets: list[KeyPart] = []
+    is_complete = True
+    for listing in head.value.organizations:
+        organization, held = _join_organization(parts, listing)
+        organizations[listing.id] = organization
+        buckets += held
+        is_complete = is_complete and organization.state is not OrganizationState.PENDING
+    keys: Mapping[str, KeyRecord]
+    if len(buckets) == 1:
+        keys = buckets[0].keys
+    else:
+        keys = {key_id: key for bucket in buckets for key_id, key in bucket.keys.items()}
+        if len(keys) != sum(len(bucket.keys) for bucket in buckets):
+            raise InvalidSnapshot("keys", "two shards hold a key of the same id")
+    return PolicySnapshot(
+        organizations=organizations,
+        keys=keys,
+        list_prices=head.value.prices,
+        at=head.at,
+        is_complete=is_complete,
+        newest_pepper=max((bucket.newest_pepper for bucket in buckets), default=1),
+        parts=parts,
+    )
+
+
+def _join_organization(
+    parts: Mapping[str, ShardPart], listing: OrganizationListing
+) -> tuple[OrganizationRecord, list[KeyPart]]:
+    def held(name: str) -> object:
+        part = parts.get(f"org/{listing.id}/{name}")
+        return part.value if part is not None else None
+
+    policy = held("policy")
+    deny = held("deny")
+    found = [held(f"keys/{bucket}") for bucket in range(listing.key_buckets)]
+    keys = [bucket for bucket in found if isinstance(bucket, KeyPart)]
+    if listing.is_disabled:
+        state = OrganizationState.DISABLED
+    elif isinstance(policy, OrganizationPolicy) and isinstance(deny, Deny) and len(keys) == len(found):
+        state = OrganizationState.KNOWN
+    else:
+        state = OrganizationState.PENDING
+    record = OrganizationRecord(
+        id=listing.id,
+        name=listing.name,
+        state=state,
+        policy=policy if isinstance(policy, OrganizationPolicy) else None,
+        deny=deny if isinstance(deny, Deny) else Deny(),
+    )
+    return record, keys
+
+
+def _read_global(shard: str, message: pb.GlobalShard) -> GlobalPart:
+    listings: dict[str, OrganizationListing] = {}
+    for position, entry in enumerate(message.organizations):
+        where = f"{shard}.organizations[{position}]"
+        if entry.id in listings:
+            raise InvalidSnapshot(f"{where}.id", f"{entry.id} is listed twice")
+        if entry.state not in (pb.ORGANIZATION_STATE_KNOWN, pb.ORGANIZATION_STATE_DISABLED):
+            raise InvalidSnapshot(f"{where}.state", "is neither known nor disabled")
+        is_disabled = entry.state == pb.ORGANIZATION_STATE_DISABLED
+        listings[entry.id] = OrganizationListing(entry.id, entry.name, is_disabled, max(entry.key_buckets, 1))
+    return GlobalPart(tuple(listings.values()), read_prices(f"{shard}.list_prices", message.list_prices))
+
+
+def _read_keys(shard: str, message: pb.KeyShard) -> KeyPart:
+    organization_id = shard.split("/")[1]
+    keys: dict[str, KeyRecord] = {}
+    newest_pepper = 1
+    for key in message.keys:
+        key_id = key.id
+        if len(key.digest) != DIGEST_BYTES:
+            raise InvalidSnapshot(f"{shard}.keys[{key_id}].digest", f"is {len(key.digest)} bytes long")
+        tags = key.tags
+        keys[key_id] = KeyRecord(
+            key_id,
+            organization_id,
+            key.digest,
+            key.pepper_version,
+            key.principal_id,
+            key.team_id,
+            tuple(key.models),
+            key.expires_at_ms,
+            dict(tags) if tags else _NO_TAGS,
+            key.name,
+            key.prefix,
+        )
+        newest_pepper = max(newest_pepper, key.pepper_version)
+    if len(keys) != len(message.keys):
+        raise InvalidSnapshot(f"{shard}.keys", "holds a key id twice")
+    return KeyPart(keys, newest_pepper)
+
+
+def _read_organization(
+    shard: str, at: ShardVersion, message: pb.PolicyShard, vendor_protocols: VendorProtocols
+) -> OrganizationPolicy:
+    if message.organization_id != shard.split("/")[1]:
+        raise InvalidSnapshot(f"{shard}.organization_id", f"is {message.organization_id!r}")
+    providers = {provider.id: _read_provider(shard, provider, vendor_protocols) for provider in message.providers}
+    by_name = {provider.name: provider for provider in providers.values()}
+    if len(by_name) != len(message.providers):
+        raise InvalidSnapshot(f"{shard}.providers", "two providers share an id or a name")
+    models = {model.id: _read_model(shard, model, providers) for model in message.models}
+    return OrganizationPolicy(
+        id=message.organization_id,
+        name=message.name,
+        at=at,
+        teams={team.id: TeamRecord(team.id, team.name, dict(team.tags)) for team in message.teams},
+        principals={person.id: _read_principal(shard, person) for person in message.principals},
+        providers=providers,
+        providers_by_name=by_name,
+        models=models,
+        models_by_plain_id=_by_plain_id(models.values()),
+        virtual_models={
+            virtual.name: _read_virtual_model(shard, virtual, providers) for virtual in message.virtual_models
+        },
+        prices=read_prices(f"{shard}.prices", message.prices),
+        max_stale_ms=message.max_stale_ms or DEFAULT_MAX_STALE_MS,
+        gateway_public_url=message.gateway_public_url,
+        contact=message.contact,
+    )
+
+
+def _read_principal(shard: str, person: pb.Principal) -> PrincipalRecord:
+    kind = _PRINCIPAL_KINDS.get(person.kind)
+    if kind is None:
+        raise InvalidSnapshot(f"{shard}.principals[{person.id}].kind", "is neither user nor service account")
+    return PrincipalRecord(person.id, kind, person.name, person.active, dict(person.tags))
+
+
+def _read_provider(shard: str, provider: pb.Provider, vendor_protocols: VendorProtocols) -> ProviderRecord:
+    where = f"{shard}.providers[{provider.name}]"
+    if not provider.name or "/" in provider.name:
+        raise InvalidSnapshot(f"{where}.name", "is empty or holds a slash")
+    _check_address(f"{where}.base_url", provider.base_url)
+    return ProviderRecord(
+        id=provider.id,
+        name=provider.name,
+        vendor=provider.vendor,
+        base_url=provider.base_url,
+        region=provider.region,
+        account=provider.account,
+        passthrough_caller=provider.passthrough_caller,
+        credential=provider.credential if provider.HasField("credential") else None,
+        models=tuple(provider.models),
+        connect_timeout_ms=provider.connect_timeout_ms or DEFAULT_CONNECT_TIMEOUT_MS,
+        first_byte_timeout_ms=provider.first_byte_timeout_ms or DEFAULT_FIRST_BYTE_TIMEOUT_MS,
+        idle_timeout_ms=provider.idle_timeout_ms or DEFAULT_IDLE_TIMEOUT_MS,
+        allow_private=provider.allow_private_address,
+        protocols=frozenset(provider.protocols) or vendor_protocols.get(provider.vendor, frozenset()),
+    )
+
+
+def _check_address(where: str, base_url: str) -> None:
+    if not base_url:
+        return  # the vendor's public address
+    try:
+        parts = urlsplit(base_url)
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError as failure:
+        raise InvalidSnapshot(where, "is no address") from failure
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
+        raise InvalidSnapshot(where, "is no http or https address with a host")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise InvalidSnapshot(where, "holds a user, a query or a fragment")
+
+
+def _read_model(shard: str, model: pb.Model, providers: Mapping[str, ProviderRecord]) -> ModelRecord:
+    if model.provider_id not in providers:
+        raise InvalidSnapshot(f"{shard}.models[{model.id}].provider_id", "refers to no provider")
+    return ModelRecord(
+        id=model.id,
+        provider_id=model.provider_id,
+        model=model.model,
+        display_name=model.display_name,
+        context_tokens=model.context_tokens,
+        max_output_tokens=model.max_output_tokens,
+        created_at_ms=model.created_at_ms,
+    )
+
+
+def _by_plain_id(models: Iterable[ModelRecord]) -> Mapping[str, tuple[ModelRecord, ...]]:
+    grouped: dict[str, tuple[ModelRecord, ...]] = {}
+    for model in models:
+        grouped[model.model] = (*grouped.get(model.model, ()), model)
+    return grouped
+
+
+def _read_virtual_model(
+    shard: str, virtual: pb.VirtualModel, providers: Mapping[str, ProviderRecord]
+) -> VirtualModelRecord:
+    where = f"{shard}.virtual_models[{virtual.name}].targets"
+    if not virtual.targets:
+        raise InvalidSnapshot(where, "is empty")
+    for target in virtual.targets:
+        if target.provider_id not in providers or not target.model:
+            raise InvalidSnapshot(where, "refers to no provider or names no model")
+    return VirtualModelRecord(virtual.name, tuple((target.provider_id, target.model) for target in virtual.targets))

@@ -1,0 +1,161 @@
+"""From the name a client asks for to the one account and model that serve it."""
+
+import re
+from difflib import SequenceMatcher
+from heapq import nlargest
+
+from data_plane.policy.access import fits, may_use, models_for
+from data_plane.policy.decision import Caller, Destination, Refusal
+from data_plane.policy.snapshot import OrganizationPolicy, PolicySnapshot, ProviderRecord
+from switchyard_contract.pricing import Price, price_in_force
+from switchyard_contract.reason import Reason
+
+SUGGESTIONS = 3
+PATH_OF_PROTOCOL = {
+    "anthropic_messages": "/v1/messages",
+    "openai_chat": "/v1/chat/completions",
+    "openai_responses": "/v1/responses",
+    "openai_embeddings": "/v1/embeddings",
+    "gemini_content": "/v1beta/models/{model}:generateContent",
+}
+_DATED = re.compile(r"(?P<undated>.+?)(?:[-@]\d{8}|-\d{4}-\d{2}-\d{2})")
+_LONGEST_ECHO = 120
+
+
+def resolve(policy: PolicySnapshot, caller: Caller, requested_model: str, protocol: str) -> Destination | Refusal:
+    """Say where a request goes.
+
+    A name is, in this order: a virtual model; `<provider name>/<model id>`; a model id that exactly one provider
+    serves, by name or else by a glob. Whether the key may use it is asked first, so that a forbidden name and one that
+    does not exist are told apart only to those who may use it.
+    """
+    organization = policy.organizations.get(caller.organization_id)
+    if organization is None or organization.policy is None:
+        return Refusal(Reason.POLICY_PENDING, retry_after_s=2)
+    own = organization.policy
+    found = _find(own, requested_model, protocol)
+    if isinstance(found, Refusal):
+        return found
+    if found is None or not may_use(policy, caller, requested_model):
+        return _no(policy, caller, own, requested_model, exists=found is not None)
+    provider, model = found
+    if provider.protocols and protocol not in provider.protocols:
+        return _wrong_protocol(provider, requested_model, protocol)
+    return Destination(
+        provider_id=provider.id,
+        provider_name=provider.name,
+        vendor=provider.vendor,
+        account=provider.account,
+        region=provider.region,
+        base_url=provider.base_url,
+        model=model,
+        passthrough_caller=provider.passthrough_caller,
+        credential=provider.credential,
+        organization_id=own.id,
+        connect_timeout_ms=provider.connect_timeout_ms,
+        first_byte_timeout_ms=provider.first_byte_timeout_ms,
+        idle_timeout_ms=provider.idle_timeout_ms,
+        allow_private=provider.allow_private,
+        # Without a clock the row in force cannot be chosen here: the caller asks price_for when the model is known.
+        price=None,
+    )
+
+
+def price_for(policy: PolicySnapshot, organization_id: str, vendor: str, model: str, at_ms: int) -> Price | None:
+    """The price row in force for a model as the answer names it; None: unpriced.
+
+    An organization's own row wins over the list. A dated id (claude-haiku-4-5-20251001, gpt-5.1-2025-11-13) without a
+    row of its own is priced by the undated name; "vendor/model" as aggregators write it, by the part after the slash.
+    """
+    organization = policy.organizations.get(organization_id)
+    own = organization.policy.prices if organization is not None and organization.policy is not None else {}
+    for name in _price_names(model):
+        rows = (*own.get(name, ()), *policy.list_prices.get(name, ()))
+        price = price_in_force(rows, vendor, name, at_ms) if rows else None
+        if price is not None:
+            return price
+    return None
+
+
+def _price_names(model: str) -> list[str]:
+    names = [model]
+    dated = _DATED.fullmatch(model)
+    if dated is not None:
+        names.append(dated["undated"])
+    if model.startswith("models/"):
+        names += _price_names(model.removeprefix("models/"))
+    elif "/" in model:
+        names += _price_names(model.rpartition("/")[2])
+    return names
+
+
+def _find(own: OrganizationPolicy, requested: str, protocol: str) -> tuple[ProviderRecord, str] | Refusal | None:
+    virtual = own.virtual_models.get(requested)
+    if virtual is not None:
+        provider_id, model = virtual.targets[0]
+        return own.providers[provider_id], model
+    provider_name, slash, model = requested.partition("/")
+    provider = own.providers_by_name.get(provider_name) if slash else None
+    if provider is not None and model and (fits(provider.models, model) or f"{provider_name}/{model}" in own.models):
+        return provider, model
+    return _find_plain(own, requested, protocol)
+
+
+def _find_plain(own: OrganizationPolicy, requested: str, protocol: str) -> tuple[ProviderRecord, str] | Refusal | None:
+    if not requested:
+        return None
+    named = [own.providers[record.provider_id] for record in own.models_by_plain_id.get(requested, ())]
+    serving = named or [provider for provider in own.providers.values() if requested in provider.models]
+    if not serving:
+        serving = [provider for provider in own.providers.values() if fits(provider.models, requested)]
+    # A provider that cannot be spoken to on this path is no rival of one that can.
+    speaking = [provider for provider in serving if not provider.protocols or protocol in provider.protocols]
+    serving = speaking or serving
+    if len(serving) > 1:
+        choices = tuple(sorted(f"{provider.name}/{requested}" for provider in serving)[:SUGGESTIONS])
+        return Refusal(
+            Reason.NO_TARGET,
+            f"Several providers serve “{_clip(requested)}”. Name one: {', '.join(choices)}.",
+            suggestions=choices,
+        )
+    return (serving[0], requested) if serving else None
+
+
+def _no(policy: PolicySnapshot, caller: Caller, own: OrganizationPolicy, requested: str, *, exists: bool) -> Refusal:
+    closest = _closest(requested, [model.id for model in models_for(policy, caller)])
+    said = [
+        f"This key may not use the model “{_clip(requested)}”."
+        if exists
+        else f"No model “{_clip(requested)}” is offered here."
+    ]
+    if closest:
+        said.append(f"Closest names this key may use: {', '.join(closest)}.")
+    if own.contact:
+        said.append(f"Ask {own.contact} for others.")
+    reason = Reason.MODEL_NOT_ALLOWED if exists else Reason.NO_TARGET
+    return Refusal(reason, " ".join(said), suggestions=closest)
+
+
+def _closest(requested: str, names: list[str]) -> tuple[str, ...]:
+    matcher = SequenceMatcher(autojunk=False)
+    matcher.set_seq2(requested.lower()[:_LONGEST_ECHO])
+
+    def likeness(name: str) -> float:
+        matcher.set_seq1(name.lower())
+        return matcher.ratio()
+
+    return tuple(nlargest(SUGGESTIONS, names, key=likeness))
+
+
+def _wrong_protocol(provider: ProviderRecord, requested: str, protocol: str) -> Refusal:
+    paths = [PATH_OF_PROTOCOL[name] for name in sorted(provider.protocols) if name in PATH_OF_PROTOCOL]
+    shown = PATH_OF_PROTOCOL.get(protocol, protocol)
+    return Refusal(
+        Reason.NO_TARGET,
+        f"“{_clip(requested)}” is served by {provider.name} ({provider.vendor}), which does not speak {shown}. "
+        f"Send it to {' or '.join(paths)}.",
+    )
+
+
+def _clip(name: str) -> str:
+    return name if len(name) <= _LONGEST_ECHO else name[:_LONGEST_ECHO] + "…"

@@ -1,0 +1,124 @@
+"""Which tool calls, and which conversation the call belongs to (clients' own words first)."""
+
+import re
+from hashlib import sha256
+
+from data_plane.protocols.codec import Client, RequestHead, SessionHints
+from data_plane.protocols.headers import SESSION_HEADERS
+
+MAX_ID = 200
+_USER_AGENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (name, re.compile(pattern, re.IGNORECASE))
+    for name, pattern in (
+        ("claude-code", r"claude-cli/(?P<version>[\w.+-]+)"),
+        ("codex", r"codex[\w-]*/(?P<version>[\w.+-]+)"),
+        ("gemini-cli", r"GeminiCLI(?:-\w+)?/(?P<version>[\w.+-]+)"),
+        ("qwen-code", r"QwenCode/(?P<version>[\w.+-]+)"),
+        ("opencode", r"opencode/(?P<version>[\w.+-]+)"),
+        ("cline", r"cline/(?P<version>[\w.+-]+)"),
+        ("roo-code", r"roo-?code/(?P<version>[\w.+-]+)"),
+        ("cursor", r"cursor/(?P<version>[\w.+-]+)"),
+        ("goose", r"goose/(?P<version>[\w.+-]+)"),
+        ("continue", r"continue(?:-cli)?/(?P<version>[\w.+-]+)"),
+        ("crush", r"crush/(?P<version>[\w.+-]+)"),
+        ("aider", r"(?:aider|litellm)/(?P<version>[\w.+-]+)"),
+        ("openai-agents", r"Agents/(?:Python|JS) (?P<version>[\w.+-]+)"),
+        ("anthropic-sdk", r"Anthropic/\w+ (?P<version>[\w.+-]+)"),
+        ("openai-sdk", r"OpenAI/\w+ (?P<version>[\w.+-]+)"),
+        ("google-genai-sdk", r"google-genai-sdk/(?P<version>[\w.+-]+)"),
+        ("ai-sdk", r"ai-sdk/[\w-]+/(?P<version>[\w.+-]+)"),
+        ("curl", r"curl/(?P<version>[\w.+-]+)"),
+    )
+)
+KNOWN_CLIENTS = frozenset(name for name, _ in _USER_AGENTS)
+"""Names that may be used as a metric's label; every other name comes from an open set."""
+_PRODUCT = re.compile(r"(?P<name>[A-Za-z][\w.-]{0,39})(?:/(?:\w+ )?(?P<version>[\w.+-]{1,40}))?")
+_SESSION_CARRIERS = (
+    b"x-claude-code-session-id",
+    b"session-id",
+    b"session_id",
+    b"x-session-id",
+    b"x-session-affinity",
+)
+_GOOSE_SESSION = b"agent-session-id"
+
+
+def identify(head: RequestHead, hints: SessionHints | None = None, key_id: str = "") -> Client:
+    """Say which tool calls and in which conversation.
+
+    Order for the session: our own header and its aliases, the tool's header, the tool's field in the body, and last a
+    digest of key, system prompt and first user message. Without key_id nothing is derived.
+    """
+    headers = _texts(head)
+    name, version = _name(headers)
+    agent_id = headers.get(b"x-claude-code-agent-id", "")
+    if not agent_id and name == "codex" and headers.get(b"thread-id", "") != headers.get(b"session-id", ""):
+        agent_id = headers.get(b"thread-id", "")
+    parent = headers.get(b"x-parent-session-id", "")
+    session_id, is_derived = _session(headers, hints, key_id)
+    return Client(name, version, session_id, agent_id, parent, is_derived)
+
+
+def _texts(head: RequestHead) -> dict[bytes, str]:
+    texts: dict[bytes, str] = {}
+    for name, value in head.headers:
+        if name in _READ and name not in texts:
+            texts[name] = _clean(value.decode("latin-1"))
+    return texts
+
+
+_READ = frozenset(
+    {
+        *SESSION_HEADERS,
+        *_SESSION_CARRIERS,
+        _GOOSE_SESSION,
+        b"user-agent",
+        b"originator",
+        b"version",
+        b"thread-id",
+        b"x-claude-code-agent-id",
+        b"x-parent-session-id",
+        b"x-goog-api-client",
+    }
+)
+
+
+def _clean(text: str) -> str:
+    """Printable and short: these texts end on pages and in logs."""
+    return "".join(sign for sign in text.strip()[:MAX_ID] if sign.isprintable())
+
+
+def _name(headers: dict[bytes, str]) -> tuple[str, str]:
+    agent = headers.get(b"user-agent", "")
+    if headers.get(b"originator", "").startswith("codex"):
+        found = _USER_AGENTS[1][1].search(agent)
+        return "codex", found["version"] if found else headers.get(b"version", "")
+    if _GOOSE_SESSION in headers and not agent:
+        return "goose", ""
+    for name, pattern in _USER_AGENTS:
+        found = pattern.search(agent)
+        if found is None:
+            continue
+        if name == "claude-code" and found["version"].startswith("0."):
+            # Qwen Code with an Anthropic endpoint calls itself claude-cli, under its own version.
+            return "qwen-code", found["version"]
+        return name, found["version"]
+    product = _PRODUCT.match(agent)
+    return (product["name"].lower(), product["version"] or "") if product else ("", "")
+
+
+def _session(headers: dict[bytes, str], hints: SessionHints | None, key_id: str) -> tuple[str, bool]:
+    for carrier in (*SESSION_HEADERS, *_SESSION_CARRIERS):
+        if headers.get(carrier):
+            return headers[carrier], False
+    goose = headers.get(_GOOSE_SESSION)
+    if goose:
+        # A date and a counter that starts anew on every machine: unique only together with the key.
+        return (f"{goose}@{key_id}" if key_id else goose), False
+    if hints is None:
+        return "", False
+    if hints.session_id:
+        return _clean(hints.session_id), False
+    if hints.opening and key_id:
+        return sha256(key_id.encode() + b"\0" + hints.opening).hexdigest()[:32], True
+    return "", False

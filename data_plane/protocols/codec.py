@@ -1,0 +1,209 @@
+"""The shape every protocol fills: read a request, listen to its answer, say no in its own words.
+
+Same-protocol traffic passes byte for byte. A codec never re-serialises: it finds byte ranges and splices.
+Failure: `InvalidRequest`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from data_plane.conversation.tally import Tally
+from data_plane.policy.access import ListedModel
+from data_plane.policy.decision import Refusal
+
+Body = bytes | bytearray | memoryview
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+"""Names in lower case, values as they came, repeated names repeated."""
+
+ANTHROPIC_MESSAGES = "anthropic_messages"
+OPENAI_CHAT = "openai_chat"
+OPENAI_RESPONSES = "openai_responses"
+OPENAI_EMBEDDINGS = "openai_embeddings"
+GEMINI_CONTENT = "gemini_content"
+
+MAX_COLLECTED_BYTES = 8 * 1024 * 1024
+"""An answer or event larger than this is passed on unread; its usage is then unknown."""
+MAX_KEPT_BYTES = 512 * 1024
+"""So much of a stream is kept to count tokens should it be cut."""
+
+
+class InvalidRequest(ValueError):
+    """The request cannot be read. field: where, as the protocol names it; why: half a sentence."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field}: {why}")
+        self.field, self.why = field, why
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """The start of a request."""
+
+    method: str
+    path: str
+    """As it came, still percent-encoded, without the query."""
+    query: str
+    """Without the question mark."""
+    headers: RawHeaders
+
+    def first(self, name: bytes) -> bytes | None:
+        """The first value of a header; name in lower case."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionHints:
+    """What the body says about the conversation it belongs to."""
+
+    session_id: str = ""
+    """Named by the client itself."""
+    opening: bytes = b""
+    """Digest of system prompt and first user message; every tool without a session id resends both. Empty: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """Replace body[start:end] by text. start == end: insert."""
+
+    start: int
+    end: int
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What the gateway must know of a request; everything else in it is none of its business."""
+
+    protocol: str
+    operation: str
+    """generate, count_tokens, embed, compact"""
+    model: str
+    """As the client asked."""
+    model_span: tuple[int, int] | None
+    """Byte range of the JSON string in the body, quotes included; None: the model is in the path."""
+    streamed: bool
+    """The client asked for server-sent events."""
+    adds_usage: bool = False
+    """The upstream is asked for usage that the client did not ask for: the answer's extra chunk is removed."""
+    usage_splice: Splice | None = None
+    """How it is asked for."""
+    hints: SessionHints = field(default_factory=SessionHints)
+    cache_write_default: str = "cache_write_other"
+    """Where cache writes are counted whose lifetime the answer does not tell; a name of TokenCounts."""
+    has_tools: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The tool at the other end and the conversation it is in, as far as it tells."""
+
+    name: str = ""
+    version: str = ""
+    session_id: str = ""
+    agent_id: str = ""
+    parent_session_id: str = ""
+    is_derived: bool = False
+    """The session was worked out from the conversation's opening; the client named none."""
+
+
+@dataclass(frozen=True, slots=True)
+class WireAnswer:
+    """A complete answer of the gateway's own."""
+
+    status: int
+    headers: RawHeaders
+    body: bytes
+
+
+class Tap(Protocol):
+    """Listens to one answer. Bytes pass unchanged except the one usage chunk that was added on request."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take what the provider sent; give back what the client gets now (the same object when unchanged).
+
+        An event that is not complete yet may be held back until it is (`rest` gives it up).
+        """
+        ...
+
+    def rest(self) -> bytes:
+        """Call once when the provider's body ended or broke: what is still held back.
+
+        After a clean end it goes to the client; after a break it is half an event and is dropped.
+        """
+        ...
+
+    @property
+    def has_content(self) -> bool:
+        """The first content has passed; frames that only open an answer do not count."""
+        ...
+
+    @property
+    def at_boundary(self) -> bool:
+        """The client holds whole events only: a sign of life may be written."""
+        ...
+
+    @property
+    def has_ended(self) -> bool:
+        """The protocol's own last event (or its error event) was seen."""
+        ...
+
+    def finish(self) -> Tally:
+        """Sum up an answer that is complete."""
+        ...
+
+    def counted(self, request_bytes: int) -> Tally:
+        """Sum up an answer that was cut: what was told so far, the rest counted from what passed."""
+        ...
+
+
+class Codec(Protocol):
+    """One wire protocol."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def keep_alive(self) -> bytes:
+        """A sign of life that every SDK of the protocol tolerates between events."""
+        ...
+
+    def read_request(self, head: RequestHead, operation: str, path_model: str | None, body: Body) -> RequestFacts:
+        """Find what the gateway needs. The body is checked to be one JSON object; raises InvalidRequest."""
+        ...
+
+    def rewrite_body(self, facts: RequestFacts, body: Body, model: str) -> tuple[bytes | bytearray | memoryview, ...]:
+        """The body for the upstream, in parts to be written one after the other.
+
+        model: as the vendor names it. Nothing to change: the one part is the body itself.
+        """
+        ...
+
+    def tap(self, facts: RequestFacts, *, streamed: bool) -> Tap:
+        """A listener for one answer. streamed: whether the answer really is an event stream."""
+        ...
+
+    def write_refusal(self, refusal: Refusal, client: Client, decision_id: str) -> WireAnswer:
+        """Say no so that this client stops (or waits) and shows the sentence.
+
+        Headers: content-type, and where they apply retry-after and x-should-retry.
+        """
+        ...
+
+    def stream_failure(self, refusal: Refusal, request_id: str) -> bytes:
+        """The protocol's error event for a stream that has begun; the connection is aborted after it."""
+        ...
+
+    def list_models(self, models: Iterable[ListedModel]) -> bytes:
+        """The body that answers a listing of models."""
+        ...
+
+    def one_model(self, model: ListedModel) -> bytes:
+        """The body that answers a question for one model."""
+        ...
+
+
+NO_TAGS: Mapping[str, str] = {}
