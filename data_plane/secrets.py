@@ -31,7 +31,9 @@ class HeldSecrets:
 
     def open_credential(self, sealed: SealedCredential, organization_id: str, provider_id: str) -> str:
         """Raises EnvelopeFailure when the key is missing or the credential belongs to somebody else."""
-        return open_credential(sealed, organization_id=organization_id, provider_id=provider_id, keys=self._sealing_keys)
+        return open_credential(
+            sealed, organization_id=organization_id, provider_id=provider_id, keys=self._sealing_keys
+        )
 
 
 __all__ = ["EnvelopeFailure", "HeldSecrets"]

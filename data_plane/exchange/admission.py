@@ -49,7 +49,7 @@ async def admit(
         return Refusal(Reason.SPOOL_UNAVAILABLE), None
     codec = CODECS[arrival.route.protocol]
     try:
-        tags = read_metadata(arrival.head)
+        tags = read_metadata(arrival.head.headers)
         body = await out.read_body()
         facts = codec.read_request(arrival.head, arrival.route.operation, arrival.route.path_model, body)
     except InvalidRequest as failure:

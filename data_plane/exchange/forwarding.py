@@ -20,7 +20,9 @@ async def forward(plan: Plan, upstream: Upstream) -> UpstreamResponse | Refusal:
         target=plan.target,
         headers=plan.headers,
         body=plan.body[0] if len(plan.body) == 1 else b"".join(plan.body),
-        timeouts=Timeouts(destination.connect_timeout_ms, destination.first_byte_timeout_ms, destination.idle_timeout_ms),
+        timeouts=Timeouts(
+            destination.connect_timeout_ms, destination.first_byte_timeout_ms, destination.idle_timeout_ms
+        ),
         allow_private=destination.allow_private,
     )
     try:
@@ -48,10 +50,7 @@ def origin_of(base_url: str) -> Origin:
         scheme, _, rest = base_url.partition("://")
         authority = rest.partition("/")[0]
         host, port = _split_port(authority)
-        if scheme == "https":
-            origin = Origin("https", host, port or 443)
-        else:
-            origin = Origin("http", host, port or 80)
+        origin = Origin("https", host, port or 443) if scheme == "https" else Origin("http", host, port or 80)
         _ORIGINS[base_url] = origin
     return origin
 

@@ -37,8 +37,12 @@ def make_plan(admission: Admission, secrets: Secrets) -> Plan | Refusal:
             )
         credential = provider.credential_headers(arrival.route.protocol, secret)
     target = provider.target(
-        destination.base_url, arrival.route.protocol, arrival.route.canonical_path, arrival.head.query, destination.model
+        destination.base_url,
+        arrival.route.protocol,
+        arrival.route.canonical_path,
+        arrival.head.query,
+        destination.model,
     )
-    headers = upstream_headers(arrival.head, keeps_credential=keeps_credential) + credential
+    headers = upstream_headers(arrival.head, passes_caller=keeps_credential, credential=credential)
     body = admission.codec.rewrite_body(admission.facts, admission.body, destination.model)
     return Plan(admission, destination, target, headers, body)

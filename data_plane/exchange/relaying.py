@@ -2,8 +2,8 @@
 
 An answer that ends before its protocol's terminal event never ends cleanly for the caller: it gets the protocol's error
 event and an aborted connection, because clients take a clean end for a complete answer and some then loop
-(docs/protocols/refusals.md). A caller that leaves is still charged for what the provider produces, so the answer is read
-on within limits.
+(docs/protocols/refusals.md). A caller that leaves is still charged for what the provider produces, so the answer is
+read on within limits.
 """
 
 import asyncio
@@ -152,7 +152,8 @@ async def _relay_stream(way: Relay, pulses: Pulses) -> Transcript:
     except UpstreamError as failure:
         if not tap.has_ended:
             refusal = Refusal(
-                Reason.UPSTREAM_TRUNCATED, f"Provider {provider_name} broke off in the middle of its answer ({failure})."
+                Reason.UPSTREAM_TRUNCATED,
+                f"Provider {provider_name} broke off in the middle of its answer ({failure}).",
             )
     except asyncio.CancelledError:
         refusal = way.live.take_cut()

@@ -1,11 +1,11 @@
 """One exchange, start to end: the six stages in order and the one try/finally. Read this first.
 
-    receive   ingress/arrival.py   aiohttp request to Arrival
-    admit     admission.py         who calls, what they ask, whether they may
-    plan      planning.py          what goes upstream, byte for byte
-    forward   forwarding.py        one try, up to the head of the answer
-    relay     relaying.py          bytes to the caller while a tap listens
-    settle    ledger.py            what it used and cost, written down exactly once
+receive   ingress/arrival.py   aiohttp request to Arrival
+admit     admission.py         who calls, what they ask, whether they may
+plan      planning.py          what goes upstream, byte for byte
+forward   forwarding.py        one try, up to the head of the answer
+relay     relaying.py          bytes to the caller while a tap listens
+settle    ledger.py            what it used and cost, written down exactly once
 """
 
 import asyncio

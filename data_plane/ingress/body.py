@@ -18,7 +18,7 @@ _STEP = 256 * 1024
 
 
 async def read_body(request: web.BaseRequest, encoding: bytes, limit_bytes: int) -> Buffer:
-    """Take the whole body. Raises BodyRefused when it is too large or does not inflate, ClientGone when it breaks off."""
+    """Take the whole body. Raises BodyRefused when it is too large or does not inflate, ClientGone when it stops."""
     declared = request.content_length
     if declared is not None and declared > limit_bytes:
         raise BodyRefused(too_large=True, why=f"The body is {declared} bytes; the limit here is {limit_bytes}.")
@@ -88,4 +88,6 @@ def _inflate_zstd(body: bytes, limit_bytes: int) -> bytes:
 
 def _check_growth(size: int, packed: int, limit_bytes: int) -> None:
     if size > limit_bytes or (size > _MIB and size > packed * _MAX_RATIO):
-        raise BodyRefused(too_large=True, why=f"The body inflates past what is taken here ({limit_bytes} bytes, 20 to 1).")
+        raise BodyRefused(
+            too_large=True, why=f"The body inflates past what is taken here ({limit_bytes} bytes, 20 to 1)."
+        )

@@ -33,5 +33,7 @@ def configure_logs(pod_id: str) -> None:
     )
     structlog.contextvars.bind_contextvars(pod=pod_id)
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_RedactingFormatter('{"level": "%(levelname)s", "logger": "%(name)s", "event": "%(message)s"}'))
+    handler.setFormatter(
+        _RedactingFormatter('{"level": "%(levelname)s", "logger": "%(name)s", "event": "%(message)s"}')
+    )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

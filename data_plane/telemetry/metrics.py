@@ -21,7 +21,10 @@ class PodMetrics:
         self._count_failure = count_failure
         registry = self.registry
         self._exchanges = Counter(
-            "switchyard_exchanges", "Exchanges closed.", ("protocol", "provider", "outcome", "status_class"), registry=registry
+            "switchyard_exchanges",
+            "Exchanges closed.",
+            ("protocol", "provider", "outcome", "status_class"),
+            registry=registry,
         )
         self._refusals = Counter("switchyard_refusals", "Refusals told.", ("reason", "protocol"), registry=registry)
         self._failures = Counter(
@@ -42,7 +45,11 @@ class PodMetrics:
             registry=registry,
         )
         self._duration = Histogram(
-            "switchyard_exchange_seconds", "From arrival to the end.", ("protocol",), buckets=_ANSWER_BUCKETS, registry=registry
+            "switchyard_exchange_seconds",
+            "From arrival to the end.",
+            ("protocol",),
+            buckets=_ANSWER_BUCKETS,
+            registry=registry,
         )
         self._exchange_children: dict[tuple[str, str, str, int], Counter] = {}
         self._refusal_children: dict[tuple[str, str], Counter] = {}
@@ -69,7 +76,11 @@ class PodMetrics:
     def observe(self, protocol: str, *, gateway_us: int, first_byte_us: int, duration_us: int) -> None:
         children = self._time_children.get(protocol)
         if children is None:
-            children = (self._gateway.labels(protocol), self._first_byte.labels(protocol), self._duration.labels(protocol))
+            children = (
+                self._gateway.labels(protocol),
+                self._first_byte.labels(protocol),
+                self._duration.labels(protocol),
+            )
             self._time_children[protocol] = children
         children[0].observe(gateway_us / 1e6)
         if first_byte_us:

@@ -1,0 +1,1 @@
+"""Both planes as whole processes: few tests, each a story."""
