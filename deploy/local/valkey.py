@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from deploy.local.binaries import find_valkey
 from deploy.local.program import Program
@@ -58,7 +60,9 @@ class Valkey:
 
     def is_ready(self) -> bool:
         """Say whether it answers; while it still reads its file it does not."""
-        client = redis.Redis(host="127.0.0.1", port=self.port, password=self._password, socket_timeout=2)
+        client = redis.Redis(
+            host="127.0.0.1", port=self.port, password=self._password, socket_timeout=2, retry=Retry(NoBackoff(), 0)
+        )
         try:
             return bool(client.ping())
         except (redis.ConnectionError, redis.TimeoutError):

@@ -7,6 +7,8 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from deploy.local.engines import EngineFailed, Engines
 from deploy.local.ports import pick_free_port, pick_free_ports
@@ -71,7 +73,7 @@ def test_the_counters_survive_a_kill_and_are_never_evicted(home: Path) -> None:
 def test_valkey_answers_only_with_its_password(home: Path) -> None:
     server = Valkey("broker", home, home / "broker.log", pick_free_port(), "secret")
     with Engines([server]), pytest.raises(redis.AuthenticationError):
-        redis.Redis(port=server.port).ping()
+        redis.Redis(port=server.port, retry=Retry(NoBackoff(), 0)).ping()
 
 
 def test_an_engine_that_ends_at_once_is_reported_with_its_last_words(home: Path) -> None:
