@@ -1,0 +1,316 @@
+"""The journal: records into segments, and the promise of when they last.
+
+A record is given to the operating system inside `append`, so that `kill -9` takes nothing; `fdatasync` follows in the
+disk's thread. What the disk refuses stays in memory, in order, and is tried again until it is taken.
+Source: docs/decisions/0035-the-spool.md, 0036-spool-writes-on-the-loop.md
+"""
+
+import asyncio
+import os
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import structlog
+
+from data_plane.usage.disk_thread import DiskThread
+from data_plane.usage.record import RecordKind, encode_record
+from data_plane.usage.segment import Disk, ExchangeKey, Segment, create_segment
+
+log = structlog.get_logger()
+
+SyncMode = Literal["group", "strict", "relaxed"]
+_GROUP_INTERVAL_S, _GROUP_RECORDS = 0.020, 64
+_RELAXED_INTERVAL_S, _RELAXED_RECORDS = 1.0, 4096
+
+
+class SpoolUnavailable(Exception):
+    """The disk does not take what must last; records are kept in memory and tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record that may have to be written once more. position: its place among all records of this run."""
+
+    position: int
+    kind: RecordKind
+    sequence: int
+    key: ExchangeKey
+    record: bytes
+
+
+class Observer(Protocol):
+    """Who must know where records went."""
+
+    def placed(self, entry: Entry, segment: Segment) -> None:
+        """A record was written, perhaps once more."""
+
+    def events_synced(self, last_sequence: int) -> None:
+        """Every event up to this one would survive a power loss."""
+
+
+class Journal:
+    """Appends on the loop, syncs in the thread. segments: oldest first; the newest may be the active one."""
+
+    def __init__(
+        self,
+        directory: Path,
+        disk: Disk,
+        thread: DiskThread,
+        observer: Observer,
+        *,
+        boot_id: bytes,
+        segments: deque[Segment],
+        next_number: int,
+        synced_sequence: int,
+        segment_bytes: int,
+        limit_bytes: int,
+        sync: SyncMode,
+    ) -> None:
+        self.segments = segments
+        self.active: Segment | None = None
+        self.position = self.synced_position = 0
+        self.refusals = 0
+        """How often the disk refused, since the start."""
+        self.refusals_in_a_row = 0
+        self._directory, self._disk, self._thread, self._observer = directory, disk, thread, observer
+        self._boot_id, self._next_number, self._synced_sequence = boot_id, next_number, synced_sequence
+        # With one giant segment nothing could ever be deleted.
+        self._segment_bytes, self._limit_bytes = min(segment_bytes, limit_bytes // 4), limit_bytes
+        self._interval_s = _RELAXED_INTERVAL_S if sync == "relaxed" else _GROUP_INTERVAL_S
+        self._group = _RELAXED_RECORDS if sync == "relaxed" else _GROUP_RECORDS
+        self._loop = asyncio.get_running_loop()
+        self._standby: Segment | None = None
+        self._unsynced: deque[Entry] = deque()
+        self._stranded: deque[Entry] = deque()
+        """Not even written. Younger than everything in _unsynced."""
+        self._unsynced_segments: set[Segment] = set()
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._is_syncing = self._is_preparing = self._is_closed = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._taken_bytes = 0
+        self._disk_free_bytes = disk.free_bytes(directory)
+        self.count_space()
+
+    @property
+    def is_refused(self) -> bool:
+        """The disk refused twice in a row and has not taken anything since."""
+        return self.refusals_in_a_row > 1
+
+    @property
+    def room_bytes(self) -> int:
+        """What may still be written, as far as anybody can know."""
+        held = (self.active.free_bytes if self.active else 0) + (self._standby.free_bytes if self._standby else 0)
+        return held + max(0, min(self._limit_bytes - self._taken_bytes, self._disk_free_bytes))
+
+    def append(self, kind: RecordKind, sequence: int, key: ExchangeKey, payload: bytes) -> int:
+        """Write a record and give its position; never raises for the disk's sake. ValueError: far too large."""
+        return self.append_encoded(kind, sequence, key, encode_record(kind, sequence, *key, payload))
+
+    def append_encoded(self, kind: RecordKind, sequence: int, key: ExchangeKey, record: bytes) -> int:
+        self.position += 1
+        entry = Entry(self.position, kind, sequence, key, record)
+        if self._stranded or self.is_refused:
+            self._stranded.append(entry)
+            return entry.position
+        try:
+            self._place(entry)
+        except OSError as failure:
+            self._stranded.append(entry)
+            self._refused(failure)
+        else:
+            self._sync_soon()
+        return entry.position
+
+    async def synced(self, position: int) -> None:
+        """Return once that record would survive a power loss. Raises SpoolUnavailable while the disk refuses."""
+        if position <= self.synced_position:
+            return
+        if self.is_refused:
+            raise SpoolUnavailable("the spool's disk refuses records")
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append((position, waiter))
+        self._sync_now()
+        await waiter
+
+    def open_first(self) -> None:
+        """Have an active segment, so that the spool's name and numbers last from the start."""
+        if self.active is None and not self.refusals_in_a_row:
+            try:
+                self._roll()
+            except OSError as failure:
+                self._refused(failure)
+            else:
+                self._sync_now()
+
+    def tick(self) -> None:
+        """Look at the free space, try a disk that refused again. Called a few times a second."""
+        if self.refusals_in_a_row and not self._is_syncing:
+            self._write_again()
+        self._prepare_standby()
+        self._thread.submit(lambda: self._disk.free_bytes(self._directory), self._set_free, lambda _: None)
+
+    def count_space(self) -> None:
+        """To be called when segments came or went."""
+        self._taken_bytes = sum(each.capacity_bytes for each in self.segments)
+        if self._standby:
+            self._taken_bytes += self._standby.capacity_bytes
+
+    async def close(self) -> None:
+        """Make everything last; the files are closed by their owner."""
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            await self.synced(self.position)
+        except SpoolUnavailable:
+            log.error(
+                "records did not reach the disk before the stop", records=len(self._unsynced) + len(self._stranded)
+            )
+        await self._thread.finish()
+        if self._standby is not None:
+            os.close(self._standby.file)
+            self._standby.path.unlink()
+
+    # Writing.
+
+    def _place(self, entry: Entry) -> None:
+        segment = self.active
+        if segment is None or segment.free_bytes < len(entry.record):
+            segment = self._roll()
+        self._disk.write(segment.file, entry.record, segment.used_bytes)
+        segment.used_bytes += len(entry.record)
+        self._unsynced.append(entry)
+        self._unsynced_segments.add(segment)
+        self._observer.placed(entry, segment)
+
+    def _roll(self) -> Segment:
+        """Go on in the next segment. Raises OSError."""
+        segment, self._standby = self._standby, None
+        if segment is None:
+            segment = create_segment(self._disk, self._directory, self._next_number, self._segment_bytes)
+            self._next_number += 1
+        # What was not synced never left the pod: should it be lost, its sequence may be given again.
+        opening = encode_record(RecordKind.OPENED, self._synced_sequence + 1, "", 0, self._boot_id)
+        self._disk.write(segment.file, opening, 0)
+        segment.used_bytes = len(opening)
+        if self.active is not None:
+            self.active.capacity_bytes = self.active.used_bytes
+        self.active = segment
+        self.segments.append(segment)
+        self._unsynced_segments.add(segment)
+        self.count_space()
+        self._prepare_standby()
+        return segment
+
+    def _prepare_standby(self) -> None:
+        """Set the next segment's space aside before it is needed: that is when a full disk should be noticed."""
+        if self._is_preparing or self._standby or self._is_closed:
+            return
+        if self._taken_bytes + self._segment_bytes > self._limit_bytes:
+            return
+        self._is_preparing = True
+        number = self._next_number
+        self._next_number += 1
+
+        def prepared(segment: Segment) -> None:
+            self._is_preparing = False
+            self._standby = segment
+            self.count_space()
+
+        def failed(failure: OSError) -> None:
+            self._is_preparing = False
+            log.warning("no space for the next spool segment", error=failure.strerror)
+
+        self._thread.submit(
+            lambda: create_segment(self._disk, self._directory, number, self._segment_bytes), prepared, failed
+        )
+
+    def _set_free(self, free_bytes: int) -> None:
+        self._disk_free_bytes = free_bytes
+
+    # Making records last.
+
+    def _sync_soon(self) -> None:
+        if self._is_syncing:
+            return
+        if len(self._unsynced) >= self._group:
+            self._sync_now()
+        elif self._timer is None and not self._is_closed:
+            self._timer = self._loop.call_later(self._interval_s, self._sync_now)
+
+    def _sync_now(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._is_syncing or not self._unsynced_segments:
+            return
+        self._is_syncing = True
+        segments, self._unsynced_segments = self._unsynced_segments, set()
+        through = self._unsynced[-1].position if self._unsynced else self.synced_position
+        files = [segment.file for segment in sorted(segments, key=lambda each: each.number)]
+
+        def done(_: None) -> None:
+            self._is_syncing = False
+            self._was_synced(through)
+
+        def failed(failure: OSError) -> None:
+            self._is_syncing = False
+            self._refused(failure)
+
+        self._thread.submit(lambda: self._disk.sync(files), done, failed)
+
+    def _was_synced(self, through: int) -> None:
+        last_sequence = 0
+        while self._unsynced and self._unsynced[0].position <= through:
+            last_sequence = self._unsynced.popleft().sequence or last_sequence
+        self.synced_position = max(self.synced_position, through)
+        if not self._stranded:
+            self.refusals_in_a_row = 0
+        if last_sequence:
+            self._synced_sequence = last_sequence
+            self._observer.events_synced(last_sequence)
+        while self._waiting and self._waiting[0][0] <= through:
+            waiter = self._waiting.popleft()[1]
+            if not waiter.done():
+                waiter.set_result(None)
+        if self._waiting:
+            self._sync_now()
+        elif self._unsynced:
+            self._sync_soon()
+
+    def _refused(self, failure: OSError) -> None:
+        """Write what is not known to last into a new segment; after the second refusal wait for the next tick.
+
+        A file whose sync failed is never synced again: Linux may drop the dirty pages and call the next one a success.
+        """
+        self.refusals += 1
+        self.refusals_in_a_row += 1
+        log.error("the spool's disk refused", error=failure.strerror, in_a_row=self.refusals_in_a_row)
+        if self.active is not None:
+            self.active.capacity_bytes = self.active.used_bytes
+            self.active = None
+            self.count_space()
+        self._unsynced_segments.clear()
+        if self.refusals_in_a_row == 1:
+            self._write_again()
+            return
+        while self._waiting:
+            waiter = self._waiting.popleft()[1]
+            if not waiter.done():
+                waiter.set_exception(SpoolUnavailable("the spool's disk refuses records"))
+
+    def _write_again(self) -> None:
+        self._stranded.extendleft(reversed(self._unsynced))
+        self._unsynced.clear()
+        try:
+            while self._stranded:
+                self._place(self._stranded[0])
+                self._stranded.popleft()
+            if self.active is None:
+                self._roll()
+        except OSError as failure:
+            self._refused(failure)
+        else:
+            self._sync_now()
