@@ -6,7 +6,7 @@ from django.db import models
 class ActorKind(models.TextChoices):
     USER = "user"
     SERVICE_ACCOUNT = "service_account"
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105  # a kind, not a secret
     SYSTEM = "system"
 
 

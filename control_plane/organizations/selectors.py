@@ -1,0 +1,44 @@
+"""Find tenants and what belongs to them. Every look-up names its organization."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from control_plane.accounts.models import User
+from control_plane.organizations.models import Membership, Organization, ServiceAccount, Team
+
+
+def organization_by_id(organization_id: UUID) -> Organization | None:
+    return Organization.objects.filter(id=organization_id).first()
+
+
+def organizations_of(user: User) -> QuerySet[Organization]:
+    """The organizations a person is a member of."""
+    return Organization.objects.filter(memberships__user=user).order_by("name")
+
+
+def membership_of(user: User, organization: Organization) -> Membership | None:
+    return Membership.objects.filter(organization=organization, user=user).select_related("user").first()
+
+
+def memberships_of(organization: Organization) -> QuerySet[Membership]:
+    return Membership.objects.filter(organization=organization).select_related("user").order_by("user__email")
+
+
+def teams_of(organization: Organization) -> QuerySet[Team]:
+    return Team.objects.filter(organization=organization).select_related("lead").order_by("name")
+
+
+def teams_of_user(organization: Organization, user: User) -> QuerySet[Team]:
+    """The teams of one organization that a person is in."""
+    return Team.objects.filter(organization=organization, memberships__user=user).order_by("name")
+
+
+def members_of_team(team: Team) -> QuerySet[User]:
+    return User.objects.filter(
+        team_memberships__team=team, team_memberships__organization_id=team.organization_id
+    ).order_by("email")
+
+
+def service_accounts_of(organization: Organization) -> QuerySet[ServiceAccount]:
+    return ServiceAccount.objects.filter(organization=organization).select_related("team").order_by("name")
