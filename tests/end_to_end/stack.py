@@ -86,7 +86,7 @@ def call_json(method: str, url: str, token: str, body: object = None) -> Any:
 
 
 def until(probe: Callable[[], _T | None], limit_s: float, failure: str, every_s: float = 0.1) -> _T:
-    """Ask again and again until there is an answer that is not None (and not False); fail with a sentence after the limit."""
+    """Ask again and again until there is an answer that is neither None nor False; fail with a sentence in the end."""
     deadline = time.monotonic() + limit_s
     while True:
         found = probe()

@@ -1,0 +1,1 @@
+"""Real coding tools against a running gateway: `make test-clients`."""
