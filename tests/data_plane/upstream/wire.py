@@ -87,8 +87,8 @@ class Provider:
         self.peers.append(peer)
         try:
             await self._script(peer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client has gone: the script is over
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the client has gone, or the test is over
         finally:
             self.tasks.discard(task)
             writer.transport.abort() if writer.transport.is_closing() else writer.close()
@@ -100,7 +100,7 @@ async def provider(
 ) -> AsyncIterator[Provider]:
     """Serve a script for each connection until the block ends."""
     serving = Provider(script)
-    server = await asyncio.start_server(serving.accept, host, 0, ssl=tls, limit=1 << 20)
+    server = await asyncio.start_server(serving.accept, host, 0, ssl=tls, limit=1 << 20, backlog=512)
     port = server.sockets[0].getsockname()[1]
     serving.origin = Origin("https" if tls else "http", "localhost" if tls else host, port)
     try:

@@ -1,0 +1,413 @@
+"""One connection on a transport of paper: the same bytes in any cutting give the same answer and the same verdict."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_plane.upstream.failure import UpstreamError, UpstreamTimeout
+from data_plane.upstream.link import SLICES_PER_TURN, TLS_SLICE_BYTES, Link
+from data_plane.upstream.request import Origin, Timeouts
+from data_plane.upstream.response import PAUSE_ABOVE_BYTES, UpstreamResponse
+
+
+class PaperTransport(asyncio.Transport):
+    """Notes what is asked of it. pending: bytes it claims not to have sent yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = bytearray()
+        self.writes = 0
+        self.pending = 0
+        self.is_reading = True
+        self.is_aborted = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+        self.writes += 1
+
+    def writelines(self, list_of_data: Sequence[bytes | bytearray | memoryview]) -> None:  # type: ignore[override]
+        for data in list_of_data:
+            self.write(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.pending
+
+    def pause_reading(self) -> None:
+        self.is_reading = False
+
+    def resume_reading(self) -> None:
+        self.is_reading = True
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+class Bench:
+    """Owner, clock, transport and connection of one test. freed: how often the connection came back."""
+
+    def __init__(self, scheme: str = "http") -> None:
+        self.now = 100.0
+        self.freed = 0
+        self.is_lost = False
+        self.transport = PaperTransport()
+        self.link = Link(
+            owner=self,
+            origin=Origin("https" if scheme == "https" else "http", "provider.test", 1),
+            host_address="192.0.2.1",
+            clock=lambda: self.now,
+            loop=asyncio.get_running_loop(),
+            max_age_s=1000.0,
+        )
+        self.link.connection_made(self.transport)
+
+    def link_opened(self, link: Link) -> None:
+        pass
+
+    def link_freed(self, link: Link) -> None:
+        self.freed += 1
+
+    def link_lost(self, link: Link) -> None:
+        self.is_lost = True
+
+    def ask(
+        self, body: bytes = b"", timeouts: Timeouts | None = None, method: str = "POST"
+    ) -> asyncio.Future[UpstreamResponse]:
+        return self.link.ask(b"HEAD\r\n\r\n", body, method, timeouts or Timeouts())
+
+
+Outcome = tuple[str, int, bytes, bool]
+
+
+async def play(pieces: Sequence[bytes], method: str, ending: str) -> Outcome:
+    """Feed the pieces of one answer; tell error kind or "", status, content, whether the connection serves again."""
+    bench = Bench()
+    waiter = bench.ask(method=method)
+    for piece in pieces:
+        if not bench.transport.is_aborted:
+            bench.link.data_received(piece)
+    if not bench.transport.is_aborted:
+        if ending == "eof":
+            bench.link.eof_received()
+        elif ending == "reset":
+            bench.link.connection_lost(ConnectionResetError("reset by peer"))
+    status, content, kind = 0, b"", ""
+    try:
+        response = await waiter
+        status = response.status
+        while (data := await response.chunk()) is not None:
+            content += data
+    except UpstreamError as failure:
+        kind = failure.kind
+    return kind, status, content, bench.link.is_usable
+
+
+def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
+    edges = [0, *sorted({place % (len(data) + 1) for place in places}), len(data)]
+    return [data[start:end] for start, end in pairwise(edges) if end > start]
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+LENGTH_5 = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+ANSWERS: list[tuple[str, bytes, str, str, Outcome]] = [
+    ("length", LENGTH_5 + b"hello", "POST", "", ("", 200, b"hello", True)),
+    ("length and then the close", LENGTH_5 + b"hello", "POST", "eof", ("", 200, b"hello", False)),
+    ("length, to be closed", LENGTH_5[:-2] + b"Connection: close\r\n\r\nhello", "POST", "", ("", 200, b"hello", False)),
+    ("empty", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "POST", "", ("", 200, b"", True)),
+    ("no content", b"HTTP/1.1 204 No Content\r\n\r\n", "POST", "", ("", 204, b"", True)),
+    ("head", LENGTH_5, "HEAD", "", ("", 200, b"", True)),
+    ("chunked head", CHUNKED, "HEAD", "", ("", 200, b"", True)),
+    ("head with a body", LENGTH_5 + b"hello", "HEAD", "", ("", 200, b"", False)),
+    (
+        "chunked",
+        CHUNKED + b"5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nA: b\r\n\r\n",
+        "POST",
+        "",
+        ("", 200, b"hello world", True),
+    ),
+    ("an error is an answer", b"HTTP/1.1 529 Over\r\nContent-Length: 2\r\n\r\n{}", "POST", "", ("", 529, b"{}", True)),
+    ("rest of connection", b"HTTP/1.1 200 OK\r\n\r\nhello", "POST", "eof", ("", 200, b"hello", False)),
+    ("http 1.0", b"HTTP/1.0 200 OK\r\n\r\nhello", "POST", "eof", ("", 200, b"hello", False)),
+    ("http 1.0 length", b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", "POST", "", ("", 200, b"hello", False)),
+    ("interim", b"HTTP/1.1 103 Early\r\nLink: a\r\n\r\n" + LENGTH_5 + b"hello", "POST", "", ("", 200, b"hello", True)),
+    (
+        "two interims",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: a\r\n\r\n" + CHUNKED + b"1\r\nx\r\n0\r\n\r\n",
+        "POST",
+        "",
+        ("", 200, b"x", True),
+    ),
+    ("surplus", LENGTH_5 + b"hello!", "POST", "", ("", 200, b"hello", False)),
+    ("surplus line break", LENGTH_5 + b"hello\r\n", "POST", "", ("", 200, b"hello", False)),
+    ("second answer", (LENGTH_5 + b"hello") * 2, "POST", "", ("", 200, b"hello", False)),
+    ("second chunked answer", (CHUNKED + b"5\r\nhello\r\n0\r\n\r\n") * 2, "POST", "", ("", 200, b"hello", False)),
+    ("surplus behind chunks", CHUNKED + b"5\r\nhello\r\n0\r\n\r\nX", "POST", "", ("", 200, b"hello", False)),
+    ("line break behind chunks", CHUNKED + b"5\r\nhello\r\n0\r\n\r\n\r\n", "POST", "", ("", 200, b"hello", False)),
+    ("surplus behind nothing", b"HTTP/1.1 204 No\r\n\r\nX", "POST", "", ("", 204, b"", False)),
+    ("garbage", b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", "POST", "", ("malformed_answer", 0, b"", False)),
+    ("bare line feeds", b"HTTP/1.1 200 OK\nA: b\n\r\n\r\n", "POST", "", ("malformed_answer", 0, b"", False)),
+    ("endless head", b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70_000, "POST", "", ("malformed_answer", 0, b"", False)),
+    (
+        "large head",
+        b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70_000 + b"\r\n\r\n",
+        "POST",
+        "",
+        ("malformed_answer", 0, b"", False),
+    ),
+    ("endless interims", b"HTTP/1.1 100 Continue\r\n\r\n" * 3000, "POST", "", ("malformed_answer", 0, b"", False)),
+    (
+        "switching",
+        b"HTTP/1.1 101 Go\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n",
+        "POST",
+        "",
+        ("malformed_answer", 0, b"", False),
+    ),
+    ("broken chunk", CHUNKED + b"5\r\nhello\r\nZZ\r\n", "POST", "", ("malformed_answer", 200, b"hello", False)),
+    ("length cut short", LENGTH_5 + b"hel", "POST", "eof", ("truncated_answer", 200, b"hel", False)),
+    ("length, no body", LENGTH_5, "POST", "eof", ("truncated_answer", 200, b"", False)),
+    ("chunks cut short", CHUNKED + b"5\r\nhello\r\n", "POST", "eof", ("truncated_answer", 200, b"hello", False)),
+    (
+        "chunks cut before the last line",
+        CHUNKED + b"5\r\nhello\r\n0\r\n",
+        "POST",
+        "eof",
+        ("truncated_answer", 200, b"hello", False),
+    ),
+    ("chunk cut", CHUNKED + b"5\r\nhel", "POST", "eof", ("truncated_answer", 200, b"hel", False)),
+    ("no answer", b"", "POST", "eof", ("connection_lost", 0, b"", False)),
+    ("half a head", b"HTTP/1.1 200 OK\r\nContent-Le", "POST", "eof", ("connection_lost", 0, b"", False)),
+    ("interim only", b"HTTP/1.1 103 Early\r\n\r\n", "POST", "eof", ("connection_lost", 0, b"", False)),
+    ("reset at once", b"", "POST", "reset", ("connection_lost", 0, b"", False)),
+    ("reset in the head", b"HTTP/1.1 200", "POST", "reset", ("connection_lost", 0, b"", False)),
+    ("reset in a length body", LENGTH_5 + b"hel", "POST", "reset", ("connection_lost", 200, b"hel", False)),
+    ("reset in chunks", CHUNKED + b"5\r\nhello\r\n", "POST", "reset", ("connection_lost", 200, b"hello", False)),
+    (
+        "reset in a rest of connection",
+        b"HTTP/1.1 200 OK\r\n\r\nhel",
+        "POST",
+        "reset",
+        ("connection_lost", 200, b"hel", False),
+    ),
+    ("reset after the end", LENGTH_5 + b"hello", "POST", "reset", ("", 200, b"hello", False)),
+]
+
+
+@pytest.mark.parametrize(
+    ("wire", "method", "ending", "outcome"), [row[1:] for row in ANSWERS], ids=[row[0] for row in ANSWERS]
+)
+async def test_an_answer_in_one_piece_and_byte_by_byte(wire: bytes, method: str, ending: str, outcome: Outcome) -> None:
+    assert await play([wire] if wire else [], method, ending) == outcome
+    assert await play([wire[index : index + 1] for index in range(len(wire))], method, ending) == outcome
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(ANSWERS), st.lists(st.integers(0, 100_000), max_size=10))
+def test_an_answer_is_the_same_however_it_is_cut(
+    answer: tuple[str, bytes, str, str, Outcome], places: list[int]
+) -> None:
+    _, wire, method, ending, outcome = answer
+    assert asyncio.run(play(cut(wire, places), method, ending)) == outcome
+
+
+async def test_a_connection_serves_one_answer_after_the_other() -> None:
+    bench = Bench()
+    for number, wire in enumerate((LENGTH_5 + b"hello", CHUNKED + b"2\r\nhi\r\n0\r\n\r\n", b"HTTP/1.1 204 No\r\n\r\n")):
+        waiter = bench.ask()
+        bench.link.data_received(wire)
+        response = await waiter
+        assert response.is_reused == (number > 0)
+        assert bench.freed == number + 1
+
+
+async def test_a_byte_while_free_ends_the_connection() -> None:
+    bench = Bench()
+    bench.link.data_received(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+    assert bench.transport.is_aborted
+    assert bench.is_lost
+    with pytest.raises(UpstreamError):
+        await bench.ask()
+
+
+async def test_the_end_of_the_provider_while_free_ends_the_connection() -> None:
+    bench = Bench()
+    bench.link.eof_received()
+    assert not bench.link.is_usable
+    assert bench.is_lost
+
+
+async def test_a_connection_with_unsent_bytes_does_not_serve_again() -> None:
+    bench = Bench()
+    waiter = bench.ask(b"x" * 100)
+    bench.transport.pending = 40
+    bench.link.data_received(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+    assert (await waiter).status == 413
+    assert bench.transport.is_aborted
+    assert bench.freed == 0
+
+
+async def test_an_old_connection_does_not_serve_again() -> None:
+    bench = Bench()
+    waiter = bench.ask()
+    bench.now += 1001.0
+    bench.link.data_received(LENGTH_5 + b"hello")
+    assert (await waiter).is_ended
+    assert bench.transport.is_aborted
+
+
+async def test_reading_pauses_when_nobody_takes_and_goes_on_when_somebody_does() -> None:
+    bench = Bench()
+    waiter = bench.ask()
+    bench.link.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    response = await waiter
+    bench.link.data_received(b"x" * PAUSE_ABOVE_BYTES)
+    assert bench.transport.is_reading
+    bench.link.data_received(b"y")
+    assert not bench.transport.is_reading
+    assert await response.chunk() == b"x" * PAUSE_ABOVE_BYTES + b"y"
+    assert bench.transport.is_reading
+
+
+async def test_a_connection_comes_back_reading() -> None:
+    bench = Bench()
+    waiter = bench.ask()
+    bench.link.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 70001\r\n\r\n")
+    response = await waiter
+    bench.link.data_received(b"x" * 70_000)
+    assert not bench.transport.is_reading
+    bench.link.data_received(b"x")
+    assert bench.freed == 1
+    assert bench.transport.is_reading
+    assert len(await response.chunk() or b"") == 70_001
+
+
+async def test_the_first_byte_may_take_so_long_and_no_longer() -> None:
+    bench = Bench()
+    waiter = bench.ask(timeouts=Timeouts(first_byte_ms=1000))
+    bench.now += 0.9
+    bench.link.data_received(b"HTTP/1.1 200")
+    bench.link.check(bench.now)
+    assert not waiter.done()
+    bench.now += 0.2
+    bench.link.check(bench.now)
+    with pytest.raises(UpstreamTimeout) as caught:
+        await waiter
+    assert (caught.value.phase, caught.value.limit_ms) == ("first_byte", 1000)
+    assert bench.transport.is_aborted
+
+
+async def test_the_first_byte_is_awaited_from_the_end_of_the_upload() -> None:
+    bench = Bench()
+    bench.transport.pending = 900
+    waiter = bench.ask(b"x" * 1000, Timeouts(first_byte_ms=1000, idle_ms=5000))
+    for pending in (900, 600, 300, 1, 0):
+        bench.transport.pending = pending
+        bench.now += 4.0
+        bench.link.check(bench.now)
+        assert not waiter.done()
+    bench.now += 1.1
+    bench.link.check(bench.now)
+    with pytest.raises(UpstreamTimeout) as caught:
+        await waiter
+    assert caught.value.phase == "first_byte"
+
+
+async def test_an_upload_without_progress_ends() -> None:
+    bench = Bench()
+    waiter = bench.ask(b"x" * 1000, Timeouts(idle_ms=5000))
+    bench.transport.pending = 900
+    bench.link.check(bench.now)
+    bench.now += 5.1
+    bench.link.check(bench.now)
+    with pytest.raises(UpstreamTimeout) as caught:
+        await waiter
+    assert caught.value.phase == "send"
+
+
+async def test_silence_ends_a_body_but_slow_drips_do_not() -> None:
+    bench = Bench()
+    waiter = bench.ask(timeouts=Timeouts(idle_ms=1000))
+    bench.link.data_received(CHUNKED)
+    response = await waiter
+    for _ in range(20):
+        bench.link.data_received(b"1\r\nx\r\n")
+        bench.link.check(bench.now)
+        bench.now += 0.9
+        bench.link.check(bench.now)
+    bench.now += 0.2
+    bench.link.check(bench.now)
+    assert await response.chunk() == b"x" * 20
+    with pytest.raises(UpstreamTimeout) as caught:
+        await response.chunk()
+    assert (caught.value.phase, caught.value.is_worth_another_target) == ("idle", True)
+
+
+async def test_a_consumer_that_takes_nothing_is_not_taken_for_a_silent_provider() -> None:
+    bench = Bench()
+    waiter = bench.ask(timeouts=Timeouts(idle_ms=1000, stall_ms=10_000))
+    bench.link.data_received(CHUNKED + b"20000\r\n" + b"x" * 0x20000)
+    response = await waiter
+    assert response.is_paused
+    bench.link.check(bench.now)
+    bench.now += 9.0
+    bench.link.check(bench.now)
+    assert await response.chunk() == b"x" * 0x20000
+    bench.link.check(bench.now)
+    bench.now += 0.9
+    bench.link.check(bench.now)
+    assert response.chunk_nowait() == b""
+    response.pause()
+    bench.link.check(bench.now + 11.0)
+    with pytest.raises(UpstreamTimeout) as caught:
+        response.chunk_nowait()
+    assert (caught.value.phase, caught.value.is_worth_another_target) == ("stalled", False)
+
+
+async def test_a_large_body_over_tls_is_sent_in_slices_as_the_transport_takes_them() -> None:
+    bench = Bench("https")
+    body = bytes(range(256)) * (TLS_SLICE_BYTES // 256) * 9 + b"tail"
+    bench.ask(body)
+    assert bench.transport.writes == 1 + SLICES_PER_TURN
+    bench.link.pause_writing()
+    await asyncio.sleep(0)
+    assert bench.transport.writes == 1 + SLICES_PER_TURN
+    bench.link.resume_writing()
+    assert bench.transport.writes == 1 + 2 * SLICES_PER_TURN
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert bytes(bench.transport.written) == b"HEAD\r\n\r\n" + body
+
+
+async def test_an_answer_before_the_end_of_a_sliced_upload_ends_the_connection() -> None:
+    bench = Bench("https")
+    waiter = bench.ask(b"x" * TLS_SLICE_BYTES * 9)
+    bench.link.pause_writing()
+    bench.link.data_received(b"HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno")
+    response = await waiter
+    assert (response.status, await response.chunk(), await response.chunk()) == (401, b"no", None)
+    assert bench.transport.is_aborted
+
+
+async def test_giving_up_an_old_future_leaves_the_next_request_alone() -> None:
+    bench = Bench()
+    first = bench.ask()
+    bench.link.data_received(LENGTH_5 + b"hello")
+    second = bench.ask()
+    bench.link.give_up(first)
+    assert not bench.transport.is_aborted
+    bench.link.data_received(LENGTH_5 + b"again")
+    assert await (await second).chunk() == b"again"
+
+
+async def test_an_answer_to_a_cancelled_future_ends_the_connection() -> None:
+    bench = Bench()
+    waiter = bench.ask()
+    waiter.cancel()
+    bench.link.data_received(LENGTH_5 + b"hello")
+    assert bench.transport.is_aborted
+    assert bench.freed == 0
