@@ -17,13 +17,13 @@ import structlog
 from django.db import DataError, IntegrityError, connection, transaction
 from google.protobuf.message import DecodeError
 from psycopg import sql
-from switchyard_contract.v1 import usage_pb2
 
 from control_plane.organizations.models import Organization
 from control_plane.usage import partitions, replacement, rollups, staging
 from control_plane.usage.entries import COLUMNS, FINAL, LedgerRow
 from control_plane.usage.judgement import Horizon, Oddity, judge
 from control_plane.usage.models import InboxBatch
+from switchyard_contract.v1 import usage_pb2
 
 log = structlog.get_logger(__name__)
 

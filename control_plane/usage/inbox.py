@@ -17,6 +17,7 @@ from uuid import UUID
 import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
 from switchyard_contract.v1 import usage_pb2
 
 STORE_TIMEOUT_S = 10.0

@@ -11,9 +11,9 @@ from typing import Any
 import grpc
 import structlog
 from kombu.exceptions import OperationalError
-from switchyard_contract.v1 import usage_pb2, usage_pb2_grpc
 
 from control_plane.usage.inbox import Inbox, InboxUnavailable, read_batch
+from switchyard_contract.v1 import usage_pb2, usage_pb2_grpc
 
 log = structlog.get_logger(__name__)
 

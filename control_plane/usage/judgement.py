@@ -11,11 +11,10 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from switchyard_contract.usage import KINDS as TOKEN_KINDS
-from switchyard_contract.v1 import usage_pb2
-
 from control_plane.usage import entries, ulid
 from control_plane.usage.entries import LedgerRow
+from switchyard_contract.usage import KINDS as TOKEN_KINDS
+from switchyard_contract.v1 import usage_pb2
 
 AHEAD_MS: Final = 5 * 60 * 1000
 """A pod's clock may be this far ahead of ours."""

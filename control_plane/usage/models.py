@@ -111,7 +111,6 @@ class LedgerEntry(models.Model):
     recorded_at = models.DateTimeField()
 
     class Meta:
-        managed = False
         db_table = "usage_ledger"
 
     def __str__(self) -> str:

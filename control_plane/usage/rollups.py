@@ -11,10 +11,9 @@ from datetime import date, datetime
 from hashlib import blake2b
 from uuid import UUID
 
-from switchyard_contract.usage import KINDS as TOKEN_KINDS
-
 from control_plane.usage import entries, histogram
 from control_plane.usage.entries import LedgerRow
+from switchyard_contract.usage import KINDS as TOKEN_KINDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Partitions are made by `control_plane.usage.partitions`. The day is a function o
 although the table is partitioned, and lasts as long as the ledger does.
 """
 
-from django.db import migrations
+from django.db import migrations, models
 
 CREATE = """
 CREATE TABLE usage_ledger (
@@ -104,4 +104,123 @@ DROP FUNCTION usage_ledger_refuse_change();
 class Migration(migrations.Migration):
     dependencies = [("usage", "0001_initial")]
 
-    operations = [migrations.RunSQL(CREATE, DROP)]
+    operations = [
+        migrations.SeparateDatabaseAndState(
+            database_operations=[migrations.RunSQL(CREATE, DROP)],
+            state_operations=[
+                migrations.CreateModel(
+                    name="LedgerEntry",
+                    fields=[
+                        (
+                            "pk",
+                            models.CompositePrimaryKey(
+                                "day",
+                                "exchange_id",
+                                "attempt",
+                                "kind",
+                                "revision",
+                                blank=True,
+                                editable=False,
+                                primary_key=True,
+                                serialize=False,
+                            ),
+                        ),
+                        ("day", models.DateField()),
+                        ("exchange_id", models.CharField(max_length=26)),
+                        ("attempt", models.IntegerField()),
+                        (
+                            "kind",
+                            models.CharField(
+                                choices=[
+                                    ("estimated", "estimated"),
+                                    ("counted", "counted"),
+                                    ("final", "final"),
+                                    ("reversal", "reversal"),
+                                ],
+                                max_length=10,
+                            ),
+                        ),
+                        ("revision", models.IntegerField()),
+                        (
+                            "outcome",
+                            models.CharField(
+                                choices=[
+                                    ("served", "served"),
+                                    ("refused", "refused"),
+                                    ("failed", "failed"),
+                                    ("cancelled", "cancelled"),
+                                    ("internal", "internal"),
+                                ],
+                                max_length=10,
+                            ),
+                        ),
+                        ("reason", models.CharField(max_length=200)),
+                        ("organization_id", models.UUIDField()),
+                        ("key_id", models.CharField(max_length=200)),
+                        ("principal_id", models.UUIDField(null=True)),
+                        ("principal_kind", models.CharField(max_length=16)),
+                        ("team_id", models.UUIDField(null=True)),
+                        ("tags", models.JSONField()),
+                        ("request_tags", models.JSONField()),
+                        ("protocol", models.CharField(max_length=200)),
+                        ("operation", models.CharField(max_length=200)),
+                        ("requested_model", models.CharField(max_length=200)),
+                        ("model", models.CharField(max_length=200)),
+                        ("provider_id", models.UUIDField(null=True)),
+                        ("provider_name", models.CharField(max_length=200)),
+                        ("vendor", models.CharField(max_length=200)),
+                        ("account", models.CharField(max_length=200)),
+                        ("host", models.CharField(max_length=200)),
+                        ("region", models.CharField(max_length=200)),
+                        ("client", models.CharField(max_length=200)),
+                        ("client_version", models.CharField(max_length=200)),
+                        ("session_id", models.CharField(max_length=200)),
+                        ("agent_id", models.CharField(max_length=200)),
+                        ("parent_session_id", models.CharField(max_length=200)),
+                        ("session_is_derived", models.BooleanField()),
+                        ("started_at", models.DateTimeField()),
+                        ("gateway_us", models.BigIntegerField()),
+                        ("first_byte_us", models.BigIntegerField()),
+                        ("first_token_us", models.BigIntegerField()),
+                        ("duration_us", models.BigIntegerField()),
+                        ("streamed", models.BooleanField()),
+                        ("client_status", models.IntegerField()),
+                        ("upstream_status", models.IntegerField()),
+                        ("request_bytes", models.BigIntegerField()),
+                        ("response_bytes", models.BigIntegerField()),
+                        ("stop_reason", models.CharField(max_length=200)),
+                        ("error_type", models.CharField(max_length=200)),
+                        ("error_text", models.CharField(max_length=2000)),
+                        ("upstream_request_id", models.CharField(max_length=200)),
+                        ("chunks", models.BigIntegerField()),
+                        ("input_fresh", models.BigIntegerField()),
+                        ("input_tool", models.BigIntegerField()),
+                        ("cache_read", models.BigIntegerField()),
+                        ("cache_write_5m", models.BigIntegerField()),
+                        ("cache_write_1h", models.BigIntegerField()),
+                        ("cache_write_30m", models.BigIntegerField()),
+                        ("cache_write_12h", models.BigIntegerField()),
+                        ("cache_write_other", models.BigIntegerField()),
+                        ("output", models.BigIntegerField()),
+                        ("reasoning", models.BigIntegerField()),
+                        ("web_searches", models.BigIntegerField()),
+                        ("service_tier", models.CharField(max_length=200)),
+                        ("inference_geo", models.CharField(max_length=200)),
+                        ("cost_nano_usd", models.BigIntegerField()),
+                        ("price_version", models.CharField(max_length=200)),
+                        ("usage_is_inconsistent", models.BooleanField()),
+                        ("is_subscription", models.BooleanField()),
+                        ("policy_epoch", models.BigIntegerField()),
+                        ("policy_version", models.BigIntegerField()),
+                        ("pod_id", models.CharField(max_length=200)),
+                        ("path", models.CharField(max_length=2000)),
+                        ("traceparent", models.CharField(max_length=200)),
+                        ("recorded_at", models.DateTimeField()),
+                    ],
+                    options={
+                        "db_table": "usage_ledger",
+                    },
+                ),
+            ],
+        )
+    ]

@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from switchyard_contract.v1 import usage_pb2
-
 from control_plane.usage import ulid
 from control_plane.usage.entries import LedgerRow
 from control_plane.usage.judgement import Horizon, judge
+from switchyard_contract.v1 import usage_pb2
 
 NOW = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 ORGANIZATION = UUID("0a" * 16)

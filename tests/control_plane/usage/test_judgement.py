@@ -5,10 +5,10 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from switchyard_contract.v1 import usage_pb2
 
 from control_plane.usage.entries import LedgerRow
 from control_plane.usage.judgement import Oddity, judge
+from switchyard_contract.v1 import usage_pb2
 from tests.control_plane.usage.events import HORIZON, NOW, ORGANIZATION, an_event, an_exchange_id
 
 
