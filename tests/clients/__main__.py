@@ -3,7 +3,7 @@
 Installs the pinned tools from npm into `.bootstrap/clients`, starts `switchyard up` on free ports, runs each tool once
 and checks the file, and that the console's API shows the exchange under the right client. Ends with a table.
 
-Usage: python -m tests.clients.run [--only NAME] [--gateway URL --key KEY]
+Usage: python -m tests.clients [--only NAME] [--gateway URL --key KEY]
 """
 
 import argparse
