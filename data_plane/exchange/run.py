@@ -32,7 +32,7 @@ async def run(arrival: Arrival, out: ClientStream, ports: Ports, running: Runnin
         admitted, client = await admit(arrival, out, ports, entry)
         if isinstance(admitted, Refusal):
             return await refuse(admitted, arrival, client, out, entry, ports)
-        live.key_id = admitted.caller.key_id
+        live.key_id, live.principal_id = admitted.caller.key_id, admitted.caller.principal_id
         plan = make_plan(admitted, ports.secrets)
         if isinstance(plan, Refusal):
             return await refuse(plan, arrival, client, out, entry, ports)

@@ -1,7 +1,7 @@
 """The exchanges that are under way: found by key, so that a revocation or a stop can end them."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Container
 
 from data_plane.policy.decision import Refusal
 
@@ -9,11 +9,12 @@ from data_plane.policy.decision import Refusal
 class Live:
     """One running exchange. Cutting it cancels what it waits for; the stage that notices asks `refusal` why."""
 
-    __slots__ = ("_task", "key_id", "refusal")
+    __slots__ = ("_task", "key_id", "principal_id", "refusal")
 
     def __init__(self, task: "asyncio.Task[object]") -> None:
         self._task = task
         self.key_id = ""
+        self.principal_id = ""
         self.refusal: Refusal | None = None
 
     def cut(self, refusal: Refusal) -> None:
@@ -47,10 +48,9 @@ class Running:
     def leave(self, live: Live) -> None:
         self._live.discard(live)
 
-    def cut_keys(self, key_ids: Iterable[str], refusal: Refusal) -> int:
-        """End every exchange of these keys; say how many."""
-        wanted = frozenset(key_ids)
-        found = [live for live in self._live if live.key_id in wanted]
+    def cut_callers(self, key_ids: Container[str], principal_ids: Container[str], refusal: Refusal) -> int:
+        """End every exchange of these keys and people; say how many."""
+        found = [live for live in self._live if live.key_id in key_ids or live.principal_id in principal_ids]
         for live in found:
             live.cut(refusal)
         return len(found)

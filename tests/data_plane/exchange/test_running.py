@@ -26,7 +26,7 @@ async def test_cutting_a_key_ends_what_its_exchange_waits_for() -> None:
     mine = asyncio.create_task(exchange("mine"))
     other = asyncio.create_task(exchange("other"))
     await asyncio.sleep(0)
-    assert running.cut_keys(["mine", "unknown"], REVOKED) == 1
+    assert running.cut_callers({"mine", "unknown"}, frozenset(), REVOKED) == 1
     await mine
     assert told == [REVOKED]
     assert mine.cancelling() == 0
