@@ -118,13 +118,16 @@ def _read_failures(message: usage_pb2.UsageBatch) -> list[Failures]:
 class PostgresInbox:
     """The inbox table, through a small pool with synchronous commit."""
 
-    def __init__(self, database: Mapping[str, Any], *, connections: int = 4) -> None:
+    def __init__(
+        self, database: Mapping[str, Any], *, connections: int = 4, timeout_s: float = STORE_TIMEOUT_S
+    ) -> None:
         """database: one of Django's DATABASES, so that both speak to the same server."""
+        self._timeout_s = timeout_s
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
             conninfo_of(database),
             min_size=1,
             max_size=connections,
-            timeout=STORE_TIMEOUT_S,
+            timeout=timeout_s,
             # An acknowledgement must never be worth less than the server's disk.
             kwargs={"options": "-c synchronous_commit=on", "connect_timeout": 5},
             check=AsyncConnectionPool.check_connection,
@@ -141,7 +144,7 @@ class PostgresInbox:
 
     async def store(self, batch: IncomingBatch) -> bool:
         try:
-            async with asyncio.timeout(STORE_TIMEOUT_S), self._pool.connection() as connection:
+            async with asyncio.timeout(self._timeout_s), self._pool.connection() as connection:
                 return await self._store(connection, batch)
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError, OSError) as failure:
             raise InboxUnavailable(type(failure).__name__) from failure
