@@ -48,6 +48,8 @@ class LinkLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
+    """A batch without a receipt. last_sequence 0: it held only counts, and any receipt after it will do."""
+
     last_sequence: int
     at_s: float
     failed_authentications: tuple[usage_pb2.FailedAuthentications, ...]
@@ -117,7 +119,7 @@ class Reporter:
             after = events[-1][0] if events else after
             sent_at_s = time.monotonic()
             # Noted before it is written: a receipt may come while `write` still waits.
-            self._in_flight.append(_Sent(after, sent_at_s, tuple(counts)))
+            self._in_flight.append(_Sent(events[-1][0] if events else 0, sent_at_s, tuple(counts)))
             if len(self._in_flight) >= BATCHES_IN_FLIGHT:
                 self._has_room.clear()
             await call.write(batch)

@@ -1,0 +1,1 @@
+"""What pods share through the counter store."""
