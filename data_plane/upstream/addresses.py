@@ -129,7 +129,13 @@ class Resolver:
             task.add_done_callback(lambda done: self._forget_task(key, done))
         if known is None:
             # Others may wait for the same lookup, so that a caller's cancellation must not reach it.
-            return await asyncio.shield(task)
+            try:
+                return await asyncio.shield(task)
+            except asyncio.CancelledError:
+                caller = asyncio.current_task()
+                if task.cancelled() and (caller is None or not caller.cancelling()):
+                    raise socket.gaierror(socket.EAI_FAIL, "the resolver is closed") from None
+                raise
         await asyncio.wait({task}, timeout=self._patience_s)
         if task.done() and not task.cancelled() and task.exception() is None:
             return task.result()

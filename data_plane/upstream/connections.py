@@ -217,7 +217,7 @@ class UpstreamPool:
     def _take_idle(self, lane: _Lane) -> Link | None:
         while lane.idle:
             link, _ = lane.idle.popitem()
-            if link.is_usable:
+            if link.is_usable and link.is_quiet:
                 self._reused += 1
                 return link
             link.abort()
@@ -261,6 +261,8 @@ class UpstreamPool:
         try:
             addresses = (literal,) if literal else await self._resolver.resolve(origin.host, origin.port)
         except OSError as failure:
+            if self.is_closed:
+                raise PoolClosed(origin=str(origin)) from failure
             raise NameNotResolved(origin=str(origin), why=failure.strerror or str(failure)) from failure
         networks = self._private_networks if lane.allow_private else ()
         for address in addresses:
@@ -310,6 +312,7 @@ class UpstreamPool:
             loop=loop,
             max_age_s=self._max_age_s,
         )
+        link.watch(connected)
         try:
             if origin.scheme == "https":
                 tls = self._tls or process_tls_context()

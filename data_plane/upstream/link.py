@@ -6,6 +6,8 @@ calls `check` on every connection from its one sweep.
 """
 
 import asyncio
+import select
+import socket
 from collections.abc import Callable
 from typing import Protocol, cast
 
@@ -46,6 +48,7 @@ class Link(asyncio.Protocol):
         "_method",
         "_owner",
         "_pending_seen",
+        "_poll",
         "_quiet_since",
         "_response",
         "_timeouts",
@@ -83,6 +86,7 @@ class Link(asyncio.Protocol):
         self.served = 0
         self.has_heard = False
         self._owner = owner
+        self._poll: select.poll | None = None
         self._clock = clock
         self._loop = loop
         self._transport: asyncio.Transport | None = None
@@ -100,6 +104,20 @@ class Link(asyncio.Protocol):
         self._turn_scheduled = False
 
     # What the pool calls.
+
+    def watch(self, connected: socket.socket) -> None:
+        """Remember how to ask the kernel about this connection."""
+        self._poll = select.poll()
+        self._poll.register(connected.fileno(), select.POLLIN | select.POLLRDHUP)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is waiting in the kernel that the event loop has not seen yet: neither bytes nor an end.
+
+        Half a microsecond before each reuse. It keeps surplus bytes of the last answer from becoming the beginning of
+        the next one, and most requests from being sent to a provider that has closed.
+        """
+        return self._poll is None or not self._poll.poll(0)
 
     @property
     def is_usable(self) -> bool:

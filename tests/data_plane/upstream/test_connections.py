@@ -99,6 +99,24 @@ async def test_bytes_while_idle_end_the_connection() -> None:
         assert (await pool.send(a_request(upstream.origin))).status == 200
 
 
+async def test_surplus_bytes_the_loop_has_not_read_yet_end_the_connection() -> None:
+    async with provider(answering(OK)) as upstream, a_pool() as pool:
+        await pool.send(a_request(upstream.origin))
+        # In one turn of the loop: the provider writes, and the next request would take the connection.
+        upstream.peers[0].writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong")
+        response = await pool.send(a_request(upstream.origin))
+        assert (await read_all(response), response.is_reused) == (b"ok", False)
+
+
+async def test_an_end_the_loop_has_not_read_yet_costs_no_retry() -> None:
+    async with provider(answering(OK)) as upstream, a_pool() as pool:
+        await pool.send(a_request(upstream.origin))
+        raw = upstream.peers[0].writer.get_extra_info("socket")
+        socket.socket(fileno=os.dup(raw.fileno())).shutdown(socket.SHUT_WR)
+        response = await pool.send(a_request(upstream.origin))
+        assert (response.is_reused, pool.stats().retried_stale) == (False, 0)
+
+
 async def test_idle_connections_are_closed_after_their_time() -> None:
     async with provider(answering(OK)) as upstream, a_pool(idle_s=0.03) as pool:
         await pool.send(a_request(upstream.origin))
@@ -515,6 +533,20 @@ async def test_a_closed_pool_ends_what_is_under_way_and_begins_nothing() -> None
         with pytest.raises(PoolClosed):
             await pool.send(a_request(upstream.origin))
         await until(lambda: not upstream.tasks)
+
+
+async def test_closing_the_pool_ends_dialling_with_a_failure_and_no_cancellation() -> None:
+    async def slow(host: str, port: int) -> tuple[str, ...]:
+        await asyncio.sleep(60)
+        return ("127.0.0.1",)
+
+    async with a_pool(look_up=slow) as pool:
+        asking = asyncio.create_task(pool.send(a_request(Origin("http", "provider.test", 80))))
+        await until(lambda: pool.stats().dialling == 1)
+        await asyncio.sleep(0)
+        await pool.close()
+        with pytest.raises(PoolClosed):
+            await asking
 
 
 async def test_lanes_to_places_nobody_asks_any_more_are_forgotten() -> None:
