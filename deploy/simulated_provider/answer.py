@@ -10,6 +10,7 @@ from deploy.simulated_provider.ask import Ask
 from deploy.simulated_provider.behaviour import Behaviour
 from deploy.simulated_provider.metering import fold_usage, tokens_of
 from deploy.simulated_provider.schema_values import fit_value
+from deploy.simulated_provider.task import read_file_task, write_listing
 from deploy.simulated_provider.toolbox import ToolCall, choose_calls
 from switchyard_contract.usage import TokenCounts
 
@@ -96,7 +97,9 @@ def decide_answer(ask: Ask, behaviour: Behaviour, prompt: TokenCounts) -> Answer
     calls = () if behaviour.text_chunks is not None else choose_calls(ask, behaviour.parallel_calls)
     text = _text(ask, behaviour, calls)
     stop: Stop = "tools" if calls else "end"
-    if ask.output_limit is not None and not calls and behaviour.usage is None:
+    # A limit yields to what a test asked for exactly: counters, or one huge event.
+    shapes_itself = behaviour.usage is not None or behaviour.huge_bytes > 0
+    if ask.output_limit is not None and not calls and not shapes_itself:
         text, cut = _shorten(text, ask.output_limit)
         stop = "length" if cut else stop
     thinks = behaviour.thinks or ask.thinks or (behaviour.usage is not None and behaviour.usage.reasoning > 0)
@@ -127,10 +130,16 @@ def _text(ask: Ask, behaviour: Behaviour, calls: tuple[ToolCall, ...]) -> tuple[
         whole = json.dumps(fit_value(ask.answer_schema) if ask.answer_schema else {"simulated": True})
         text = tuple(whole[start : start + 24] for start in range(0, len(whole), 24))
     else:
-        text = _CLOSING_TEXT if ask.instruction()[1] else _PLAIN_TEXT
+        listing = _listing(ask)
+        text = (listing,) if listing else _CLOSING_TEXT if ask.instruction()[1] else _PLAIN_TEXT
     if behaviour.huge_bytes:
         text = (*text[:1], "x" * behaviour.huge_bytes, *text[1:])
     return text
+
+
+def _listing(ask: Ask) -> str | None:
+    task = None if ask.tools else read_file_task(ask.instruction()[0], ask.passages)
+    return None if task is None else write_listing(task, ask.passages)
 
 
 def _shorten(text: tuple[str, ...], limit: int) -> tuple[tuple[str, ...], bool]:

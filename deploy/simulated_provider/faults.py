@@ -89,7 +89,7 @@ def whole_steps(body: bytes, behaviour: Behaviour, *, output: int, reasoning: in
             if behaviour.withholds_end or behaviour.withholds_terminal:
                 return [*steps, Close()]
             if behaviour.malformed_after != NEVER:
-                piece = b"#" + piece[1:]
+                piece = piece[:-1] + b"#"
         steps.append(Send(piece, output, reasoning, count == len(pieces) - 1))
     broken = _late_break(behaviour)
     # The last piece is held back, so that a break behind the end of a short body is still a break.

@@ -91,6 +91,6 @@ def _fit_number(schema: Json, *, whole: bool) -> int | float:
 
 def _resolve(reference: str, root: Json) -> Json:
     place: Any = root
-    for step in reference.removeprefix("#").strip("/").split("/"):
+    for step in filter(None, reference.removeprefix("#").split("/")):
         place = place.get(step.replace("~1", "/").replace("~0", "~"), {}) if isinstance(place, dict) else {}
     return place if isinstance(place, dict) else {}

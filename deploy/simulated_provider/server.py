@@ -253,9 +253,9 @@ async def start_server(provider: SimulatedProvider, host: str, port: int) -> tup
         max_field_size=64 * 1024,
         max_headers=512,
     )
-    runner = web.ServerRunner(server)
+    runner = web.ServerRunner(server, shutdown_timeout=2.0)
     await runner.setup()
-    site = web.TCPSite(runner, host, port, backlog=1024, shutdown_timeout=2.0)
+    site = web.TCPSite(runner, host, port, backlog=1024)
     await site.start()
     return runner, int(runner.addresses[0][1])
 

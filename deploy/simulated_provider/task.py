@@ -81,3 +81,16 @@ def find_directory(passages: tuple[Passage, ...]) -> str | None:
             if match := pattern.search(text):
                 return match["path"].rstrip().rstrip(".") or "/"
     return None
+
+
+def write_listing(task: FileTask, passages: tuple[Passage, ...]) -> str | None:
+    """Write the file as an edit in plain text, for tools that parse the answer instead of offering tools (Aider).
+
+    None when the system prompt teaches no such format.
+    """
+    told = "".join(passage.text for passage in passages if passage.role == "system")
+    if "SEARCH/REPLACE" in told:
+        return f"{task.name}\n```\n<<<<<<< SEARCH\n=======\n{task.content}>>>>>>> REPLACE\n```\n"
+    if "file listing" in told or "return the entire cont" in told:
+        return f"{task.name}\n```\n{task.content}```\n"
+    return None
