@@ -1,0 +1,55 @@
+"""Anthropic Messages, with its token count."""
+
+from collections.abc import Iterable
+
+from data_plane.policy.access import ListedModel
+from data_plane.policy.decision import Refusal
+from data_plane.protocols.anthropic_messages.failure import stream_failure, write_refusal
+from data_plane.protocols.anthropic_messages.request import read_request
+from data_plane.protocols.anthropic_messages.response import list_models, one_model, read_document
+from data_plane.protocols.anthropic_messages.stream import MessagesTap
+from data_plane.protocols.body import model_splice, splice
+from data_plane.protocols.body_tap import BodyTap
+from data_plane.protocols.codec import (
+    ANTHROPIC_MESSAGES,
+    Body,
+    Client,
+    Codec,
+    RequestFacts,
+    RequestHead,
+    Tap,
+    WireAnswer,
+)
+
+
+class AnthropicMessages:
+    """The codec of /v1/messages."""
+
+    name = ANTHROPIC_MESSAGES
+    keep_alive = b'event: ping\ndata: {"type": "ping"}\n\n'
+
+    def read_request(self, head: RequestHead, operation: str, path_model: str | None, body: Body) -> RequestFacts:
+        return read_request(head, operation, body)
+
+    def rewrite_body(self, facts: RequestFacts, body: Body, model: str) -> tuple[bytes | bytearray | memoryview, ...]:
+        return splice(body, model_splice(facts.model_span, facts.model, model))
+
+    def tap(self, facts: RequestFacts, *, streamed: bool) -> Tap:
+        if streamed:
+            return MessagesTap(facts)
+        return BodyTap(lambda text: read_document(text, facts), b'"usage"')
+
+    def write_refusal(self, refusal: Refusal, client: Client, decision_id: str) -> WireAnswer:
+        return write_refusal(refusal, client, decision_id)
+
+    def stream_failure(self, refusal: Refusal, request_id: str) -> bytes:
+        return stream_failure(refusal, request_id)
+
+    def list_models(self, models: Iterable[ListedModel]) -> bytes:
+        return list_models(models)
+
+    def one_model(self, model: ListedModel) -> bytes:
+        return one_model(model)
+
+
+CODEC: Codec = AnthropicMessages()

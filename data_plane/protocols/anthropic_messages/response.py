@@ -1,0 +1,186 @@
+"""A message's own account of itself, and the listing of models in this protocol's form."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import msgspec
+
+from data_plane.conversation.tally import Tally
+from data_plane.policy.access import ListedModel
+from data_plane.protocols.codec import RequestFacts
+from data_plane.protocols.error_text import clean_error
+from switchyard_contract.usage import TokenCounts
+
+
+class CacheCreation(msgspec.Struct):
+    ephemeral_5m_input_tokens: int | None = None
+    ephemeral_1h_input_tokens: int | None = None
+
+
+class OutputDetails(msgspec.Struct):
+    thinking_tokens: int | None = None
+
+
+class ServerToolUse(msgspec.Struct):
+    web_search_requests: int | None = None
+
+
+class Iteration(msgspec.Struct):
+    type: str = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+
+
+class Usage(msgspec.Struct):
+    """Input excludes what was read from or written to the cache; output includes thinking."""
+
+    input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation: CacheCreation | None = None
+    output_tokens: int | None = None
+    output_tokens_details: OutputDetails | None = None
+    server_tool_use: ServerToolUse | None = None
+    service_tier: str | None = None
+    inference_geo: str | None = None
+    speed: str | None = None
+    iterations: list[Iteration] | None = None
+
+    def overlaid(self, later: "Usage") -> "Usage":
+        """The running sums after a later report: what it tells wins, what it leaves out or says null stays."""
+        told = {name: value for name, value in msgspec.structs.asdict(later).items() if value is not None}
+        merged = msgspec.structs.replace(self, **told)
+        if later.cache_creation_input_tokens is not None and later.cache_creation is None:
+            written = self.cache_creation_input_tokens or 0
+            if later.cache_creation_input_tokens != written:
+                # The split by lifetime is told once, at the start; when the sum grew, the rest counts as 5 minutes.
+                split = self.cache_creation or CacheCreation()
+                merged.cache_creation = CacheCreation(
+                    max(later.cache_creation_input_tokens - (split.ephemeral_1h_input_tokens or 0), 0),
+                    split.ephemeral_1h_input_tokens,
+                )
+        return merged
+
+    def counts(self) -> tuple[TokenCounts, bool]:
+        """Disjoint counters, and whether the numbers contradict one another."""
+        written = self.cache_creation_input_tokens or 0
+        write_1h = (self.cache_creation.ephemeral_1h_input_tokens or 0) if self.cache_creation is not None else 0
+        if self.cache_creation is not None:
+            write_5m = self.cache_creation.ephemeral_5m_input_tokens or 0
+            # A split of zeros beside a sum says nothing about lifetimes.
+            write_5m = write_5m if write_5m or write_1h else written
+        else:
+            write_5m = written
+        output = self.output_tokens or 0
+        thinking = (self.output_tokens_details.thinking_tokens or 0) if self.output_tokens_details is not None else 0
+        extra_in, extra_read, extra_write, extra_out = self._compactions()
+        counts = TokenCounts(
+            input_fresh=(self.input_tokens or 0) + extra_in,
+            cache_read=(self.cache_read_input_tokens or 0) + extra_read,
+            cache_write_5m=write_5m + extra_write,
+            cache_write_1h=write_1h,
+            output=max(output - thinking, 0) + extra_out,
+            reasoning=min(thinking, output),
+        )
+        return counts, thinking > output
+
+    def _compactions(self) -> tuple[int, int, int, int]:
+        """Compaction passes are billed but are not in the sums."""
+        passes = [each for each in self.iterations or () if each.type == "compaction"]
+        return (
+            sum(each.input_tokens or 0 for each in passes),
+            sum(each.cache_read_input_tokens or 0 for each in passes),
+            sum(each.cache_creation_input_tokens or 0 for each in passes),
+            sum(each.output_tokens or 0 for each in passes),
+        )
+
+    @property
+    def tier(self) -> str:
+        """What decides the price besides tokens: fast mode is told as a speed."""
+        return "fast" if self.speed == "fast" else self.service_tier or ""
+
+
+class ErrorBody(msgspec.Struct):
+    type: str = ""
+    message: str = ""
+
+
+class Message(msgspec.Struct):
+    """A whole answer, an error, or the message inside message_start."""
+
+    id: str | None = None
+    model: str | None = None
+    stop_reason: str | None = None
+    usage: Usage | None = None
+    error: ErrorBody | None = None
+    request_id: str | None = None
+
+
+_MESSAGE = msgspec.json.Decoder(Message)
+
+
+def read_document(text: bytes, facts: RequestFacts) -> Tally:
+    """Sum up an answer that came as one document."""
+    try:
+        message = _MESSAGE.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return Tally()
+    usage = message.usage
+    tokens, is_inconsistent = usage.counts() if usage is not None else (TokenCounts(), False)
+    error = message.error
+    return Tally(
+        tokens=tokens,
+        model=message.model or "",
+        stop_reason=message.stop_reason or "",
+        web_searches=web_searches(usage),
+        service_tier=usage.tier if usage is not None else "",
+        inference_geo=(usage.inference_geo or "") if usage is not None else "",
+        # A token count is free: nothing is billed, and that is certain.
+        is_reported=usage is not None or facts.operation == "count_tokens",
+        is_inconsistent=is_inconsistent,
+        error_type=error.type[:100] if error is not None else "",
+        error_text=clean_error(error.message) if error is not None else "",
+        upstream_request_id=message.request_id or message.id or "",
+    )
+
+
+def web_searches(usage: Usage | None) -> int:
+    """Searches billed by the piece."""
+    if usage is None or usage.server_tool_use is None:
+        return 0
+    return usage.server_tool_use.web_search_requests or 0
+
+
+def list_models(models: Iterable[ListedModel]) -> bytes:
+    """GET /v1/models"""
+    lines = [_line(model) for model in models]
+    return msgspec.json.encode(
+        {
+            "data": lines,
+            "has_more": False,
+            "first_id": lines[0]["id"] if lines else None,
+            "last_id": lines[-1]["id"] if lines else None,
+        }
+    )
+
+
+def one_model(model: ListedModel) -> bytes:
+    """GET /v1/models/{id}"""
+    return msgspec.json.encode(_line(model))
+
+
+def _line(model: ListedModel) -> dict[str, object]:
+    line: dict[str, object] = {
+        "type": "model",
+        "id": model.id,
+        "display_name": model.display_name,
+        "created_at": datetime.fromtimestamp(model.created_at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "lifecycle": "active",
+    }
+    if model.context_tokens:
+        line["max_input_tokens"] = model.context_tokens
+    if model.max_output_tokens:
+        line["max_tokens"] = model.max_output_tokens
+    return line

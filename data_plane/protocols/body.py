@@ -1,0 +1,208 @@
+"""Reading a JSON body without reading it: the byte ranges of its top-level fields, and splices between them.
+
+Everything below the top level is checked for syntax and skipped. Bytes outside a splice are never touched: prompt
+caches and signatures of reasoning depend on them (docs/protocols/pass-through.md).
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from json import JSONDecodeError, JSONDecoder
+from typing import Any, TypeVar
+
+import msgspec
+
+from data_plane.protocols.codec import Body, InvalidRequest, Splice
+
+MAX_MODEL = 512
+_OPENING_WINDOW = 64 * 1024
+_OPENING_TEXT = 4096
+_OPENING_SYSTEM = 2048
+_OPENING_TURNS = 16
+_KEY = re.compile(rb'[ \t\n\r]*"((?:[^"\\]|\\.)*)"[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
+_GAP = re.compile(rb"[ \t\n\r]*([,}])")
+_OPENER = re.compile(rb"[ \t\n\r]*\{")
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ANY: JSONDecoder = JSONDecoder()
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The top level of a body: each field's raw text and where it stands."""
+
+    body: bytes | bytearray
+    raw: Mapping[str, msgspec.Raw]
+    spans: Mapping[str, tuple[int, int]]
+    after_brace: int
+    """Offset behind the opening brace, where a field may be inserted."""
+
+    def read(self, name: str, kind: type[_Value]) -> _Value | None:
+        """A field as a simple value; None: absent or null. Raises InvalidRequest when it is of another kind."""
+        raw = self.raw.get(name)
+        if raw is None:
+            return None
+        try:
+            return msgspec.json.decode(raw, type=kind | None)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as failure:
+            raise InvalidRequest(name, f"must be {_NAMES.get(kind, kind.__name__)}") from failure
+
+    def model(self) -> str:
+        """The model asked for; raises InvalidRequest when it is missing, empty or too long."""
+        model = self.read("model", str)
+        if not model:
+            raise InvalidRequest("model", "is missing")
+        if len(model) > MAX_MODEL:
+            raise InvalidRequest("model", f"is longer than {MAX_MODEL} characters")
+        return model
+
+    def has_items(self, name: str) -> bool:
+        """Whether a field is a list or object with something in it."""
+        start, end = self.spans.get(name, (0, 0))
+        return self.body[start : start + 1] in (b"[", b"{") and self.body[start + 1 : end - 1].strip() != b""
+
+    def prefix(self, name: str, length: int) -> bytes:
+        """The first bytes of a field's raw text; empty when it is absent."""
+        start, end = self.spans.get(name, (0, 0))
+        return bytes(self.body[start : min(end, start + length)])
+
+
+_NAMES: Mapping[type, str] = {str: "text", bool: "true or false", dict: "an object"}
+
+
+def read_fields(body: Body, watched: frozenset[str]) -> Fields:
+    """Find the top-level fields of a body.
+
+    watched: fields the gateway decides by. Raises InvalidRequest when the body is no JSON object, when a field comes
+    twice (upstreams differ in which one they take, so what was allowed could not be what is done), or when a field
+    differs from a watched one only in case (some upstreams ignore case).
+    """
+    text = bytes(body) if isinstance(body, memoryview) else body
+    try:
+        raw = _FIELDS.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as failure:
+        raise InvalidRequest("body", "is no JSON object") from failure
+    except RecursionError as failure:
+        raise InvalidRequest("body", "is nested too deeply") from failure
+    spans, after_brace = _locate(text, raw)
+    for name in raw:
+        if name not in watched and name.lower() in watched:
+            raise InvalidRequest(name[:64], f"must be written {name.lower()}")
+    return Fields(text, raw, spans, after_brace)
+
+
+def _locate(text: bytes | bytearray, raw: Mapping[str, msgspec.Raw]) -> tuple[dict[str, tuple[int, int]], int]:
+    """Walk over the top level, stepping over each value by its known length.
+
+    A value that does not stand where it should belongs to a field that comes twice: the parser kept only the last one.
+    Comparing the bytes makes that exact, and costs a fraction of the parsing.
+    """
+    opener = _OPENER.match(text)
+    if opener is None:
+        raise InvalidRequest("body", "is no JSON object")
+    at = after_brace = opener.end()
+    spans: dict[str, tuple[int, int]] = {}
+    for _ in range(len(raw)):
+        key = _KEY.match(text, at)
+        if key is None:
+            raise InvalidRequest("body", "holds a field twice")
+        name = _key_text(key[1])
+        value = raw.get(name)
+        start = key.end()
+        if value is None or name in spans or not text.startswith(value, start):
+            raise InvalidRequest(name[:64], "is given twice")
+        end = start + len(memoryview(value))
+        spans[name] = (start, end)
+        gap = _GAP.match(text, end)
+        if gap is None:
+            raise InvalidRequest(name[:64], "is given twice")
+        at = gap.end()
+        if gap[1] == b"}":
+            break
+    if len(spans) != len(raw) or text[at - 1 : at] != (b"}" if raw else text[at - 1 : at]):
+        raise InvalidRequest("body", "holds a field twice")
+    return spans, after_brace
+
+
+def _key_text(key: bytes) -> str:
+    if b"\\" not in key:
+        return key.decode()
+    return msgspec.json.decode(b'"' + key + b'"', type=str)
+
+
+def splice(body: Body, splices: Iterable[Splice]) -> tuple[bytes | bytearray | memoryview, ...]:
+    """Cut a body at its splices: parts that together are the new body. Nothing to splice: the body itself."""
+    ordered = sorted(splices, key=lambda cut: cut.start)
+    if not ordered:
+        return (body,)
+    view = memoryview(body)
+    parts: list[bytes | bytearray | memoryview] = []
+    at = 0
+    for cut in ordered:
+        if cut.start > at:
+            parts.append(view[at : cut.start])
+        parts.append(cut.text)
+        at = cut.end
+    if at < len(view):
+        parts.append(view[at:])
+    return tuple(parts)
+
+
+def model_splice(span: tuple[int, int] | None, asked: str, model: str) -> tuple[Splice, ...]:
+    """The splice that replaces the model's value; none when it is what was asked for, or stands in the path."""
+    if span is None or asked == model:
+        return ()
+    return (Splice(span[0], span[1], msgspec.json.encode(model)),)
+
+
+def opening(fields: Fields, system: str, turns: str, parts: str = "content") -> bytes:
+    """Digest of what a conversation opens with: system prompt and the first user turn's text.
+
+    Tools resend the whole history, so this stays the same from turn to turn. Only text counts: cache marks move on.
+    system, turns, parts: names of the fields in this protocol. Empty when there is no user turn.
+    """
+    before, first = _opening_texts(fields.prefix(turns, _OPENING_WINDOW), parts)
+    if not first:
+        return b""
+    words = (
+        fields.prefix(system, _OPENING_SYSTEM),
+        before.encode("utf-8", "replace"),
+        first.encode("utf-8", "replace"),
+    )
+    return sha256(b"\0".join(words)).digest()[:16]
+
+
+def _opening_texts(window: bytes, parts: str) -> tuple[str, str]:
+    """What system turns say before the first user turn, and what that one says."""
+    text = window.decode("utf-8", "replace")
+    if text.startswith('"'):
+        return "", text[1 : 1 + _OPENING_TEXT]  # Responses: the input may be one string
+    before = ""
+    at = 1
+    for _ in range(_OPENING_TURNS):
+        while at < len(text) and text[at] in " \t\n\r,":
+            at += 1
+        if at >= len(text) or text[at] != "{":
+            break
+        try:
+            turn, end = _ANY.raw_decode(text, at)
+        except (JSONDecodeError, RecursionError):
+            # Longer than the window, so what stands in the window does not change from turn to turn.
+            return before, text[at : at + _OPENING_TEXT]
+        said = _text_of(turn.get(parts)) if isinstance(turn, dict) else ""
+        if said and turn.get("role", "user") == "user":
+            return before, said[:_OPENING_TEXT]
+        before = (before + said)[:_OPENING_SYSTEM]
+        at = end
+    return before, ""
+
+
+def _text_of(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "\n".join(
+            part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
+        )
+    return ""

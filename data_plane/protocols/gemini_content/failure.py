@@ -1,0 +1,53 @@
+"""How Google's protocol says no, before and inside a stream."""
+
+import msgspec
+
+from data_plane.policy.decision import Refusal
+from data_plane.protocols.codec import Client, WireAnswer
+from data_plane.protocols.refusals import judge, text_of
+
+_STATUSES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    402: "FAILED_PRECONDITION",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    413: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+def write_refusal(refusal: Refusal, client: Client, decision_id: str) -> WireAnswer:
+    """The whole answer."""
+    verdict = judge(refusal, client, decision_id)
+    error = _error(verdict.status, verdict.text, refusal, decision_id)
+    if verdict.retry_after_s is not None and refusal.reason.waiting_helps:
+        details = error["details"]
+        assert isinstance(details, list)
+        details.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{verdict.retry_after_s}s"})
+    return WireAnswer(verdict.status, verdict.headers, msgspec.json.encode({"error": error}))
+
+
+def stream_failure(refusal: Refusal, request_id: str) -> bytes:
+    """An error object in place of a chunk: the official SDK raises on it."""
+    error = _error(refusal.reason.http_status, text_of(refusal, request_id), refusal, request_id)
+    return b"\r\n\r\ndata: " + msgspec.json.encode({"error": error}) + b"\r\n\r\n"
+
+
+def _error(status: int, text: str, refusal: Refusal, decision_id: str) -> dict[str, object]:
+    return {
+        "code": status,
+        "message": text,
+        "status": _STATUSES.get(status, "INTERNAL"),
+        "details": [
+            {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": refusal.reason.code.upper(),
+                "domain": "switchyard",
+                "metadata": {"decision": decision_id},
+            }
+        ],
+    }

@@ -1,0 +1,66 @@
+"""What the gateway needs of a chat request."""
+
+from data_plane.protocols.body import Fields, opening, read_fields
+from data_plane.protocols.codec import (
+    OPENAI_CHAT,
+    Body,
+    InvalidRequest,
+    RequestFacts,
+    RequestHead,
+    SessionHints,
+    Splice,
+)
+
+WATCHED = frozenset({"model", "stream", "stream_options", "messages", "tools", "prompt_cache_key"})
+_ASK = b'"include_usage":true'
+
+
+def read_request(head: RequestHead, operation: str, body: Body) -> RequestFacts:
+    """Read a chat request.
+
+    A stream without include_usage tells no usage: it is asked for on the caller's behalf, by an insertion.
+    """
+    fields = read_fields(body, WATCHED)
+    streamed = fields.read("stream", bool) or False
+    usage_splice = _ask_for_usage(fields) if streamed else None
+    return RequestFacts(
+        protocol=OPENAI_CHAT,
+        operation=operation,
+        model=fields.model(),
+        model_span=fields.spans["model"],
+        streamed=streamed,
+        adds_usage=usage_splice is not None,
+        usage_splice=usage_splice,
+        hints=SessionHints(
+            session_id=fields.read("prompt_cache_key", str) or "",
+            # The system prompt is a message here, so the window of messages holds both.
+            opening=opening(fields, "", "messages"),
+        ),
+        cache_write_default=cache_lifetime(fields),
+        has_tools=fields.has_items("tools"),
+    )
+
+
+def cache_lifetime(fields: Fields) -> str:
+    """The lifetime of cache writes that the request asks for; OpenAI's default is 30 minutes."""
+    return "cache_write_12h" if b'"12h"' in fields.prefix("prompt_cache_options", 1024) else "cache_write_30m"
+
+
+def _ask_for_usage(fields: Fields) -> Splice | None:
+    options = fields.raw.get("stream_options")
+    if options is None:
+        return Splice(fields.after_brace, fields.after_brace, b'"stream_options":{' + _ASK + b"},")
+    start, end = fields.spans["stream_options"]
+    if bytes(options) == b"null":
+        return Splice(start, end, b"{" + _ASK + b"}")
+    inner = read_fields(bytes(options), frozenset({"include_usage"}))
+    asked = inner.raw.get("include_usage")
+    if asked is None:
+        after_brace = start + inner.after_brace
+        return Splice(after_brace, after_brace, _ASK + (b"," if inner.raw else b""))
+    if bytes(asked) == b"true":
+        return None
+    if bytes(asked) not in (b"false", b"null"):
+        raise InvalidRequest("stream_options.include_usage", "must be true or false")
+    inner_start, inner_end = inner.spans["include_usage"]
+    return Splice(start + inner_start, start + inner_end, b"true")

@@ -1,0 +1,121 @@
+"""Listening to a chat stream."""
+
+import msgspec
+
+from data_plane.conversation.tally import Tally
+from data_plane.protocols.codec import RequestFacts
+from data_plane.protocols.frames import data_of, split_events
+from data_plane.protocols.openai_chat.response import CHUNK, Chunk, error_of
+from data_plane.protocols.stream_tap import StreamTap
+from switchyard_contract.usage import TokenCounts
+
+_DONE = b"[DONE]"
+
+
+class ChatTap(StreamTap):
+    """One chat answer. Ends with `data: [DONE]` or an error object."""
+
+    __slots__ = (
+        "_adds_usage",
+        "_cache_write_default",
+        "_error",
+        "_id",
+        "_inconsistent",
+        "_model",
+        "_stop",
+        "_tier",
+        "_tokens",
+    )
+
+    def __init__(self, facts: RequestFacts) -> None:
+        super().__init__()
+        self._adds_usage = facts.adds_usage
+        self._cache_write_default = facts.cache_write_default
+        self._tokens: TokenCounts | None = None
+        self._inconsistent = False
+        self._model = self._id = self._stop = self._tier = ""
+        self._error = ("", "")
+
+    def _examine(self, block: bytes) -> bytes:
+        # A null usage and a null finish_reason are in every chunk, so the markers include what follows them. Text never
+        # matches: its quotes are escaped. What matches is parsed, and read at its exact path.
+        if self.has_content and not (
+            b'"usage":{' in block
+            or b'"usage": {' in block
+            or b'"finish_reason":"' in block
+            or b'"finish_reason": "' in block
+            or _DONE in block
+            or b'"error"' in block
+        ):
+            return block
+        if not self._adds_usage:
+            for event in split_events(block):
+                self._read(event)
+            return block
+        kept = [event for event in split_events(block) if not self._read(event)]
+        shown = b"".join(kept)
+        return block if len(shown) == len(block) else shown
+
+    def _read(self, event: bytes) -> bool:
+        """Take in one event; say whether it is the usage chunk that the client did not ask for."""
+        data = data_of(event)
+        if data.strip() == _DONE:
+            self.has_ended = True
+            return False
+        chunk = _chunk(data)
+        if chunk is None:
+            return False
+        self._model = chunk.model or self._model
+        self._id = chunk.id or self._id
+        self._tier = chunk.service_tier or self._tier
+        for choice in chunk.choices or ():
+            self._stop = choice.finish_reason or self._stop
+            if choice.finish_reason or any(value for name, value in (choice.delta or {}).items() if name != "role"):
+                self.has_content = True
+        if chunk.error is not None:
+            self._error = error_of(chunk.error)
+            self.has_ended = True
+        if chunk.usage is None:
+            return False
+        self._tokens, self._inconsistent = chunk.usage.counts(self._cache_write_default)
+        return self._adds_usage and not chunk.choices and chunk.error is None
+
+    def _usage(self) -> TokenCounts | None:
+        return self._tokens
+
+    def _usage_is_final(self) -> bool:
+        # Some servers repeat a running usage on each chunk.
+        return bool(self._stop)
+
+    def _collect_text(self, event: bytes, visible: list[str], reasoning: list[str]) -> None:
+        chunk = _chunk(data_of(event))
+        for choice in (chunk.choices or ()) if chunk is not None else ():
+            for name, value in (choice.delta or {}).items():
+                if name in ("content", "refusal") and isinstance(value, str):
+                    visible.append(value)
+                elif name in ("reasoning_content", "reasoning") and isinstance(value, str):
+                    reasoning.append(value)
+                elif name == "tool_calls" and value:
+                    visible.append(msgspec.json.encode(value).decode())
+
+    def _sum_up(self, tokens: TokenCounts, *, is_reported: bool) -> Tally:
+        return Tally(
+            tokens=tokens,
+            model=self._model,
+            stop_reason=self._stop,
+            service_tier=self._tier,
+            is_reported=is_reported,
+            is_inconsistent=self._inconsistent,
+            error_type=self._error[0],
+            error_text=self._error[1],
+            upstream_request_id=self._id,
+        )
+
+
+def _chunk(data: bytes) -> Chunk | None:
+    if not data.startswith(b"{"):
+        return None
+    try:
+        return CHUNK.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return None

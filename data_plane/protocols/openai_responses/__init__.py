@@ -1,0 +1,47 @@
+"""OpenAI Responses, with its token count and compaction."""
+
+from collections.abc import Iterable
+
+from data_plane.policy.access import ListedModel
+from data_plane.policy.decision import Refusal
+from data_plane.protocols import openai_envelope
+from data_plane.protocols.body import model_splice, splice
+from data_plane.protocols.body_tap import BodyTap
+from data_plane.protocols.codec import OPENAI_RESPONSES, Body, Client, Codec, RequestFacts, RequestHead, Tap, WireAnswer
+from data_plane.protocols.openai_responses.failure import stream_failure
+from data_plane.protocols.openai_responses.request import read_request
+from data_plane.protocols.openai_responses.response import read_document
+from data_plane.protocols.openai_responses.stream import ResponsesTap
+
+
+class OpenAiResponses:
+    """The codec of /v1/responses."""
+
+    name = OPENAI_RESPONSES
+    keep_alive = b": keep-alive\n\n"
+
+    def read_request(self, head: RequestHead, operation: str, path_model: str | None, body: Body) -> RequestFacts:
+        return read_request(head, operation, body)
+
+    def rewrite_body(self, facts: RequestFacts, body: Body, model: str) -> tuple[bytes | bytearray | memoryview, ...]:
+        return splice(body, model_splice(facts.model_span, facts.model, model))
+
+    def tap(self, facts: RequestFacts, *, streamed: bool) -> Tap:
+        if streamed:
+            return ResponsesTap(facts)
+        return BodyTap(lambda text: read_document(text, facts), b'"usage"')
+
+    def write_refusal(self, refusal: Refusal, client: Client, decision_id: str) -> WireAnswer:
+        return openai_envelope.write_refusal(refusal, client, decision_id)
+
+    def stream_failure(self, refusal: Refusal, request_id: str) -> bytes:
+        return stream_failure(refusal, request_id)
+
+    def list_models(self, models: Iterable[ListedModel]) -> bytes:
+        return openai_envelope.list_models(models)
+
+    def one_model(self, model: ListedModel) -> bytes:
+        return openai_envelope.one_model(model)
+
+
+CODEC: Codec = OpenAiResponses()

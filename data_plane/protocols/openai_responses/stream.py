@@ -1,0 +1,111 @@
+"""Listening to a Responses stream."""
+
+from dataclasses import replace
+
+import msgspec
+
+from data_plane.conversation.tally import Tally
+from data_plane.protocols.codec import RequestFacts
+from data_plane.protocols.error_text import clean_error
+from data_plane.protocols.frames import data_of, split_events
+from data_plane.protocols.openai_envelope import ErrorBody
+from data_plane.protocols.openai_responses.response import Answer, sum_up
+from data_plane.protocols.stream_tap import StreamTap
+from switchyard_contract.usage import TokenCounts
+
+_TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
+# Events that open an answer or one of its parts; whatever else comes is content.
+_OPENING = frozenset(
+    {
+        "response.created",
+        "response.in_progress",
+        "response.queued",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.reasoning_summary_part.added",
+        "keepalive",
+    }
+)
+
+
+class _Event(msgspec.Struct):
+    type: str = ""
+    response: Answer | None = None
+    delta: str | msgspec.Raw | None = None
+    code: str | None = None
+    message: str | None = None
+    error: ErrorBody | None = None
+
+
+_EVENT = msgspec.json.Decoder(_Event)
+
+
+class ResponsesTap(StreamTap):
+    """One answer. Ends with response.completed, .incomplete, .failed or an error event."""
+
+    __slots__ = ("_cache_write_default", "_error", "_tally")
+
+    def __init__(self, facts: RequestFacts) -> None:
+        super().__init__()
+        self._cache_write_default = facts.cache_write_default
+        self._tally = Tally()
+        self._error = ("", "")
+
+    def _examine(self, block: bytes) -> bytes:
+        if (
+            not self.has_content
+            or b"response.completed" in block
+            or b"response.incomplete" in block
+            or b"response.failed" in block
+            or b'"error"' in block
+        ):
+            for event in split_events(block):
+                self._read(event)
+        return block
+
+    def _read(self, event: bytes) -> None:
+        read = _event(data_of(event))
+        if read is None:
+            return
+        if read.type not in _OPENING:
+            self.has_content = True
+        if read.response is not None:
+            told = sum_up(read.response, self._cache_write_default, "generate")
+            if read.type in _TERMINAL or not self._tally.model:
+                self._tally = told
+        if read.type in _TERMINAL:
+            self.has_ended = True
+        if read.type == "error":
+            error = read.error or ErrorBody(message=read.message, code=read.code)
+            self._error = (error.kind[:100], clean_error(error.text))
+
+    def _usage(self) -> TokenCounts | None:
+        return self._tally.tokens if self._tally.is_reported else None
+
+    def _usage_is_final(self) -> bool:
+        return True
+
+    def _collect_text(self, event: bytes, visible: list[str], reasoning: list[str]) -> None:
+        read = _event(data_of(event))
+        if read is None or not isinstance(read.delta, str):
+            return
+        (reasoning if "reasoning" in read.type else visible).append(read.delta)
+
+    def _sum_up(self, tokens: TokenCounts, *, is_reported: bool) -> Tally:
+        told = self._tally
+        return replace(
+            told,
+            tokens=tokens,
+            is_reported=is_reported,
+            error_type=self._error[0] or told.error_type,
+            error_text=self._error[1] or told.error_text,
+        )
+
+
+def _event(data: bytes) -> _Event | None:
+    if not data.startswith(b"{"):
+        return None
+    try:
+        return _EVENT.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return None

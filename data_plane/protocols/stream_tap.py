@@ -1,0 +1,180 @@
+"""Listening to an event stream: pass whole events on, read only those that say something about the answer.
+
+A protocol fills four methods; cutting, holding back, keeping and counting are here.
+"""
+
+from abc import ABC, abstractmethod
+
+from data_plane.conversation.tally import Tally
+from data_plane.conversation.token_estimate import count_text, estimate_prompt
+from data_plane.protocols.codec import MAX_COLLECTED_BYTES, MAX_KEPT_BYTES
+from data_plane.protocols.frames import end_of_last_event, split_events
+from switchyard_contract.usage import TokenCounts
+
+HOLD_LIMIT = 64 * 1024
+"""An unfinished event is held back up to this size, so that a cut never leaves half an event with the client."""
+_WHOLE = (b"\n\n", b"\r\n\r\n")
+_HALF_A_BLANK = 2
+
+
+class StreamTap(ABC):
+    """One answer as server-sent events."""
+
+    __slots__ = (
+        "_begun",
+        "_blind",
+        "_end",
+        "_kept",
+        "_kept_bytes",
+        "_open",
+        "_open_bytes",
+        "_seen_bytes",
+        "_sent",
+        "has_content",
+        "has_ended",
+    )
+
+    def __init__(self) -> None:
+        self.has_content = False
+        self.has_ended = False
+        self._begun = False
+        self._open: list[bytes] = []  # the event that is not complete yet
+        self._open_bytes = 0
+        self._sent = 0  # how much of it the client has nevertheless
+        self._end = b""  # its last bytes, where half of a blank line may stand
+        self._kept: list[bytes] = []
+        self._kept_bytes = 0
+        self._seen_bytes = 0
+        self._blind = False
+
+    @property
+    def at_boundary(self) -> bool:
+        """The client holds whole events only."""
+        return self._sent == 0 and not self._blind
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take a chunk; give back what the client gets now."""
+        if not self._open and chunk.endswith(_WHOLE) and not self._blind:
+            return self._take(chunk)
+        return self._feed_slowly(chunk)
+
+    def rest(self) -> bytes:
+        """What is held back of an event that never became complete."""
+        if not self._open:
+            return b""
+        event = b"".join(self._open)
+        sent, self._open, self._open_bytes, self._sent, self._end = self._sent, [], 0, 0, b""
+        # A last event without its blank line is one all the same: SDKs read it, so its usage counts.
+        return self._take(event) if sent == 0 else event[sent:]
+
+    def finish(self) -> Tally:
+        """Sum up a complete answer."""
+        return self._sum_up(self._usage() or TokenCounts(), is_reported=self._usage() is not None)
+
+    def counted(self, request_bytes: int) -> Tally:
+        """Sum up an answer that was cut."""
+        told = self._usage()
+        if told is not None and self._usage_is_final():
+            return self._sum_up(told, is_reported=True)
+        if told is None and not self._begun:
+            return self._sum_up(TokenCounts(), is_reported=False)
+        visible: list[str] = []
+        reasoning: list[str] = []
+        for block in self._kept:
+            for event in split_events(block):
+                self._collect_text(event, visible, reasoning)
+        counted = TokenCounts(
+            output=self._extend(count_text(visible)),
+            reasoning=self._extend(count_text(reasoning)),
+        )
+        return self._sum_up(_merge(told, counted, request_bytes), is_reported=False)
+
+    @abstractmethod
+    def _examine(self, block: bytes) -> bytes:
+        """Look at whole events; give back what of them goes to the client."""
+
+    @abstractmethod
+    def _usage(self) -> TokenCounts | None:
+        """What the provider told so far; None: nothing."""
+
+    @abstractmethod
+    def _usage_is_final(self) -> bool:
+        """Whether that is the usage of the whole answer."""
+
+    @abstractmethod
+    def _collect_text(self, event: bytes, visible: list[str], reasoning: list[str]) -> None:
+        """Append the output that an event carries."""
+
+    @abstractmethod
+    def _sum_up(self, tokens: TokenCounts, *, is_reported: bool) -> Tally:
+        """Everything the answer told, with these tokens."""
+
+    def _take(self, block: bytes) -> bytes:
+        size = len(block)
+        self._begun = True
+        self._seen_bytes += size
+        if self._kept_bytes < MAX_KEPT_BYTES:
+            self._kept.append(block)
+            self._kept_bytes += size
+        return self._examine(block)
+
+    def _feed_slowly(self, chunk: bytes) -> bytes:
+        if self._blind or not chunk:
+            return chunk
+        before = self._end
+        self._open.append(chunk)
+        self._open_bytes += len(chunk)
+        self._end = (before + chunk)[-_HALF_A_BLANK:]
+        end = end_of_last_event(before + chunk)
+        if end == 0:
+            return self._hold(chunk)
+        text = b"".join(self._open)
+        cut = self._open_bytes - len(chunk) - len(before) + end
+        block, tail = text[:cut], text[cut:]
+        sent, self._sent = self._sent, 0
+        self._open = [tail] if tail else []
+        self._open_bytes = len(tail)
+        self._end = tail[-_HALF_A_BLANK:]
+        shown = self._take(block)
+        # What was too long to be held is no event that gets removed, so the client's share is the rest of the block.
+        return shown if sent == 0 else block[sent:]
+
+    def _hold(self, chunk: bytes) -> bytes:
+        if self._open_bytes > MAX_COLLECTED_BYTES:
+            self._blind = True
+            unsent = b"".join(self._open)[self._sent :]
+            self._open = []
+            return unsent
+        if self._sent:
+            self._sent += len(chunk)
+            return chunk
+        if self._open_bytes > HOLD_LIMIT:
+            self._sent = self._open_bytes
+            return b"".join(self._open)
+        return b""
+
+    def _extend(self, tokens: int) -> int:
+        """From what was kept to all that passed."""
+        if self._seen_bytes <= self._kept_bytes or not self._kept_bytes:
+            return tokens
+        return -(-tokens * self._seen_bytes // self._kept_bytes)
+
+
+def _merge(told: TokenCounts | None, counted: TokenCounts, request_bytes: int) -> TokenCounts:
+    if told is None:
+        return TokenCounts(
+            input_fresh=estimate_prompt(request_bytes), output=counted.output, reasoning=counted.reasoning
+        )
+    return TokenCounts(
+        input_fresh=told.input_fresh,
+        input_tool=told.input_tool,
+        cache_read=told.cache_read,
+        cache_write_5m=told.cache_write_5m,
+        cache_write_1h=told.cache_write_1h,
+        cache_write_30m=told.cache_write_30m,
+        cache_write_12h=told.cache_write_12h,
+        cache_write_other=told.cache_write_other,
+        # Usage that came before the end is a running sum of what was produced until then.
+        output=max(told.output, counted.output),
+        reasoning=max(told.reasoning, counted.reasoning),
+    )
