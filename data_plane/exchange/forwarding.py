@@ -3,19 +3,16 @@
 from data_plane.exchange.ports import Upstream
 from data_plane.exchange.stages import Plan
 from data_plane.policy.decision import Refusal
-from data_plane.upstream.connections import Origin, Timeouts, UpstreamRequest, UpstreamResponse
+from data_plane.upstream.connections import Timeouts, UpstreamRequest, UpstreamResponse
 from data_plane.upstream.failure import ForbiddenAddress, UpstreamError, UpstreamTimeout
 from switchyard_contract.reason import Reason
-
-_ORIGINS: dict[str, Origin] = {}
-"""Base addresses come from signed policy only, so there are few."""
 
 
 async def forward(plan: Plan, upstream: Upstream) -> UpstreamResponse | Refusal:
     """Send the request and wait for the answer's head; an UpstreamError becomes a refusal that names the provider."""
     destination = plan.destination
     request = UpstreamRequest(
-        origin=origin_of(destination.base_url),
+        origin=plan.origin,
         method=plan.admission.arrival.head.method,
         target=plan.target,
         headers=plan.headers,
@@ -41,23 +38,3 @@ def refuse_for(failure: UpstreamError, provider_name: str) -> Refusal:
         case _:
             why = f"Provider {provider_name} could not be reached ({failure})."
     return Refusal(Reason.UPSTREAM_FAILED, why + " The request was not repeated.", retry_after_s=2)
-
-
-def origin_of(base_url: str) -> Origin:
-    """Scheme, host and port of a provider's base address."""
-    origin = _ORIGINS.get(base_url)
-    if origin is None:
-        scheme, _, rest = base_url.partition("://")
-        authority = rest.partition("/")[0]
-        host, port = _split_port(authority)
-        origin = Origin("https", host, port or 443) if scheme == "https" else Origin("http", host, port or 80)
-        _ORIGINS[base_url] = origin
-    return origin
-
-
-def _split_port(authority: str) -> tuple[str, int | None]:
-    if authority.startswith("["):
-        host, _, rest = authority[1:].partition("]")
-        return host, int(rest[1:]) if rest.startswith(":") else None
-    host, _, port = authority.partition(":")
-    return host, int(port) if port else None

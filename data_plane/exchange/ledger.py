@@ -4,13 +4,13 @@
 """
 
 from data_plane.conversation.tally import Tally
+from data_plane.conversation.token_estimate import estimate_prompt
 from data_plane.exchange.ports import Ports
 from data_plane.exchange.settlement import price_tally
 from data_plane.exchange.stages import Admission, Arrival, Plan, Transcript
 from data_plane.policy.decision import Caller, Refusal
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.protocols.codec import Client
-from data_plane.protocols.estimate import estimate_tokens
 from switchyard_contract.usage import TokenCounts
 from switchyard_contract.v1 import usage_pb2
 
@@ -108,7 +108,7 @@ class Entry:
         """What a spool that outlives this process would bill: the prompt by its size, at today's price."""
         if admission.facts.operation != "generate":
             return
-        estimate = Tally(tokens=TokenCounts(input_fresh=estimate_tokens(len(admission.body))))
+        estimate = Tally(tokens=TokenCounts(input_fresh=estimate_prompt(len(admission.body))))
         cost = price_tally(admission, estimate, self.event.started_at_ms)
         self.event.tokens.input_fresh = estimate.tokens.input_fresh
         if cost is not None:
@@ -119,7 +119,7 @@ class Entry:
         """Write down how far a stream is, so that a kill now leaves a good estimate behind."""
         event = self.event
         event.chunks, event.response_bytes = self.chunks, self.bytes_out
-        event.tokens.output = estimate_tokens(answer_bytes)
+        event.tokens.output = estimate_prompt(answer_bytes)
         cost = price_tally(
             admission,
             Tally(tokens=TokenCounts(input_fresh=event.tokens.input_fresh, output=event.tokens.output)),

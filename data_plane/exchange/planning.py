@@ -1,10 +1,13 @@
 """Plan: what goes upstream, byte for byte. Pure but for opening the credential."""
 
+from functools import lru_cache
+
 from data_plane.exchange.ports import Secrets
 from data_plane.exchange.stages import Admission, Plan
 from data_plane.policy.decision import Refusal
-from data_plane.protocols.headers import upstream_headers
+from data_plane.protocols.headers import upstream_headers, upstream_query
 from data_plane.providers.catalog import PROVIDERS
+from data_plane.upstream.request import Origin
 from switchyard_contract.envelope import EnvelopeFailure
 from switchyard_contract.reason import Reason
 
@@ -15,7 +18,6 @@ def make_plan(admission: Admission, secrets: Secrets) -> Plan | Refusal:
     Bytes pass unchanged but for the model's name and, where the client asked for no usage, the option that asks for it.
     """
     destination, arrival = admission.destination, admission.arrival
-    provider = PROVIDERS[destination.vendor]
     keeps_credential = destination.passthrough_caller
     if keeps_credential and not admission.passes_caller:
         return Refusal(
@@ -35,14 +37,25 @@ def make_plan(admission: Admission, secrets: Secrets) -> Plan | Refusal:
                 f"The credential of provider {destination.provider_name} cannot be opened by this gateway. "
                 "Enter it again in the console.",
             )
-        credential = provider.credential_headers(arrival.route.protocol, secret)
-    target = provider.target(
-        destination.base_url,
-        arrival.route.protocol,
-        arrival.route.canonical_path,
-        arrival.head.query,
-        destination.model,
-    )
+        credential = PROVIDERS[destination.vendor].credential_headers(arrival.route.protocol, secret)
+    try:
+        origin, target = _aim(
+            destination.vendor,
+            destination.base_url,
+            arrival.route.protocol,
+            arrival.route.canonical_path,
+            upstream_query(arrival.head.query),
+            destination.model,
+        )
+    except ValueError as failure:
+        return Refusal(Reason.NO_TARGET, f"Provider {destination.provider_name} cannot be asked: {failure}.")
     headers = upstream_headers(arrival.head, passes_caller=keeps_credential, credential=credential)
     body = admission.codec.rewrite_body(admission.facts, admission.body, destination.model)
-    return Plan(admission, destination, target, headers, body)
+    return Plan(admission, destination, origin, target, headers, body)
+
+
+@lru_cache(maxsize=4096)
+def _aim(vendor: str, base_url: str, protocol: str, path: str, query: str, model: str) -> tuple[Origin, str]:
+    """Where a request goes; kept, because a pod asks the same few questions again and again."""
+    place, target = PROVIDERS[vendor].target(base_url, protocol, path, query, model)
+    return Origin("https" if place.scheme == "https" else "http", place.host, place.port), target

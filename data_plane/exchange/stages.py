@@ -7,6 +7,7 @@ from data_plane.policy.decision import Caller, Destination
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.protocols.codec import Client, Codec, RequestFacts, RequestHead
 from data_plane.protocols.paths import Route
+from data_plane.upstream.request import Origin
 
 Buffer = bytes | bytearray | memoryview
 
@@ -49,6 +50,7 @@ class Plan:
 
     admission: Admission
     destination: Destination
+    origin: Origin
     target: str
     headers: tuple[tuple[bytes, bytes], ...]
     body: tuple[Buffer, ...]

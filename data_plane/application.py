@@ -1,0 +1,330 @@
+"""The composition root: the only file that knows every adapter, and the pod's life from start to drain."""
+
+import asyncio
+import contextlib
+import signal
+import ssl
+import time
+from importlib.metadata import version as distribution_version
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from data_plane.conversation.token_estimate import warm_up
+from data_plane.counters.tombstones import TombstoneWatch
+from data_plane.exchange.ports import Limits, Ports
+from data_plane.exchange.pulse import Pulses
+from data_plane.exchange.running import Running
+from data_plane.ingress.probes import Health, make_admin_application
+from data_plane.ingress.server import Gateway
+from data_plane.policy.decision import Refusal
+from data_plane.policy.from_proto import read_policy
+from data_plane.policy.snapshot import PolicySnapshot
+from data_plane.providers.catalog import VENDOR_PROTOCOLS
+from data_plane.secrets import HeldSecrets
+from data_plane.settings import Settings
+from data_plane.snapshots.dialing import Dialer
+from data_plane.snapshots.freshness import Freshness
+from data_plane.snapshots.keeper import Denied, Keeper
+from data_plane.snapshots.shards import HeldShards
+from data_plane.snapshots.shelf import Shelf
+from data_plane.snapshots.subscription import Pod, Standing, Subscription
+from data_plane.telemetry.lag import LoopLag
+from data_plane.telemetry.metrics import PodMetrics
+from data_plane.upstream.connections import UpstreamPool
+from data_plane.usage.reporter import Reporter
+from data_plane.usage.spool import Spool, SyncMode, open_spool
+from switchyard_contract.reason import Reason
+from switchyard_contract.seal import VerifyKeys
+
+log = structlog.get_logger()
+
+UNREACHABLE_AFTER_MS = 30_000
+"""Six beacons missed: the control plane is called out of reach."""
+_MAX_HEADER_BYTES = 32 * 1024
+_MAX_HEADERS = 100
+_CLIENT_KEEP_ALIVE_S = 75.0
+_READ_BUFFER_BYTES = 256 * 1024
+_SYNC_MODES: dict[str, SyncMode] = {"group": "group", "strict": "strict", "relaxed": "relaxed"}
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class PodApplication:
+    """All parts of one pod, made and joined; `serve` runs it."""
+
+    def __init__(self, settings: Settings, pod_id: str, spool: Spool) -> None:
+        self._settings, self._pod_id, self._spool = settings, pod_id, spool
+        self._version = distribution_version("switchyard")
+        self._has_started = False
+        verify_keys = VerifyKeys(settings.verify_keys)
+        self._secrets = HeldSecrets()
+        self._running = Running()
+        self._draining_reads = 0
+        self._lag = LoopLag()
+        self._freshness = Freshness(_now_ms)
+        self._keeper: Keeper[PolicySnapshot] = Keeper(
+            deployment=settings.deployment_id, keys=verify_keys, build=_build_policy, freshness=self._freshness
+        )
+        dialer = Dialer(settings.control_addresses, settings.control_ca)
+        self.subscription = Subscription(
+            Pod(pod_id, settings.pod_token, self._version, f"{settings.admin_host}:{settings.admin_port}"),
+            self._keeper,
+            Shelf(
+                settings.state_dir / "shelf",
+                deployment=settings.deployment_id,
+                keys=verify_keys,
+                shelf_key=settings.shelf_key,
+            ),
+            deployment=settings.deployment_id,
+            keys=verify_keys,
+            dial=dialer.dial,
+            standing=self._standing,
+            take_key_material=self._secrets.replace,
+        )
+        self.reporter = Reporter(
+            spool,
+            pod_id=pod_id,
+            token=settings.pod_token,
+            dial=Dialer(settings.control_addresses, settings.control_ca).dial,
+            now_ms=_now_ms,
+        )
+        self.tombstones = TombstoneWatch(settings.counters_url, lambda: self._keeper.organizations)
+        self._pool = UpstreamPool(private_networks=settings.private_networks)
+        self.pulses = Pulses(settings.keep_alive_s, time.perf_counter)
+        self._metrics = PodMetrics(self.reporter.count_failed_authentication)
+        self._add_gauges()
+        self.gateway = Gateway(self._ports(), self._running, self.pulses, self._health, settings)
+        self._keeper.on_denied(self._cut_denied)
+        self.tombstones.on_revoked(self._cut_revoked)
+
+    def _ports(self) -> Ports:
+        settings = self._settings
+        return Ports(
+            policy=lambda: self._keeper.policy,
+            secrets=self._secrets,
+            is_revoked=self.tombstones.is_revoked,
+            beacon_age_ms=lambda: self._freshness.age_ms,
+            usage=self._spool,
+            upstream=self._pool,
+            meters=self._metrics,
+            limits=Limits(
+                client_gone_s=settings.client_gone_s,
+                keep_alive_s=settings.keep_alive_s,
+                strict_spool=settings.spool_sync == "strict",
+            ),
+            now_ms=_now_ms,
+            clock_s=time.perf_counter,
+            may_drain=lambda: len(self._running) < settings.max_in_flight - settings.max_in_flight // 10,
+            pod_id=self._pod_id,
+            version=self._version,
+        )
+
+    # What the pod knows of itself.
+
+    def _degraded(self) -> tuple[str, ...]:
+        age_ms = self._freshness.age_ms
+        found = []
+        if age_ms is None or age_ms > UNREACHABLE_AFTER_MS or not self.subscription.is_connected:
+            found.append("control_plane_unreachable")
+        if not self.tombstones.reachable:
+            found.append("counters_unreachable")
+        if len(found) == 2:
+            found.append("revocations_delayed")
+        if not self.reporter.is_connected:
+            found.append("usage_intake_unreachable")
+        if self._settings.shelf_key is None:
+            found.append("no_shelf_key")
+        return tuple(found)
+
+    def _health(self) -> Health:
+        return Health(
+            has_policy=self._keeper.is_ready,
+            has_spool=not self._spool.is_broken and self._spool.can_admit(),
+            is_draining=self.gateway.is_draining,
+            has_started=self._has_started,
+            degraded=self._degraded(),
+            pod_id=self._pod_id,
+            version=self._version,
+            policy_versions=tuple((have.shard, have.epoch, have.version) for have in self._keeper.have()),
+        )
+
+    def _standing(self) -> Standing:
+        return Standing(
+            in_flight=len(self._running),
+            spool_records=self._spool.depth_records,
+            spool_bytes=self._spool.depth_bytes,
+            counters_reachable=self.tombstones.reachable,
+            is_draining=self.gateway.is_draining,
+            loop_lag_ms=int(self._lag.worst_ms),
+            degraded=self._degraded(),
+        )
+
+    def _add_gauges(self) -> None:
+        gauge, pool = self._metrics.gauge, self._pool
+        gauge("switchyard_in_flight", "Exchanges under way.", lambda: len(self._running))
+        gauge("switchyard_loop_lag_seconds", "Worst delay of the event loop in 5 s.", lambda: self._lag.worst_ms / 1000)
+        gauge(
+            "switchyard_spool_records", "Events not yet stored by the control plane.", lambda: self._spool.depth_records
+        )
+        gauge("switchyard_spool_bytes", "Size of the spool on disk.", lambda: self._spool.depth_bytes)
+        gauge("switchyard_upstream_open", "Open connections to providers.", lambda: pool.stats().open)
+        gauge("switchyard_upstream_idle", "Idle connections to providers.", lambda: pool.stats().idle)
+        gauge("switchyard_upstream_dialled", "Connections made since start.", lambda: pool.stats().dialled)
+        gauge(
+            "switchyard_control_connected",
+            "1: subscribed to the control plane.",
+            lambda: self.subscription.is_connected,
+        )
+        gauge("switchyard_counters_reachable", "1: the counter store answers.", lambda: self.tombstones.reachable)
+        gauge("switchyard_policy_age_seconds", "Age of the newest word of the control plane.", self._policy_age_s)
+        gauge("switchyard_snapshots_rejected", "Snapshots refused since start.", lambda: self.subscription.rejected)
+
+    def _policy_age_s(self) -> float:
+        age_ms = self._freshness.age_ms
+        return -1.0 if age_ms is None else age_ms / 1000
+
+    # Revocation of what is running.
+
+    def _cut_denied(self, denied: Denied) -> None:
+        refusal = Refusal(Reason.KEY_REVOKED, "This key was revoked while the answer was running.")
+        self._running.cut_callers(denied.cut_key_ids, denied.principal_ids, refusal)
+
+    def _cut_revoked(self, _revoked: frozenset[str], cut: frozenset[str]) -> None:
+        refusal = Refusal(Reason.KEY_REVOKED, "This key was revoked while the answer was running.")
+        self._running.cut_callers(cut, frozenset(), refusal)
+
+    # Life.
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop`, then drain."""
+        settings = self._settings
+        self.subscription.restore()
+        server = web.Server(
+            self.gateway.handle,
+            access_log=None,
+            keepalive_timeout=_CLIENT_KEEP_ALIVE_S,
+            max_line_size=_MAX_HEADER_BYTES,
+            max_field_size=_MAX_HEADER_BYTES,
+            max_headers=_MAX_HEADERS,
+            auto_decompress=False,
+            read_bufsize=_READ_BUFFER_BYTES,
+        )
+        admin = web.AppRunner(make_admin_application(self._health, self._metrics.render), access_log=None)
+        await admin.setup()
+        await web.TCPSite(admin, settings.admin_host, settings.admin_port).start()
+        loop = asyncio.get_running_loop()
+        listener = await loop.create_server(
+            server,
+            settings.gateway_host,
+            settings.gateway_port,
+            reuse_port=True,
+            backlog=1024,
+            ssl=_tls_of(settings),
+        )
+        self._has_started = True
+        log.info("pod started", gateway=f"{settings.gateway_host}:{settings.gateway_port}", version=self._version)
+        owned = [
+            asyncio.create_task(part, name=name)
+            for name, part in (
+                ("subscription", self.subscription.run()),
+                ("reporter", self.reporter.run()),
+                ("tombstones", self.tombstones.run()),
+                ("pulses", self.pulses.run()),
+                ("lag", self._lag.run()),
+            )
+        ]
+        try:
+            await _until_stopped(stop, owned)
+            await self._drain(listener, server)
+        finally:
+            await self._flush()
+            for task in owned:
+                task.cancel()
+            await asyncio.gather(*owned, return_exceptions=True)
+            self.subscription.stop_in_good_order()
+            await admin.cleanup()
+            await self._pool.close()
+
+    async def _drain(self, listener: asyncio.AbstractServer, server: web.Server) -> None:
+        """Not ready at once; then no new connections; then wait for what runs; then end it in its own protocol."""
+        settings = self._settings
+        self.gateway.is_draining = True
+        log.info("draining", in_flight=len(self._running))
+        await asyncio.sleep(settings.drain_accept_s)
+        listener.close()
+        server.pre_shutdown()
+        deadline_s = time.monotonic() + settings.drain_s
+        while len(self._running) and time.monotonic() < deadline_s:
+            await asyncio.sleep(0.05)
+        if len(self._running):
+            log.warning("drain ended with exchanges running", in_flight=len(self._running))
+            self._running.cut_all(Refusal(Reason.DRAINING, retry_after_s=1))
+        await server.shutdown(5.0)
+
+    async def _flush(self) -> None:
+        """Give the last events to the control plane while it listens; what is left stays on the disk."""
+        deadline_s = time.monotonic() + 5
+        while self._spool.depth_records and self.reporter.is_connected and time.monotonic() < deadline_s:
+            await asyncio.sleep(0.05)
+
+
+async def serve(settings: Settings, pod_id: str) -> int:
+    """Run a pod until SIGTERM or SIGINT; a second signal shortens the drain to nothing."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            for task in asyncio.all_tasks():
+                if task.get_name() == "pod":
+                    task.cancel()
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    await asyncio.to_thread(warm_up)
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    spool = await open_spool(
+        settings.state_dir / "spool",
+        segment_bytes=settings.spool_segment_bytes,
+        limit_bytes=settings.spool_limit_bytes,
+        sync=_SYNC_MODES[settings.spool_sync],
+    )
+    try:
+        application = PodApplication(settings, pod_id, spool)
+        task = asyncio.create_task(application.run(stop), name="pod")
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    finally:
+        await spool.close()
+    log.info("pod stopped")
+    return 0
+
+
+def _build_policy(shards: HeldShards, previous: PolicySnapshot | None) -> PolicySnapshot:
+    return read_policy(shards, previous=previous, vendor_protocols=VENDOR_PROTOCOLS)
+
+
+def _tls_of(settings: Settings) -> ssl.SSLContext | None:
+    certificate: Path | None = settings.gateway_tls_cert
+    if certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, settings.gateway_tls_key)
+    return context
+
+
+async def _until_stopped(stop: asyncio.Event, owned: list[asyncio.Task[None]]) -> None:
+    """Wait for the signal. A background part that ends by itself ends the pod, loudly, so that it is restarted."""
+    waiting = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait([waiting, *owned], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    for task in done:
+        if task is not waiting:
+            log.error("a background part ended", part=task.get_name())
+            task.result()
