@@ -12,6 +12,11 @@ def organization_by_id(organization_id: UUID) -> Organization | None:
     return Organization.objects.filter(id=organization_id).first()
 
 
+def organization_ids() -> list[UUID]:
+    """All tenants, for sweeps."""
+    return list(Organization.objects.order_by("id").values_list("id", flat=True))
+
+
 def organizations_of(user: User) -> QuerySet[Organization]:
     """The organizations a person is a member of."""
     return Organization.objects.filter(memberships__user=user).order_by("name")

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import transaction
 
 from control_plane.keys.selectors import dead_keys_by_organization
+from control_plane.organizations.selectors import organization_ids
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +52,15 @@ def tombstones_repair() -> int:
     """
     store = _store()
     repaired = 0
-    for organization_id, cuts in dead_keys_by_organization().items():
-        held = {member.decode() for member in store.smembers(tombstones_key(organization_id))}
+    # The store is read first: whatever stands there was committed before, so the rows read afterwards know of it. The
+    # other way round a key revoked between the two reads would lose its tombstone.
+    held_by_organization = {
+        organization_id: {member.decode() for member in store.smembers(tombstones_key(organization_id))}
+        for organization_id in organization_ids()
+    }
+    dead = dead_keys_by_organization()
+    for organization_id, held in held_by_organization.items():
+        cuts = dead.get(organization_id, {})
         missing, surplus = set(cuts) - held, held - set(cuts)
         if missing:
             _write(store, organization_id, {key_id: cuts[key_id] for key_id in missing})
