@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -556,8 +557,11 @@ async def test_lanes_to_places_nobody_asks_any_more_are_forgotten() -> None:
         assert (await pool.send(a_request(upstream.origin))).status == 200
 
 
-def test_the_process_has_one_tls_context_that_verifies() -> None:
+def test_the_process_has_one_tls_context_that_verifies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    process_tls_context.cache_clear()
     context = process_tls_context()
+    assert context.keylog_filename is None
     assert process_tls_context() is context
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2

@@ -22,7 +22,7 @@ class PaperTransport(asyncio.Transport):
         self.written = bytearray()
         self.writes = 0
         self.pending = 0
-        self.is_reading = True
+        self.reading = True
         self.is_aborted = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -37,10 +37,10 @@ class PaperTransport(asyncio.Transport):
         return self.pending
 
     def pause_reading(self) -> None:
-        self.is_reading = False
+        self.reading = False
 
     def resume_reading(self) -> None:
-        self.is_reading = True
+        self.reading = True
 
     def is_closing(self) -> bool:
         return self.is_aborted
@@ -266,11 +266,11 @@ async def test_reading_pauses_when_nobody_takes_and_goes_on_when_somebody_does()
     bench.link.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
     response = await waiter
     bench.link.data_received(b"x" * PAUSE_ABOVE_BYTES)
-    assert bench.transport.is_reading
+    assert bench.transport.reading
     bench.link.data_received(b"y")
-    assert not bench.transport.is_reading
+    assert not bench.transport.reading
     assert await response.chunk() == b"x" * PAUSE_ABOVE_BYTES + b"y"
-    assert bench.transport.is_reading
+    assert bench.transport.reading
 
 
 async def test_a_connection_comes_back_reading() -> None:
@@ -279,10 +279,10 @@ async def test_a_connection_comes_back_reading() -> None:
     bench.link.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 70001\r\n\r\n")
     response = await waiter
     bench.link.data_received(b"x" * 70_000)
-    assert not bench.transport.is_reading
+    assert not bench.transport.reading
     bench.link.data_received(b"x")
     assert bench.freed == 1
-    assert bench.transport.is_reading
+    assert bench.transport.reading
     assert len(await response.chunk() or b"") == 70_001
 
 

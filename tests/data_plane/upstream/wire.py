@@ -115,8 +115,8 @@ async def provider(
 @contextlib.asynccontextmanager
 async def a_pool(**options: Any) -> AsyncIterator[UpstreamPool]:
     """Give a pool that may dial loopback and sweeps often; closed at the end of the block, with nothing left open."""
-    options = {"private_networks": LOOPBACK, "sweep_ms": 10} | options
-    pool = UpstreamPool(**options)
+    defaults: dict[str, Any] = {"private_networks": LOOPBACK, "sweep_ms": 10}
+    pool = UpstreamPool(**(defaults | options))
     try:
         yield pool
     finally:
