@@ -40,7 +40,7 @@ __all__ = ["Origin", "PoolStats", "Sink", "Timeouts", "UpstreamPool", "UpstreamR
 def process_tls_context() -> ssl.SSLContext:
     """Give the one TLS context of this process: making one costs 15 ms, which no connection may pay.
 
-    Worth a call at start. Not ssl.create_default_context, which writes session keys to a file when SSLKEYLOGFILE is set.
+    Worth a call at start. Not ssl.create_default_context: that writes session keys to a file if SSLKEYLOGFILE is set.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_default_certs()

@@ -85,6 +85,50 @@ class Bench:
 Outcome = tuple[str, int, bytes, bool]
 
 
+class Noting:
+    """A sink that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.content, self.kind, self.endings = b"", "", 0
+
+    def data(self, data: bytes) -> None:
+        assert not self.endings
+        self.content += data
+
+    def end(self) -> None:
+        self.endings += 1
+
+    def failed(self, error: UpstreamError) -> None:
+        self.endings += 1
+        self.kind = error.kind
+
+
+async def play_pushed(pieces: Sequence[bytes], method: str, ending: str) -> Outcome:
+    """The same as `play`, with a sink put on as soon as the head is there."""
+    bench = Bench()
+    waiter = bench.ask(method=method)
+    noting = Noting()
+    status, is_piped = 0, False
+    for piece in (*pieces, ending.encode()):
+        if bench.transport.is_aborted:
+            break
+        if piece != ending.encode():
+            bench.link.data_received(piece)
+        elif ending == "eof":
+            bench.link.eof_received()
+        elif ending == "reset":
+            bench.link.connection_lost(ConnectionResetError("reset by peer"))
+        if waiter.done() and waiter.exception() is None and not is_piped:
+            status, is_piped = waiter.result().status, True
+            waiter.result().pipe_to(noting)
+    if not is_piped:
+        failure = waiter.exception()
+        assert isinstance(failure, UpstreamError)
+        return failure.kind, 0, b"", bench.link.is_usable
+    assert noting.endings == 1
+    return noting.kind, status, noting.content, bench.link.is_usable
+
+
 async def play(pieces: Sequence[bytes], method: str, ending: str) -> Outcome:
     """Feed the pieces of one answer; tell error kind or "", status, content, whether the connection serves again."""
     bench = Bench()
@@ -203,7 +247,10 @@ ANSWERS: list[tuple[str, bytes, str, str, Outcome]] = [
 )
 async def test_an_answer_in_one_piece_and_byte_by_byte(wire: bytes, method: str, ending: str, outcome: Outcome) -> None:
     assert await play([wire] if wire else [], method, ending) == outcome
-    assert await play([wire[index : index + 1] for index in range(len(wire))], method, ending) == outcome
+    assert await play_pushed([wire] if wire else [], method, ending) == outcome
+    single = [wire[index : index + 1] for index in range(len(wire))]
+    assert await play(single, method, ending) == outcome
+    assert await play_pushed(single, method, ending) == outcome
 
 
 @settings(max_examples=400, deadline=None)
@@ -213,6 +260,7 @@ def test_an_answer_is_the_same_however_it_is_cut(
 ) -> None:
     _, wire, method, ending, outcome = answer
     assert asyncio.run(play(cut(wire, places), method, ending)) == outcome
+    assert asyncio.run(play_pushed(cut(wire, places), method, ending)) == outcome
 
 
 async def test_a_connection_serves_one_answer_after_the_other() -> None:
