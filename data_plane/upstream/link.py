@@ -98,7 +98,8 @@ class Link(asyncio.Protocol):
         self._head_bytes = 0
         self._asked_at = self._first_byte_at = self._quiet_since = 0.0
         self._pending_seen = 0
-        self._unsent: memoryview | None = None
+        # What is left of a sliced upload, the next part last.
+        self._unsent: list[memoryview] = []
         self._is_write_paused = False
         self._is_sending = False
         self._turn_scheduled = False
@@ -145,14 +146,18 @@ class Link(asyncio.Protocol):
             waiter.set_exception(self._loss("closed before the request was sent"))
             return waiter
         self._waiter = waiter
-        if not body:
+        size = size_of(body)
+        if not size:
             transport.write(head)
-        elif self.is_encrypted and size_of(body) > TLS_SLICE_BYTES:
-            self._unsent = memoryview(body).cast("B")
+        elif self.is_encrypted and size > TLS_SLICE_BYTES:
+            parts = body if isinstance(body, tuple) else (body,)
+            self._unsent = [memoryview(part).cast("B") for part in reversed(parts) if size_of(part)]
             transport.write(head)
             self._send_slices()
+        # One writev without a copy on uvloop.
+        elif isinstance(body, tuple):
+            transport.writelines((head, *body))
         else:
-            # One writev without a copy on uvloop.
             transport.writelines((head, body))
         return waiter
 
@@ -187,7 +192,7 @@ class Link(asyncio.Protocol):
     def abort(self) -> None:
         """Close now, without sending what is left."""
         self._response = None
-        self._unsent = None
+        self._unsent = []
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
@@ -215,7 +220,7 @@ class Link(asyncio.Protocol):
         if (
             not is_reusable
             # The provider answered without reading all: the rest of the body would be read as the next request.
-            or self._unsent is not None
+            or self._unsent
             or transport.get_write_buffer_size()
             or transport.is_closing()
             or now - self.born_at > self.max_age_s
@@ -256,7 +261,7 @@ class Link(asyncio.Protocol):
         if self._transport is None:
             return
         self._transport = None
-        self._unsent = None
+        self._unsent = []
         self._owner.link_lost(self)
         why = "closed without an end" if exc is None else (str(exc) or type(exc).__name__)
         response = self._response
@@ -270,7 +275,7 @@ class Link(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._is_write_paused = False
-        if self._unsent is not None and not self._is_sending and not self._turn_scheduled:
+        if self._unsent and not self._is_sending and not self._turn_scheduled:
             self._send_slices()
 
     # The head of the answer.
@@ -358,7 +363,7 @@ class Link(asyncio.Protocol):
     def _check_head(self, now: float) -> None:
         transport = self._transport
         assert transport is not None, "a connection without a transport waits for nothing"
-        pending = transport.get_write_buffer_size() + (self._unsent.nbytes if self._unsent is not None else 0)
+        pending = transport.get_write_buffer_size() + sum(part.nbytes for part in self._unsent)
         phase: Phase = "first_byte"
         limit_ms = self._timeouts.first_byte_ms
         if pending:
@@ -393,12 +398,14 @@ class Link(asyncio.Protocol):
         # The transport may call pause_writing and resume_writing from inside write: state is set before, read after.
         self._is_sending = True
         for _ in range(SLICES_PER_TURN):
-            unsent, transport = self._unsent, self._transport
-            if unsent is None or transport is None or self._is_write_paused:
+            transport = self._transport
+            if not self._unsent or transport is None or self._is_write_paused:
                 break
-            self._unsent = unsent[TLS_SLICE_BYTES:] if unsent.nbytes > TLS_SLICE_BYTES else None
-            transport.write(unsent[:TLS_SLICE_BYTES])
+            part = self._unsent.pop()
+            if part.nbytes > TLS_SLICE_BYTES:
+                self._unsent.append(part[TLS_SLICE_BYTES:])
+            transport.write(part[:TLS_SLICE_BYTES])
         self._is_sending = False
-        if self._unsent is not None and not self._is_write_paused and not self._turn_scheduled:
+        if self._unsent and not self._is_write_paused and not self._turn_scheduled:
             self._turn_scheduled = True
             self._loop.call_soon(self._take_turn)

@@ -4,7 +4,9 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Literal
 
-Body = bytes | bytearray | memoryview
+Part = bytes | bytearray | memoryview
+# Parts are sent one behind the other as one body: who replaces a few bytes in a large one need not join it anew.
+Body = Part | tuple[Part, ...]
 
 # A body these methods never carry needs no length when it is empty (RFC 9110 section 8.6).
 _BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
@@ -78,6 +80,8 @@ class UpstreamRequest:
 
 def size_of(body: Body) -> int:
     """Count the bytes of a body; the length of a memoryview counts items, not bytes."""
+    if isinstance(body, tuple):
+        return sum(size_of(part) for part in body)
     return body.nbytes if isinstance(body, memoryview) else len(body)
 
 

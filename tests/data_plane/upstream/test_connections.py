@@ -54,6 +54,16 @@ async def test_the_request_on_the_wire() -> None:
     assert response.first_byte_us > 0
 
 
+async def test_a_body_in_parts_is_one_body() -> None:
+    async def echo(peer: Peer) -> None:
+        _, body = await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    async with provider(echo) as upstream, a_pool() as pool:
+        parts = (b"ab", b"", bytearray(b"c"), memoryview(b"de"))
+        assert await read_all(await pool.send(a_request(upstream.origin, parts))) == b"abcde"
+
+
 async def test_connections_are_kept_and_the_newest_is_taken_first() -> None:
     async with provider(answering(OK)) as upstream, a_pool() as pool:
         first, second = await asyncio.gather(*(pool.send(a_request(upstream.origin)) for _ in range(2)))

@@ -74,3 +74,7 @@ def test_the_host_header(origin: Origin, host: bytes, text: str) -> None:
 
 def test_a_memoryview_is_counted_in_bytes() -> None:
     assert size_of(memoryview(bytearray(16)).cast("I")) == 16
+
+
+def test_the_parts_of_a_body_count_as_one() -> None:
+    assert b"Content-Length: 5\r\n" in a_head(body=(b"ab", bytearray(b"c"), b"", memoryview(b"de")))

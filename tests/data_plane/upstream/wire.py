@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from data_plane.upstream.connections import Origin, Timeouts, UpstreamPool, UpstreamRequest
+from data_plane.upstream.request import Body
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -124,7 +125,7 @@ async def a_pool(**options: Any) -> AsyncIterator[UpstreamPool]:
         assert pool.stats().open == 0
 
 
-def a_request(origin: Origin, body: bytes | bytearray | memoryview = b"{}", **changes: Any) -> UpstreamRequest:
+def a_request(origin: Origin, body: Body = b"{}", **changes: Any) -> UpstreamRequest:
     """Build a POST that may go to loopback."""
     fields: dict[str, Any] = {
         "origin": origin,
