@@ -287,7 +287,9 @@ class Journal:
         """
         self.refusals += 1
         self.refusals_in_a_row += 1
-        log.error("the spool's disk refused", error=failure.strerror, in_a_row=self.refusals_in_a_row)
+        # While it lasts it is tried four times a second; once a minute is told.
+        if self.refusals_in_a_row <= 2 or self.refusals_in_a_row % 240 == 0:
+            log.error("the spool's disk refused", error=failure.strerror, in_a_row=self.refusals_in_a_row)
         if self.active is not None:
             self.active.capacity_bytes = self.active.used_bytes
             self.active = None
