@@ -9,23 +9,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from json import JSONDecodeError, JSONDecoder
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from data_plane.protocols.codec import Body, InvalidRequest, Splice
+from data_plane.protocols.codec import Body, InvalidRequest, RequestHead, SessionHints, Splice
+from data_plane.protocols.headers import names_a_session
 
 MAX_MODEL = 512
 _OPENING_WINDOW = 64 * 1024
 _OPENING_TEXT = 4096
 _OPENING_SYSTEM = 2048
 _OPENING_TURNS = 16
-_KEY = re.compile(rb'[ \t\n\r]*"((?:[^"\\]|\\.)*)"[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
+_COMMA, _CLOSE, _SPACES = b","[0], b"}"[0], b" \t\n\r"
+_KEY = re.compile(rb'[ \t\n\r]*"([^"\\]*(?:\\.[^"\\]*)*)"[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
 _GAP = re.compile(rb"[ \t\n\r]*([,}])")
 _OPENER = re.compile(rb"[ \t\n\r]*\{")
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ANY: JSONDecoder = JSONDecoder()
-_Value = TypeVar("_Value")
+_TEXT = msgspec.json.Decoder(str | None)
+_KEY_NAME = msgspec.json.Decoder(str)
+_OBJECT = msgspec.json.Decoder(dict[str, Any] | None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +42,40 @@ class Fields:
     after_brace: int
     """Offset behind the opening brace, where a field may be inserted."""
 
-    def read(self, name: str, kind: type[_Value]) -> _Value | None:
-        """A field as a simple value; None: absent or null. Raises InvalidRequest when it is of another kind."""
+    def text(self, name: str) -> str:
+        """A field of text; empty: absent, null or empty. Raises InvalidRequest when it is of another kind."""
         raw = self.raw.get(name)
         if raw is None:
-            return None
+            return ""
         try:
-            return msgspec.json.decode(raw, type=kind | None)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as failure:
-            raise InvalidRequest(name, f"must be {_NAMES.get(kind, kind.__name__)}") from failure
+            return _TEXT.decode(raw) or ""
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as failure:
+            raise InvalidRequest(name, "must be text") from failure
+
+    def flag(self, name: str) -> bool:
+        """A field of true or false; False: absent or null. Raises InvalidRequest when it is of another kind."""
+        start, end = self.spans.get(name, (0, 0))
+        match self.body[start:end]:
+            case b"true":
+                return True
+            case b"" | b"false" | b"null":
+                return False
+            case _:
+                raise InvalidRequest(name, "must be true or false")
+
+    def object(self, name: str) -> dict[str, Any]:
+        """A field that is an object; empty: absent or null. Raises InvalidRequest when it is of another kind."""
+        raw = self.raw.get(name)
+        if raw is None:
+            return {}
+        try:
+            return _OBJECT.decode(raw) or {}
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as failure:
+            raise InvalidRequest(name, "must be an object") from failure
 
     def model(self) -> str:
         """The model asked for; raises InvalidRequest when it is missing, empty or too long."""
-        model = self.read("model", str)
+        model = self.text("model")
         if not model:
             raise InvalidRequest("model", "is missing")
         if len(model) > MAX_MODEL:
@@ -66,9 +91,6 @@ class Fields:
         """The first bytes of a field's raw text; empty when it is absent."""
         start, end = self.spans.get(name, (0, 0))
         return bytes(self.body[start : min(end, start + length)])
-
-
-_NAMES: Mapping[type, str] = {str: "text", bool: "true or false", dict: "an object"}
 
 
 def read_fields(body: Body, watched: frozenset[str]) -> Fields:
@@ -95,40 +117,50 @@ def read_fields(body: Body, watched: frozenset[str]) -> Fields:
 def _locate(text: bytes | bytearray, raw: Mapping[str, msgspec.Raw]) -> tuple[dict[str, tuple[int, int]], int]:
     """Walk over the top level, stepping over each value by its known length.
 
-    A value that does not stand where it should belongs to a field that comes twice: the parser kept only the last one.
-    Comparing the bytes makes that exact, and costs a fraction of the parsing.
+    The parser keeps of a field that comes twice the first place and the last value, so the walk finds something else
+    than the value there, or ends before the body does. Comparing the bytes makes that exact, and costs a fraction of
+    the parsing.
     """
     opener = _OPENER.match(text)
-    if opener is None:
-        raise InvalidRequest("body", "is no JSON object")
+    assert opener is not None, "the parser found an object"
     at = after_brace = opener.end()
     spans: dict[str, tuple[int, int]] = {}
-    for _ in range(len(raw)):
-        key = _KEY.match(text, at)
-        if key is None:
-            raise InvalidRequest("body", "holds a field twice")
-        name = _key_text(key[1])
-        value = raw.get(name)
-        start = key.end()
-        if value is None or name in spans or not text.startswith(value, start):
-            raise InvalidRequest(name[:64], "is given twice")
-        end = start + len(memoryview(value))
-        spans[name] = (start, end)
-        gap = _GAP.match(text, end)
-        if gap is None:
-            raise InvalidRequest(name[:64], "is given twice")
-        at = gap.end()
-        if gap[1] == b"}":
-            break
-    if len(spans) != len(raw) or text[at - 1 : at] != (b"}" if raw else text[at - 1 : at]):
+    more = _COMMA if raw else _CLOSE
+    for name, value in raw.items():
+        start = _behind_key(text, at, name)
+        if more == _CLOSE or start < 0 or not text.startswith(value, start):
+            raise InvalidRequest(name[:64], "or a field before it is given twice")
+        at = start + len(memoryview(value))
+        spans[name] = (start, at)
+        more = text[at]
+        if more in _SPACES:
+            gap = _GAP.match(text, at)
+            at, more = (gap.end() - 1, text[gap.end() - 1]) if gap is not None else (at, 0)
+        if more not in (_COMMA, _CLOSE):
+            raise InvalidRequest(name[:64], "or a field before it is given twice")
+        at += 1
+        if text[at : at + 1] == b" ":
+            at += 1
+    if more != _CLOSE:
         raise InvalidRequest("body", "holds a field twice")
     return spans, after_brace
 
 
+def _behind_key(text: bytes | bytearray, at: int, name: str) -> int:
+    """Where the value of a field begins that should stand here; -1: another one does."""
+    compact = b'"%b":' % name.encode()
+    if text.startswith(compact, at):
+        start = at + len(compact)
+        if text[start] not in _SPACES:
+            return start
+        if text[start + 1] not in _SPACES:
+            return start + 1
+    key = _KEY.match(text, at)
+    return key.end() if key is not None and _key_text(key[1]) == name else -1
+
+
 def _key_text(key: bytes) -> str:
-    if b"\\" not in key:
-        return key.decode()
-    return msgspec.json.decode(b'"' + key + b'"', type=str)
+    return key.decode() if b"\\" not in key else _KEY_NAME.decode(b'"' + key + b'"')
 
 
 def splice(body: Body, splices: Iterable[Splice]) -> tuple[bytes | bytearray | memoryview, ...]:
@@ -154,6 +186,15 @@ def model_splice(span: tuple[int, int] | None, asked: str, model: str) -> tuple[
     if span is None or asked == model:
         return ()
     return (Splice(span[0], span[1], msgspec.json.encode(model)),)
+
+
+def read_hints(
+    head: RequestHead, fields: Fields, session_id: str, *, system: str, turns: str, parts: str = "content"
+) -> SessionHints:
+    """What the body says about its conversation; its opening is looked at only where nothing names the session."""
+    if session_id or names_a_session(head.headers):
+        return SessionHints(session_id)
+    return SessionHints("", opening(fields, system, turns, parts))
 
 
 def opening(fields: Fields, system: str, turns: str, parts: str = "content") -> bytes:

@@ -18,11 +18,12 @@ class BodyTap:
     document too large to be kept only that end is read.
     """
 
-    __slots__ = ("_chunks", "_marker", "_read", "_size", "_tail")
+    __slots__ = ("_chunks", "_marker", "_read", "_request_bytes", "_size", "_tail")
 
-    def __init__(self, read: Callable[[bytes], Tally], marker: bytes) -> None:
+    def __init__(self, read: Callable[[bytes], Tally], marker: bytes, request_bytes: int) -> None:
         self._read = read
         self._marker = marker
+        self._request_bytes = request_bytes
         self._chunks: list[bytes] = []
         self._size = 0
         self._tail = b""
@@ -53,6 +54,24 @@ class BodyTap:
         return b""
 
     def finish(self) -> Tally:
+        """Sum up a whole document; an answer that tells a model and no usage is counted by its size."""
+        told = self._told()
+        return self._by_size(told, self._request_bytes) if told.model and not told.is_reported else told
+
+    def counted(self, request_bytes: int) -> Tally:
+        """A document that was cut cannot be read: its size stands for its output."""
+        told = self._told()
+        if told.is_reported or told.error_type or not self._size:
+            return told
+        return self._by_size(told, request_bytes)
+
+    def _by_size(self, told: Tally, request_bytes: int) -> Tally:
+        if told.error_type:
+            return told
+        size = TokenCounts(input_fresh=estimate_prompt(request_bytes), output=estimate_prompt(self._size))
+        return replace(told, tokens=size)
+
+    def _told(self) -> Tally:
         if not self._size:
             return Tally()
         if self._size <= MAX_COLLECTED_BYTES:
@@ -60,11 +79,3 @@ class BodyTap:
         end = (self._chunks[-1] + self._tail)[-TAIL_BYTES:]
         at = end.rfind(self._marker)
         return self._read(b"{" + end[at:]) if at >= 0 else Tally()
-
-    def counted(self, request_bytes: int) -> Tally:
-        """A document that was cut cannot be read: its size stands for its output."""
-        told = self.finish()
-        if told.is_reported or told.error_type or not self._size:
-            return told
-        size = TokenCounts(input_fresh=estimate_prompt(request_bytes), output=estimate_prompt(self._size))
-        return replace(told, tokens=size)

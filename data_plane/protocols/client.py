@@ -3,8 +3,8 @@
 import re
 from hashlib import sha256
 
-from data_plane.protocols.codec import Client, RequestHead, SessionHints
-from data_plane.protocols.headers import SESSION_HEADERS
+from data_plane.protocols.codec import Client, RequestFacts, RequestHead, SessionHints
+from data_plane.protocols.headers import GOOSE_SESSION_HEADER, SESSION_HEADERS, TOOL_SESSION_HEADERS
 
 MAX_ID = 200
 _USER_AGENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
@@ -33,21 +33,14 @@ _USER_AGENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 KNOWN_CLIENTS = frozenset(name for name, _ in _USER_AGENTS)
 """Names that may be used as a metric's label; every other name comes from an open set."""
 _PRODUCT = re.compile(r"(?P<name>[A-Za-z][\w.-]{0,39})(?:/(?:\w+ )?(?P<version>[\w.+-]{1,40}))?")
-_SESSION_CARRIERS = (
-    b"x-claude-code-session-id",
-    b"session-id",
-    b"session_id",
-    b"x-session-id",
-    b"x-session-affinity",
-)
-_GOOSE_SESSION = b"agent-session-id"
 
 
-def identify(head: RequestHead, hints: SessionHints | None = None, key_id: str = "") -> Client:
+def identify(head: RequestHead, facts: RequestFacts | None = None, key_id: str = "") -> Client:
     """Say which tool calls and in which conversation.
 
     Order for the session: our own header and its aliases, the tool's header, the tool's field in the body, and last a
-    digest of key, system prompt and first user message. Without key_id nothing is derived.
+    digest of key, system prompt and first user message. Without facts the head alone speaks; without key_id nothing is
+    derived.
     """
     headers = _texts(head)
     name, version = _name(headers)
@@ -55,7 +48,7 @@ def identify(head: RequestHead, hints: SessionHints | None = None, key_id: str =
     if not agent_id and name == "codex" and headers.get(b"thread-id", "") != headers.get(b"session-id", ""):
         agent_id = headers.get(b"thread-id", "")
     parent = headers.get(b"x-parent-session-id", "")
-    session_id, is_derived = _session(headers, hints, key_id)
+    session_id, is_derived = _session(headers, facts.hints if facts is not None else None, key_id)
     return Client(name, version, session_id, agent_id, parent, is_derived)
 
 
@@ -70,8 +63,8 @@ def _texts(head: RequestHead) -> dict[bytes, str]:
 _READ = frozenset(
     {
         *SESSION_HEADERS,
-        *_SESSION_CARRIERS,
-        _GOOSE_SESSION,
+        *TOOL_SESSION_HEADERS,
+        GOOSE_SESSION_HEADER,
         b"user-agent",
         b"originator",
         b"version",
@@ -93,7 +86,7 @@ def _name(headers: dict[bytes, str]) -> tuple[str, str]:
     if headers.get(b"originator", "").startswith("codex"):
         found = _USER_AGENTS[1][1].search(agent)
         return "codex", found["version"] if found else headers.get(b"version", "")
-    if _GOOSE_SESSION in headers and not agent:
+    if GOOSE_SESSION_HEADER in headers and not agent:
         return "goose", ""
     for name, pattern in _USER_AGENTS:
         found = pattern.search(agent)
@@ -108,10 +101,10 @@ def _name(headers: dict[bytes, str]) -> tuple[str, str]:
 
 
 def _session(headers: dict[bytes, str], hints: SessionHints | None, key_id: str) -> tuple[str, bool]:
-    for carrier in (*SESSION_HEADERS, *_SESSION_CARRIERS):
+    for carrier in (*SESSION_HEADERS, *TOOL_SESSION_HEADERS):
         if headers.get(carrier):
             return headers[carrier], False
-    goose = headers.get(_GOOSE_SESSION)
+    goose = headers.get(GOOSE_SESSION_HEADER)
     if goose:
         # A date and a counter that starts anew on every machine: unique only together with the key.
         return (f"{goose}@{key_id}" if key_id else goose), False

@@ -95,6 +95,8 @@ class RequestFacts:
     cache_write_default: str = "cache_write_other"
     """Where cache writes are counted whose lifetime the answer does not tell; a name of TokenCounts."""
     has_tools: bool = False
+    body_bytes: int = 0
+    """Size of the body: what a prompt is estimated from where nobody tells its tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +150,11 @@ class Tap(Protocol):
 
     @property
     def has_ended(self) -> bool:
-        """The protocol's own last event (or its error event) was seen."""
+        """The protocol's own last event (or its error event) was seen, though it may still be held back."""
         ...
 
     def finish(self) -> Tally:
-        """Sum up an answer that is complete."""
+        """Sum up an answer that is complete; where the provider told no usage, it is counted."""
         ...
 
     def counted(self, request_bytes: int) -> Tally:

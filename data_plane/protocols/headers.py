@@ -1,7 +1,6 @@
 """The header rule: lists are open, what is dropped is named (interface: everything unknown passes both ways)."""
 
 from collections.abc import Iterable, Iterator
-from urllib.parse import unquote_plus
 
 from data_plane.protocols.codec import RawHeaders, RequestHead
 from switchyard_contract.virtual_key import KEY_PATTERN
@@ -20,6 +19,17 @@ BETA_HEADERS = (b"x-switchyard-anthropic-beta", b"x-tfy-anthropic-beta")
 LOG_HEADERS = (b"x-switchyard-log", b"x-tfy-logging-config")
 CALLER_CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key"})
 """What may carry a virtual key, or with pass-through the caller's own credential."""
+
+TOOL_SESSION_HEADERS = (
+    b"x-claude-code-session-id",
+    b"session-id",
+    b"session_id",
+    b"x-session-id",
+    b"x-session-affinity",
+)
+"""What tools call their session, in the order they are believed."""
+GOOSE_SESSION_HEADER = b"agent-session-id"
+_ANY_SESSION = frozenset({*SESSION_HEADERS, *TOOL_SESSION_HEADERS, GOOSE_SESSION_HEADER})
 
 _OURS = frozenset({*KEY_HEADERS, *METADATA_HEADERS, *SESSION_HEADERS, *BETA_HEADERS, *LOG_HEADERS})
 _OUR_PREFIXES = (b"x-switchyard-", METADATA_PREFIX)
@@ -96,14 +106,12 @@ def client_headers(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
     )
 
 
-def upstream_query(query: str) -> str:
-    """The query for the provider: as it came, without a `key` parameter (it may carry the virtual key)."""
-    if "key" not in query.lower() and "%" not in query:
-        return query
-    return "&".join(part for part in query.split("&") if unquote_plus(part.partition("=")[0]).lower() != "key")
-
-
 _PASSED = frozenset({b"authorization", b"x-api-key"})
+
+
+def names_a_session(headers: RawHeaders) -> bool:
+    """Whether a header tells the conversation session, so that none has to be worked out from the body."""
+    return any(name in _ANY_SESSION for name, _ in headers)
 
 
 def _is_ours(value: bytes) -> bool:

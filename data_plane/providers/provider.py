@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_plus, urlsplit
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
@@ -95,7 +95,15 @@ class Provider:
             raise ValueError(f"the address {base_url!r} has no host")
         origin = Origin(parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
         target = join_path(parts.path, path).replace("{model}", quote_model(model))
-        return origin, f"{target}?{query}" if query else target
+        passed = without_key(query)
+        return origin, f"{target}?{passed}" if passed else target
+
+
+def without_key(query: str) -> str:
+    """The query as it came, without a `key` parameter: it carries the caller's key, never the account's."""
+    if "key" not in query.lower() and "%" not in query:
+        return query
+    return "&".join(part for part in query.split("&") if unquote_plus(part.partition("=")[0]).lower() != "key")
 
 
 def join_path(prefix: str, path: str) -> str:

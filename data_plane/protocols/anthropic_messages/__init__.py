@@ -37,7 +37,7 @@ class AnthropicMessages:
     def tap(self, facts: RequestFacts, *, streamed: bool) -> Tap:
         if streamed:
             return MessagesTap(facts)
-        return BodyTap(lambda text: read_document(text, facts), b'"usage"')
+        return BodyTap(lambda text: read_document(text, facts), b'"usage"', facts.body_bytes)
 
     def write_refusal(self, refusal: Refusal, client: Client, decision_id: str) -> WireAnswer:
         return write_refusal(refusal, client, decision_id)

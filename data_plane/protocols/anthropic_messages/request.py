@@ -1,11 +1,9 @@
 """What the gateway needs of a Messages request."""
 
-from typing import Any
-
 import msgspec
 
-from data_plane.protocols.body import Fields, opening, read_fields
-from data_plane.protocols.codec import ANTHROPIC_MESSAGES, Body, RequestFacts, RequestHead, SessionHints
+from data_plane.protocols.body import Fields, read_fields, read_hints
+from data_plane.protocols.codec import ANTHROPIC_MESSAGES, Body, RequestFacts, RequestHead
 
 WATCHED = frozenset({"model", "stream", "messages", "system", "tools", "metadata"})
 
@@ -18,17 +16,17 @@ def read_request(head: RequestHead, operation: str, body: Body) -> RequestFacts:
         operation=operation,
         model=fields.model(),
         model_span=fields.spans["model"],
-        streamed=operation == "generate" and (fields.read("stream", bool) or False),
-        hints=SessionHints(session_id=_session(fields), opening=opening(fields, "system", "messages")),
+        streamed=operation == "generate" and fields.flag("stream"),
+        hints=read_hints(head, fields, _session(fields), system="system", turns="messages"),
         cache_write_default="cache_write_5m",
         has_tools=fields.has_items("tools"),
+        body_bytes=len(body),
     )
 
 
 def _session(fields: Fields) -> str:
     """Claude Code writes a JSON text into metadata.user_id; its session_id is the one of the header."""
-    metadata: Any = fields.read("metadata", dict)
-    user_id = metadata.get("user_id") if metadata else None
+    user_id = fields.object("metadata").get("user_id")
     if not isinstance(user_id, str) or not user_id.startswith("{"):
         return ""
     try:

@@ -44,7 +44,7 @@ class MessagesTap(StreamTap):
     __slots__ = ("_error", "_id", "_is_final", "_model", "_stop", "_sums")
 
     def __init__(self, facts: RequestFacts) -> None:
-        super().__init__()
+        super().__init__(facts.body_bytes)
         self._model = self._id = self._stop = ""
         self._error = ("", "")
         self._sums: Usage | None = None
@@ -78,19 +78,14 @@ class MessagesTap(StreamTap):
                     self._sums = event.usage if self._sums is None else self._sums.overlaid(event.usage)
                     self._is_final = True
             case "message_stop":
-                self.has_content = self.has_ended = True
+                self.has_content = self.is_over = True
             case "error":
-                self.has_ended = True
+                self.is_over = True
                 error = event.error or ErrorBody()
                 self._error = (error.type[:100] or "error", clean_error(error.message))
                 self._id = event.request_id or self._id
             case _:
                 pass  # ping, and whatever comes to be: no business of ours
-
-    def finish(self) -> Tally:
-        """Sum up a complete answer; without message_delta's sums only the start was told."""
-        told = self._usage()
-        return self._sum_up(told or TokenCounts(), is_reported=told is not None and self._is_final)
 
     def _usage(self) -> TokenCounts | None:
         return self._sums.counts()[0] if self._sums is not None else None

@@ -28,7 +28,7 @@ class GeminiContent:
     def tap(self, facts: RequestFacts, *, streamed: bool) -> Tap:
         if streamed:
             return ContentTap(facts)
-        return BodyTap(lambda text: read_document(text, facts), b'"usageMetadata"')
+        return BodyTap(lambda text: read_document(text, facts), b'"usageMetadata"', facts.body_bytes)
 
     def write_refusal(self, refusal: Refusal, client: Client, decision_id: str) -> WireAnswer:
         return write_refusal(refusal, client, decision_id)

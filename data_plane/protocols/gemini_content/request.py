@@ -1,13 +1,12 @@
 """What the gateway needs of a Gemini request; model and method are in the path."""
 
-from data_plane.protocols.body import MAX_MODEL, opening, read_fields
+from data_plane.protocols.body import MAX_MODEL, read_fields, read_hints
 from data_plane.protocols.codec import (
     GEMINI_CONTENT,
     Body,
     InvalidRequest,
     RequestFacts,
     RequestHead,
-    SessionHints,
 )
 
 WATCHED = frozenset({"contents", "systemInstruction", "system_instruction", "tools"})
@@ -31,6 +30,7 @@ def read_request(head: RequestHead, operation: str, path_model: str | None, body
         model=path_model,
         model_span=None,
         streamed="streamGenerateContent" in head.path and "alt=sse" in head.query.split("&"),
-        hints=SessionHints(opening=opening(fields, system, "contents", "parts")),
+        hints=read_hints(head, fields, "", system=system, turns="contents", parts="parts"),
         has_tools=fields.has_items("tools"),
+        body_bytes=len(body),
     )

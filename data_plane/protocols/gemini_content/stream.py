@@ -18,7 +18,7 @@ class ContentTap(StreamTap):
     __slots__ = ("_last", "_operation", "_told")
 
     def __init__(self, facts: RequestFacts) -> None:
-        super().__init__()
+        super().__init__(facts.body_bytes)
         self._operation = facts.operation
         self._last = b""  # the newest block with sums, unread
         self._told: list[Content] = []  # chunks that said more than text
@@ -42,15 +42,11 @@ class ContentTap(StreamTap):
         if chunk is None:
             return
         if chunk.stop_reason or chunk.error is not None:
-            self.has_ended = True
+            self.is_over = True
         if any((candidate.content or {}).get("parts") for candidate in chunk.candidates or ()):
             self.has_content = True
-        if self.has_ended or chunk.web_searches or not self._told:
+        if self.is_over or chunk.web_searches or not self._told:
             self._told.append(chunk)
-
-    def finish(self) -> Tally:
-        """Sum up a complete answer."""
-        return self._summary()
 
     def _summary(self) -> Tally:
         newest = [chunk for event in split_events(self._last) if (chunk := _content(data_of(event))) is not None]
@@ -62,7 +58,7 @@ class ContentTap(StreamTap):
         return summary.tokens if summary.is_reported else None
 
     def _usage_is_final(self) -> bool:
-        return self.has_ended
+        return self.is_over
 
     def _collect_text(self, event: bytes, visible: list[str], reasoning: list[str]) -> None:
         chunk = _content(data_of(event))

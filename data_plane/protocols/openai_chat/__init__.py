@@ -30,7 +30,7 @@ class OpenAiChat:
     def tap(self, facts: RequestFacts, *, streamed: bool) -> Tap:
         if streamed:
             return ChatTap(facts)
-        return BodyTap(lambda text: read_document(text, facts), b'"usage"')
+        return BodyTap(lambda text: read_document(text, facts), b'"usage"', facts.body_bytes)
 
     def write_refusal(self, refusal: Refusal, client: Client, decision_id: str) -> WireAnswer:
         return openai_envelope.write_refusal(refusal, client, decision_id)

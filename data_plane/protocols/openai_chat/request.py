@@ -1,13 +1,12 @@
 """What the gateway needs of a chat request."""
 
-from data_plane.protocols.body import Fields, opening, read_fields
+from data_plane.protocols.body import Fields, read_fields, read_hints
 from data_plane.protocols.codec import (
     OPENAI_CHAT,
     Body,
     InvalidRequest,
     RequestFacts,
     RequestHead,
-    SessionHints,
     Splice,
 )
 
@@ -21,7 +20,7 @@ def read_request(head: RequestHead, operation: str, body: Body) -> RequestFacts:
     A stream without include_usage tells no usage: it is asked for on the caller's behalf, by an insertion.
     """
     fields = read_fields(body, WATCHED)
-    streamed = fields.read("stream", bool) or False
+    streamed = fields.flag("stream")
     usage_splice = _ask_for_usage(fields) if streamed else None
     return RequestFacts(
         protocol=OPENAI_CHAT,
@@ -31,13 +30,11 @@ def read_request(head: RequestHead, operation: str, body: Body) -> RequestFacts:
         streamed=streamed,
         adds_usage=usage_splice is not None,
         usage_splice=usage_splice,
-        hints=SessionHints(
-            session_id=fields.read("prompt_cache_key", str) or "",
-            # The system prompt is a message here, so the window of messages holds both.
-            opening=opening(fields, "", "messages"),
-        ),
+        # The system prompt is a turn here; it is read with the others.
+        hints=read_hints(head, fields, fields.text("prompt_cache_key"), system="", turns="messages"),
         cache_write_default=cache_lifetime(fields),
         has_tools=fields.has_items("tools"),
+        body_bytes=len(body),
     )
 
 

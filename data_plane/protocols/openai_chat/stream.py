@@ -28,7 +28,7 @@ class ChatTap(StreamTap):
     )
 
     def __init__(self, facts: RequestFacts) -> None:
-        super().__init__()
+        super().__init__(facts.body_bytes)
         self._adds_usage = facts.adds_usage
         self._cache_write_default = facts.cache_write_default
         self._tokens: TokenCounts | None = None
@@ -60,7 +60,7 @@ class ChatTap(StreamTap):
         """Take in one event; say whether it is the usage chunk that the client did not ask for."""
         data = data_of(event)
         if data.strip() == _DONE:
-            self.has_ended = True
+            self.is_over = True
             return False
         chunk = _chunk(data)
         if chunk is None:
@@ -74,7 +74,7 @@ class ChatTap(StreamTap):
                 self.has_content = True
         if chunk.error is not None:
             self._error = error_of(chunk.error)
-            self.has_ended = True
+            self.is_over = True
         if chunk.usage is None:
             return False
         self._tokens, self._inconsistent = chunk.usage.counts(self._cache_write_default)

@@ -34,7 +34,7 @@ class OpenAiEmbeddings:
         return splice(body, model_splice(facts.model_span, facts.model, model))
 
     def tap(self, facts: RequestFacts, *, streamed: bool) -> Tap:
-        return BodyTap(lambda text: read_document(text, facts), b'"usage"')
+        return BodyTap(lambda text: read_document(text, facts), b'"usage"', facts.body_bytes)
 
     def write_refusal(self, refusal: Refusal, client: Client, decision_id: str) -> WireAnswer:
         return openai_envelope.write_refusal(refusal, client, decision_id)

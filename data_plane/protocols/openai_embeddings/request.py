@@ -15,4 +15,5 @@ def read_request(head: RequestHead, operation: str, body: Body) -> RequestFacts:
         model=fields.model(),
         model_span=fields.spans["model"],
         streamed=False,
+        body_bytes=len(body),
     )

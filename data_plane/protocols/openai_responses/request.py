@@ -1,9 +1,7 @@
 """What the gateway needs of a Responses request."""
 
-from typing import Any
-
-from data_plane.protocols.body import Fields, opening, read_fields
-from data_plane.protocols.codec import OPENAI_RESPONSES, Body, RequestFacts, RequestHead, SessionHints
+from data_plane.protocols.body import Fields, read_fields, read_hints
+from data_plane.protocols.codec import OPENAI_RESPONSES, Body, RequestFacts, RequestHead
 
 WATCHED = frozenset({"model", "stream", "input", "instructions", "tools", "prompt_cache_key", "client_metadata"})
 
@@ -16,19 +14,19 @@ def read_request(head: RequestHead, operation: str, body: Body) -> RequestFacts:
         operation=operation,
         model=fields.model(),
         model_span=fields.spans["model"],
-        streamed=operation == "generate" and (fields.read("stream", bool) or False),
-        hints=SessionHints(session_id=_session(fields), opening=opening(fields, "instructions", "input")),
+        streamed=operation == "generate" and fields.flag("stream"),
+        hints=read_hints(head, fields, _session(fields), system="instructions", turns="input"),
         cache_write_default=(
             "cache_write_12h" if b'"12h"' in fields.prefix("prompt_cache_options", 1024) else "cache_write_30m"
         ),
         # Codex's newest models get their tools as an input item, the first one.
         has_tools=fields.has_items("tools") or b'"additional_tools"' in fields.prefix("input", 256),
+        body_bytes=len(body),
     )
 
 
 def _session(fields: Fields) -> str:
-    metadata: Any = fields.read("client_metadata", dict)
-    session_id = metadata.get("session_id") if metadata else None
+    session_id = fields.object("client_metadata").get("session_id")
     if isinstance(session_id, str) and session_id:
         return session_id
-    return fields.read("prompt_cache_key", str) or ""
+    return fields.text("prompt_cache_key")

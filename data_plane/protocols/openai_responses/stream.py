@@ -46,7 +46,7 @@ class ResponsesTap(StreamTap):
     __slots__ = ("_cache_write_default", "_error", "_tally")
 
     def __init__(self, facts: RequestFacts) -> None:
-        super().__init__()
+        super().__init__(facts.body_bytes)
         self._cache_write_default = facts.cache_write_default
         self._tally = Tally()
         self._error = ("", "")
@@ -74,7 +74,7 @@ class ResponsesTap(StreamTap):
             if read.type in _TERMINAL or not self._tally.model:
                 self._tally = told
         if read.type in _TERMINAL:
-            self.has_ended = True
+            self.is_over = True
         if read.type == "error":
             error = read.error or ErrorBody(message=read.message, code=read.code)
             self._error = (error.kind[:100], clean_error(error.text))
