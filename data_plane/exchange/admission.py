@@ -57,7 +57,7 @@ async def admit(
     except BodyRefused as failure:
         reason = Reason.REQUEST_TOO_LARGE if failure.too_large else Reason.REQUEST_INVALID
         return Refusal(reason, failure.why), None
-    client = identify(arrival.head, facts.hints, caller.key_id)
+    client = identify(arrival.head, facts, caller.key_id)
     entry.know_client(client)
     entry.event.requested_model = facts.model
     if tags:

@@ -5,7 +5,7 @@ from functools import lru_cache
 from data_plane.exchange.ports import Secrets
 from data_plane.exchange.stages import Admission, Plan
 from data_plane.policy.decision import Refusal
-from data_plane.protocols.headers import upstream_headers, upstream_query
+from data_plane.protocols.headers import upstream_headers
 from data_plane.providers.catalog import PROVIDERS
 from data_plane.upstream.request import Origin
 from switchyard_contract.envelope import EnvelopeFailure
@@ -44,7 +44,7 @@ def make_plan(admission: Admission, secrets: Secrets) -> Plan | Refusal:
             destination.base_url,
             arrival.route.protocol,
             arrival.route.canonical_path,
-            upstream_query(arrival.head.query),
+            arrival.head.query,
             destination.model,
         )
     except ValueError as failure:

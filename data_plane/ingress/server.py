@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import structlog
 from aiohttp import web
 
 from data_plane.exchange.admission import recognise
@@ -23,6 +24,9 @@ from data_plane.settings import Settings
 from switchyard_contract.reason import Reason
 
 _LISTINGS = frozenset({"list_models", "one_model", "me"})
+
+
+log = structlog.get_logger()
 
 
 class Gateway:
@@ -56,6 +60,12 @@ class Gateway:
         except ClientGone:
             # Nobody is left to be told; the exchange's entry is closed by then.
             return out.response or web.Response(status=499)
+        except Exception:  # A process edge: the entry is closed as internal, the caller is told, the pod lives on.
+            log.exception("an exchange broke", exchange=arrival.exchange_id, path=arrival.route.canonical_path)
+            if out.response is None:
+                await self._refuse(_BROKEN, arrival, out)
+            else:
+                await out.abort()
         assert out.response is not None
         return out.response
 
@@ -104,6 +114,9 @@ class Gateway:
         return make_arrival(known, head, source, self._chance, self._ports.clock_s)
 
 
+_BROKEN = Refusal(
+    Reason.UPSTREAM_FAILED, "Something broke inside this gateway; its log knows more under this request id."
+)
 _NO_WEBSOCKET = (
     b'{"error":{"message":"This gateway does not speak websockets; send POST /v1/responses instead.",'
     b'"type":"invalid_request_error","param":null,"code":"upgrade_not_supported"}}'
