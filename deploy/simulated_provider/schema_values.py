@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from deploy.simulated_provider.ask import Json
+from deploy.simulated_provider.ask import Json, object_of, objects
 
 _DEPTH_LIMIT = 12
 _TEXTS_BY_FORMAT = {
@@ -35,11 +35,11 @@ def fit_value(schema: Json, root: Json | None = None, depth: int = 0) -> Any:
     for union in ("anyOf", "oneOf", "any_of"):
         branches = schema.get(union)
         if isinstance(branches, list) and branches:
-            return fit_value(branches[0], root, depth + 1)
+            return fit_value(object_of(branches[0]), root, depth + 1)
     merged = schema.get("allOf")
     if isinstance(merged, list) and merged:
         whole: Json = {}
-        for branch in merged:
+        for branch in objects(merged):
             value = fit_value(branch, root, depth + 1)
             if not isinstance(value, dict):
                 return value
@@ -60,7 +60,7 @@ def _fit_type(schema: Json, root: Json, depth: int) -> Any:
             return {key: fit_value(inner, root, depth + 1) for key, inner in names.items() if isinstance(inner, dict)}
         case "array":
             items = schema.get("items")
-            length = max(1, int(schema.get("minItems") or 1))
+            length = min(max(1, int(_bound(schema, "minItems") or 1)), 1000)
             return [fit_value(items if isinstance(items, dict) else {}, root, depth + 1)] * length
         case "integer" | "number":
             return _fit_number(schema, whole=name == "integer")
@@ -70,23 +70,30 @@ def _fit_type(schema: Json, root: Json, depth: int) -> Any:
             return None
         case _:
             text = _TEXTS_BY_FORMAT.get(str(schema.get("format")), "simulated")
-            shortest, longest = int(schema.get("minLength") or 0), schema.get("maxLength")
-            text = text.ljust(shortest, "x")
-            return text[: int(longest)] if longest is not None else text
+            shortest, longest = _bound(schema, "minLength"), _bound(schema, "maxLength")
+            text = text.ljust(min(int(shortest or 0), 100_000), "x")
+            return text[: max(0, int(longest))] if longest is not None else text
 
 
 def _fit_number(schema: Json, *, whole: bool) -> int | float:
-    value: int | float = schema.get("minimum", 1)
-    above = schema.get("exclusiveMinimum")
-    if isinstance(above, int | float) and not isinstance(above, bool) and value <= above:
+    lowest, above, most = (_bound(schema, name) for name in ("minimum", "exclusiveMinimum", "maximum"))
+    value: int | float = 1 if lowest is None else lowest
+    if above is not None and value <= above:
         value = above + 1
-    most = schema.get("maximum")
-    if isinstance(most, int | float) and value > most:
+    if most is not None and value > most:
         value = most
     # Clients write -2**53 where they mean "any integer"; a small number reads better and fits as well.
     if value < -1_000_000:
         value = 1
     return int(value) if whole else value
+
+
+def _bound(schema: Json, name: str) -> int | float | None:
+    """Read a bound; OpenAPI writes some of them as text, and what is no number bounds nothing."""
+    value = schema.get(name)
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _resolve(reference: str, root: Json) -> Json:

@@ -143,7 +143,7 @@ def _function_call(tool: OfferedTool, fields: Json) -> ToolCall:
     properties = object_of(tool.schema.get("properties"))
     required = tool.schema.get("required")
     for name in required if isinstance(required, list) else ():
-        if name not in fields and isinstance(properties.get(name), dict):
+        if isinstance(name, str) and name not in fields and isinstance(properties.get(name), dict):
             fields[name] = fit_value(properties[name], tool.schema)
     return ToolCall(tool, json.dumps(fields, ensure_ascii=False))
 
