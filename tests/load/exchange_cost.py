@@ -1,0 +1,180 @@
+"""What our own code costs per exchange, without sockets: real policy, codecs and ledger, a fake provider and client.
+
+Usage: python -m tests.load.exchange_cost [--profile] [--body BYTES]
+"""
+
+import argparse
+import asyncio
+import cProfile
+import pstats
+import time
+
+from data_plane.exchange.identity import make_exchange_id
+from data_plane.exchange.ports import Headers, Limits, Ports
+from data_plane.exchange.pulse import Pulses
+from data_plane.exchange.run import run
+from data_plane.exchange.running import Running
+from data_plane.exchange.stages import Arrival, Buffer
+from data_plane.policy.from_proto import parse_payload, read_policy
+from data_plane.protocols.codec import RequestHead
+from data_plane.protocols.paths import Route, route
+from data_plane.providers.catalog import VENDOR_PROTOCOLS
+from data_plane.secrets import HeldSecrets
+from data_plane.telemetry.metrics import PodMetrics
+from data_plane.upstream.connections import UpstreamRequest
+from data_plane.upstream.request import Origin
+from switchyard_contract.seal import VerifyKeys, open_sealed
+from switchyard_contract.v1 import delivery_pb2, snapshot_pb2
+from tests.load.control_stand_in import DEPLOYMENT, Installation, Supplier
+from tests.load.referee.bench import make_body
+
+ANSWER = (
+    b'{"id":"c1","object":"chat.completion","created":1,"model":"bench-model","choices":[{"index":0,"message":'
+    b'{"role":"assistant","content":"' + b"word " * 180 + b'"},"finish_reason":"stop"}],'
+    b'"usage":{"prompt_tokens":480,"completion_tokens":200,"total_tokens":680}}'
+)
+HEADERS = (
+    (b"content-type", b"application/json"),
+    (b"x-request-id", b"req_1"),
+    (b"openai-processing-ms", b"12"),
+    (b"date", b"Sat, 21 Nov 2026 10:00:00 GMT"),
+)
+
+
+class _Answer:
+    status, headers, bytes_expected, origin = 200, HEADERS, len(ANSWER), Origin("http", "127.0.0.1", 1)
+
+    def __init__(self) -> None:
+        self._chunks = [ANSWER]
+
+    def header(self, name: bytes) -> bytes | None:
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    async def chunk(self) -> bytes | None:
+        return self._chunks.pop() if self._chunks else None
+
+    def abort(self) -> None: ...
+
+
+class _Upstream:
+    async def send(self, _request: UpstreamRequest) -> _Answer:
+        return _Answer()
+
+
+class _Usage:
+    def can_admit(self) -> bool:
+        return True
+
+    def admitted(self, _event: bytes, _exchange_id: str, _attempt: int) -> int:
+        return 1
+
+    progress = final = admitted
+
+    async def synced(self, _sequence: int) -> None: ...
+
+
+class _Out:
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.status = 0
+
+    async def read_body(self) -> Buffer:
+        return self._body
+
+    async def whole(self, status: int, _headers: Headers, _body: bytes) -> None:
+        self.status = status
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--body", type=int, default=2048)
+    parser.add_argument("--count", type=int, default=5000)
+    chosen = parser.parse_args()
+    asyncio.run(_measure(chosen))
+
+
+async def _measure(chosen: argparse.Namespace) -> None:
+    installation = Installation(
+        suppliers=(Supplier("bench", "openai_compatible", "http://127.0.0.1:1/v1", ("bench-model",)),),
+        prices=(
+            snapshot_pb2.PriceRow(
+                id="bench", model="bench-model", rates=snapshot_pb2.Rates(input=3 * 10**9, output=10**10)
+            ),
+        ),
+        other_keys=1000,
+    )
+    keys = VerifyKeys({installation.signing_key.key_id: installation.signing_key.public_bytes})
+    opened = [open_sealed(sealed, deployment=DEPLOYMENT, keys=keys) for sealed in installation.shards().values()]
+    policy = read_policy(
+        {each.shard: (each.at, parse_payload(each.shard, each.payload)) for each in opened},
+        vendor_protocols=VENDOR_PROTOCOLS,
+    )
+    secrets = HeldSecrets()
+    secrets.replace(
+        delivery_pb2.KeyMaterial(peppers={1: installation.pepper}, sealing_keys={1: installation.sealing_key})
+    )
+    ports = Ports(
+        policy=lambda: policy,
+        secrets=secrets,
+        is_revoked=lambda _key_id: False,
+        beacon_age_ms=lambda: 1000,
+        usage=_Usage(),
+        upstream=_Upstream(),  # type: ignore[arg-type]  # only what relay uses
+        meters=PodMetrics(lambda _reason, _source: None),
+        limits=Limits(client_gone_s=1, keep_alive_s=15, strict_spool=False),
+        now_ms=lambda: time.time_ns() // 1_000_000,
+        clock_s=time.perf_counter,
+        may_drain=lambda: True,
+        pod_id="bench",
+        version="0",
+    )
+    running, pulses = Running(), Pulses(15, time.perf_counter)
+    body = make_body("openai", "bench-model", chosen.body, False)
+    headers = (
+        (b"host", b"127.0.0.1:8080"),
+        (b"authorization", b"Bearer " + installation.key.text.encode()),
+        (b"content-type", b"application/json"),
+        (b"accept", b"application/json"),
+        (b"user-agent", b"OpenAI/Python 3.52.0"),
+        (b"x-stainless-lang", b"python"),
+        (b"x-stainless-package-version", b"3.52.0"),
+        (b"x-stainless-os", b"Linux"),
+        (b"x-stainless-arch", b"x64"),
+        (b"x-stainless-runtime", b"CPython"),
+        (b"x-stainless-retry-count", b"0"),
+        (b"content-length", b"%d" % len(body)),
+    )
+    head = RequestHead("POST", "/v1/chat/completions", "", headers)
+
+    async def once() -> None:
+        routed = route(head.method, head.path, head.headers, head.query)
+        assert isinstance(routed, Route)
+        now_ms = time.time_ns() // 1_000_000
+        arrival = Arrival(
+            make_exchange_id(now_ms, bytes(10)), routed, head, "127.0.0.1", now_ms, time.perf_counter(), "00-0-0-01"
+        )
+        out = _Out(body)
+        await run(arrival, out, ports, running, pulses)  # type: ignore[arg-type]  # only what relay uses
+        assert out.status == 200
+
+    for _ in range(300):
+        await once()
+    profile = cProfile.Profile()
+    if chosen.profile:
+        profile.enable()
+    begun_s = time.process_time()
+    for _ in range(chosen.count):
+        await once()
+    spent_s = time.process_time() - begun_s
+    if chosen.profile:
+        profile.disable()
+        pstats.Stats(profile).sort_stats("cumtime").print_stats(60)
+    print(f"{spent_s / chosen.count * 1e6:.1f} µs per exchange, body {len(body)} bytes")
+
+
+if __name__ == "__main__":
+    main()
