@@ -5,6 +5,12 @@ from dataclasses import dataclass, field
 from switchyard_contract.usage import TokenCounts
 
 MAX_ERROR_TEXT = 300
+MAX_TOLD = 10**12
+
+
+def told(number: int | None) -> int:
+    """A count as a provider told it, brought to what a counter can hold; absent and negative ones are 0."""
+    return 0 if number is None else min(max(number, 0), MAX_TOLD)
 
 
 @dataclass(frozen=True, slots=True)

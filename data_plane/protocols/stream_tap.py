@@ -1,9 +1,13 @@
 """Listening to an event stream: pass whole events on, read only those that say something about the answer.
 
-A protocol fills four methods; cutting, holding back, keeping and counting are here.
+An answer tells about itself at its two ends. So events are read until the first content, then only the last few are
+kept aside, unread, until somebody asks how it ended: a stream's thousands of chunks are neither parsed nor searched.
+A protocol says how to read an event; cutting, holding back, keeping and counting are here.
 """
 
 from abc import ABC, abstractmethod
+from collections import deque
+from typing import ClassVar
 
 from data_plane.conversation.tally import Tally
 from data_plane.conversation.token_estimate import count_text, estimate_prompt
@@ -15,6 +19,8 @@ HOLD_LIMIT = 64 * 1024
 """An unfinished event is held back up to this size, so that a cut never leaves half an event with the client."""
 _WHOLE = (b"\n\n", b"\r\n\r\n")
 _HALF_A_BLANK = 2
+RECENT_BLOCKS = 8
+"""So many chunks before the end are searched for what ended the answer: three events in every protocol known."""
 
 
 class StreamTap(ABC):
@@ -26,6 +32,8 @@ class StreamTap(ABC):
         "_kept",
         "_open",
         "_open_bytes",
+        "_recent",
+        "_removes",
         "_request_bytes",
         "_seen_bytes",
         "_sent",
@@ -33,10 +41,16 @@ class StreamTap(ABC):
         "is_over",
     )
 
-    def __init__(self, request_bytes: int) -> None:
+    _markers: ClassVar[tuple[bytes, ...]]
+    """One of these is in every event that tells something after the first content."""
+
+    def __init__(self, request_bytes: int, *, removes: bool = False) -> None:
+        """removes: an event may have to be taken out (`_read` says which)."""
         self.has_content = False
         self.is_over = False  # the last event was read
         self._request_bytes = request_bytes
+        self._removes = removes
+        self._recent: deque[bytes] = deque(maxlen=RECENT_BLOCKS)
         self._open: list[bytes] = []  # the event that is not complete yet
         self._open_bytes = 0
         self._sent = 0  # how much of it the client has nevertheless
@@ -53,19 +67,16 @@ class StreamTap(ABC):
     @property
     def has_ended(self) -> bool:
         """The last event was seen, be it without the blank line that should end it."""
+        self._catch_up()
         if not self.is_over and self._open and not self._sent:
-            self._examine(b"".join(self._open))
+            self._read(b"".join(self._open))
         return self.is_over
 
     def feed(self, chunk: bytes) -> bytes:
         """Take a chunk; give back what the client gets now."""
         if self._open or self._blind or not chunk.endswith(_WHOLE):
             return self._feed_slowly(chunk)
-        # The usual case, written out: one call less for each of a stream's thousands of chunks.
-        self._seen_bytes += len(chunk)
-        if self._seen_bytes <= MAX_KEPT_BYTES:
-            self._kept.append(chunk)
-        return self._examine(chunk)
+        return self._take(chunk)
 
     def rest(self) -> bytes:
         """What is held back of an event that never became complete."""
@@ -82,6 +93,7 @@ class StreamTap(ABC):
 
     def counted(self, request_bytes: int) -> Tally:
         """Sum up an answer that was cut."""
+        self._catch_up()
         told = self._usage()
         if told is not None and self._usage_is_final():
             return self._sum_up(told, is_reported=True)
@@ -100,8 +112,8 @@ class StreamTap(ABC):
         return self._sum_up(_merge(told, counted, request_bytes), is_reported=False)
 
     @abstractmethod
-    def _examine(self, block: bytes) -> bytes:
-        """Look at whole events; give back what of them goes to the client."""
+    def _read(self, event: bytes) -> bool:
+        """Take in one event; say whether it is one that the client did not ask for. Reading it twice does no harm."""
 
     @abstractmethod
     def _usage(self) -> TokenCounts | None:
@@ -123,7 +135,21 @@ class StreamTap(ABC):
         self._seen_bytes += len(block)
         if self._seen_bytes <= MAX_KEPT_BYTES:
             self._kept.append(block)
-        return self._examine(block)
+        if self.has_content and not (self._removes and _tells_usage(block)):
+            self._recent.append(block)
+            return block
+        self._catch_up()
+        shown = [event for event in split_events(block) if not self._read(event)]
+        passed = b"".join(shown)
+        return block if len(passed) == len(block) else passed
+
+    def _catch_up(self) -> None:
+        """Read what was kept aside, where it says something. What does not match is text, whose quotes are escaped."""
+        while self._recent:
+            block = self._recent.popleft()
+            if any(marker in block for marker in self._markers):
+                for event in split_events(block):
+                    self._read(event)
 
     def _feed_slowly(self, chunk: bytes) -> bytes:
         if self._blind or not chunk:
@@ -164,6 +190,10 @@ class StreamTap(ABC):
         """From what was kept to all that passed."""
         kept_bytes = sum(map(len, self._kept))
         return -(-tokens * self._seen_bytes // kept_bytes) if 0 < kept_bytes < self._seen_bytes else tokens
+
+
+def _tells_usage(block: bytes) -> bool:
+    return b'"usage":{' in block or b'"usage": {' in block
 
 
 def _merge(told: TokenCounts | None, counted: TokenCounts, request_bytes: int) -> TokenCounts:

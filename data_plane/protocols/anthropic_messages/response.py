@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from data_plane.conversation.tally import Tally
+from data_plane.conversation.tally import Tally, told
 from data_plane.policy.access import ListedModel
 from data_plane.protocols.codec import RequestFacts
 from data_plane.protocols.error_text import clean_error
@@ -50,8 +50,8 @@ class Usage(msgspec.Struct):
 
     def overlaid(self, later: "Usage") -> "Usage":
         """The running sums after a later report: what it tells wins, what it leaves out or says null stays."""
-        told = {name: value for name, value in msgspec.structs.asdict(later).items() if value is not None}
-        merged = msgspec.structs.replace(self, **told)
+        later_told = {name: value for name, value in msgspec.structs.asdict(later).items() if value is not None}
+        merged = msgspec.structs.replace(self, **later_told)
         if later.cache_creation_input_tokens is not None and later.cache_creation is None:
             written = self.cache_creation_input_tokens or 0
             if later.cache_creation_input_tokens != written:
@@ -65,20 +65,20 @@ class Usage(msgspec.Struct):
 
     def counts(self) -> tuple[TokenCounts, bool]:
         """Disjoint counters, and whether the numbers contradict one another."""
-        written = self.cache_creation_input_tokens or 0
-        write_1h = (self.cache_creation.ephemeral_1h_input_tokens or 0) if self.cache_creation is not None else 0
+        written = told(self.cache_creation_input_tokens)
+        write_1h = told(self.cache_creation.ephemeral_1h_input_tokens) if self.cache_creation is not None else 0
         if self.cache_creation is not None:
-            write_5m = self.cache_creation.ephemeral_5m_input_tokens or 0
+            write_5m = told(self.cache_creation.ephemeral_5m_input_tokens)
             # A split of zeros beside a sum says nothing about lifetimes.
             write_5m = write_5m if write_5m or write_1h else written
         else:
             write_5m = written
-        output = self.output_tokens or 0
-        thinking = (self.output_tokens_details.thinking_tokens or 0) if self.output_tokens_details is not None else 0
+        output = told(self.output_tokens)
+        thinking = told(self.output_tokens_details.thinking_tokens) if self.output_tokens_details is not None else 0
         extra_in, extra_read, extra_write, extra_out = self._compactions()
         counts = TokenCounts(
-            input_fresh=(self.input_tokens or 0) + extra_in,
-            cache_read=(self.cache_read_input_tokens or 0) + extra_read,
+            input_fresh=told(self.input_tokens) + extra_in,
+            cache_read=told(self.cache_read_input_tokens) + extra_read,
             cache_write_5m=write_5m + extra_write,
             cache_write_1h=write_1h,
             output=max(output - thinking, 0) + extra_out,
@@ -90,10 +90,10 @@ class Usage(msgspec.Struct):
         """Compaction passes are billed but are not in the sums."""
         passes = [each for each in self.iterations or () if each.type == "compaction"]
         return (
-            sum(each.input_tokens or 0 for each in passes),
-            sum(each.cache_read_input_tokens or 0 for each in passes),
-            sum(each.cache_creation_input_tokens or 0 for each in passes),
-            sum(each.output_tokens or 0 for each in passes),
+            sum(told(each.input_tokens) for each in passes),
+            sum(told(each.cache_read_input_tokens) for each in passes),
+            sum(told(each.cache_creation_input_tokens) for each in passes),
+            sum(told(each.output_tokens) for each in passes),
         )
 
     @property
@@ -150,7 +150,7 @@ def web_searches(usage: Usage | None) -> int:
     """Searches billed by the piece."""
     if usage is None or usage.server_tool_use is None:
         return 0
-    return usage.server_tool_use.web_search_requests or 0
+    return told(usage.server_tool_use.web_search_requests)
 
 
 def list_models(models: Iterable[ListedModel]) -> bytes:

@@ -6,7 +6,7 @@ from data_plane.conversation.tally import Tally
 from data_plane.protocols.anthropic_messages.response import ErrorBody, Message, Usage, web_searches
 from data_plane.protocols.codec import RequestFacts
 from data_plane.protocols.error_text import clean_error
-from data_plane.protocols.frames import data_of, split_events
+from data_plane.protocols.frames import data_of
 from data_plane.protocols.stream_tap import StreamTap
 from switchyard_contract.usage import TokenCounts
 
@@ -41,6 +41,7 @@ _EVENT = msgspec.json.Decoder(_Event)
 class MessagesTap(StreamTap):
     """One message. Ends with message_stop or an error event."""
 
+    _markers = (b'"usage"', b"message_stop", b'"error"')
     __slots__ = ("_error", "_id", "_is_final", "_model", "_stop", "_sums")
 
     def __init__(self, facts: RequestFacts) -> None:
@@ -50,16 +51,10 @@ class MessagesTap(StreamTap):
         self._sums: Usage | None = None
         self._is_final = False
 
-    def _examine(self, block: bytes) -> bytes:
-        if not self.has_content or b'"usage"' in block or b"message_stop" in block or b'"error"' in block:
-            for event in split_events(block):
-                self._read(event)
-        return block
-
-    def _read(self, raw: bytes) -> None:
+    def _read(self, raw: bytes) -> bool:
         event = _event(data_of(raw))
         if event is None:
-            return
+            return False
         match event.type:
             case "message_start":
                 message = event.message or Message()
@@ -86,6 +81,7 @@ class MessagesTap(StreamTap):
                 self._id = event.request_id or self._id
             case _:
                 pass  # ping, and whatever comes to be: no business of ours
+        return False
 
     def _usage(self) -> TokenCounts | None:
         return self._sums.counts()[0] if self._sums is not None else None

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from data_plane.conversation.tally import Tally
+from data_plane.conversation.tally import Tally, told
 from data_plane.policy.access import ListedModel
 from data_plane.protocols.codec import RequestFacts
 from data_plane.protocols.error_text import clean_error
@@ -25,19 +25,19 @@ class Usage(msgspec.Struct, rename="camel"):
 
     def counts(self) -> tuple[TokenCounts, bool]:
         """Disjoint counters, and whether the numbers contradict one another."""
-        prompt = self.prompt_token_count or 0
-        cached = self.cached_content_token_count or 0
-        thoughts = self.thoughts_token_count or 0
-        tool = self.tool_use_prompt_token_count or 0
+        prompt = told(self.prompt_token_count)
+        cached = told(self.cached_content_token_count)
+        thoughts = told(self.thoughts_token_count)
+        tool = told(self.tool_use_prompt_token_count)
         output = self.candidates_token_count
         if output is None:
             # Left out by some models: what the total has beyond the rest.
-            output = max((self.total_token_count or 0) - prompt - tool - thoughts, 0)
+            output = max(told(self.total_token_count) - prompt - tool - thoughts, 0)
         counts = TokenCounts(
             input_fresh=max(prompt - cached, 0),
             input_tool=tool,
             cache_read=cached,
-            output=output,
+            output=told(output),
             reasoning=thoughts,
         )
         return counts, prompt < cached
@@ -49,10 +49,20 @@ class Usage(msgspec.Struct, rename="camel"):
         return "" if word in ("", "provisioned_throughput") else word
 
 
+class Grounding(msgspec.Struct, rename="camel"):
+    web_search_queries: list[Any] | None = None
+
+
 class Candidate(msgspec.Struct, rename="camel"):
     finish_reason: str | None = None
     content: dict[str, Any] | None = None
-    grounding_metadata: dict[str, Any] | None = None
+    grounding_metadata: Grounding | None = None
+
+    @property
+    def parts(self) -> list[dict[str, Any]]:
+        """The parts of its content, whatever they hold."""
+        found = (self.content or {}).get("parts")
+        return [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
 
 
 class PromptFeedback(msgspec.Struct, rename="camel"):
@@ -87,12 +97,8 @@ class Content(msgspec.Struct, rename="camel"):
     @property
     def web_searches(self) -> int:
         """Searches that grounded the answer."""
-        queries = [
-            query
-            for candidate in self.candidates or ()
-            for query in (candidate.grounding_metadata or {}).get("webSearchQueries") or ()
-        ]
-        return len(queries)
+        found = [candidate.grounding_metadata for candidate in self.candidates or ()]
+        return sum(len(grounding.web_search_queries or ()) for grounding in found if grounding is not None)
 
 
 CONTENT = msgspec.json.Decoder(Content)

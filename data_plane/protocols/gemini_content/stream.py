@@ -1,4 +1,4 @@
-"""Listening to a Gemini stream: every chunk is a whole document with running sums, so the last one tells all."""
+"""Listening to a Gemini stream: every chunk is a whole document with running sums."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import msgspec
 
 from data_plane.conversation.tally import Tally
 from data_plane.protocols.codec import RequestFacts
-from data_plane.protocols.frames import data_of, split_events
+from data_plane.protocols.frames import data_of
 from data_plane.protocols.gemini_content.response import CONTENT, Content, sum_up
 from data_plane.protocols.stream_tap import StreamTap
 from switchyard_contract.usage import TokenCounts
@@ -15,47 +15,27 @@ from switchyard_contract.usage import TokenCounts
 class ContentTap(StreamTap):
     """One answer. Ends with a finish reason, a blocked prompt or an error object."""
 
-    __slots__ = ("_last", "_operation", "_told")
+    _markers = (b'"usageMetadata"', b'"finishReason"', b'"blockReason"', b'"error"')
+    __slots__ = ("_operation", "_told")
 
     def __init__(self, facts: RequestFacts) -> None:
         super().__init__(facts.body_bytes)
         self._operation = facts.operation
-        self._last = b""  # the newest block with sums, unread
-        self._told: list[Content] = []  # chunks that said more than text
+        self._told = Tally()
 
-    def _examine(self, block: bytes) -> bytes:
-        if b'"usageMetadata"' in block:
-            self._last = block
-        if (
-            not self.has_content
-            or b'"finishReason"' in block
-            or b'"blockReason"' in block
-            or b'"groundingMetadata"' in block
-            or b'"error"' in block
-        ):
-            for event in split_events(block):
-                self._read(event)
-        return block
-
-    def _read(self, event: bytes) -> None:
+    def _read(self, event: bytes) -> bool:
         chunk = _content(data_of(event))
         if chunk is None:
-            return
+            return False
         if chunk.stop_reason or chunk.error is not None:
             self.is_over = True
-        if any((candidate.content or {}).get("parts") for candidate in chunk.candidates or ()):
+        if any(candidate.parts for candidate in chunk.candidates or ()):
             self.has_content = True
-        if self.is_over or chunk.web_searches or not self._told:
-            self._told.append(chunk)
-
-    def _summary(self) -> Tally:
-        newest = [chunk for event in split_events(self._last) if (chunk := _content(data_of(event))) is not None]
-        # Sums first: stop reason and error of the chunks that told them stay the last word on those.
-        return sum_up([*newest, *(_without_sums(chunk) for chunk in self._told)], self._operation)
+        self._told = _overlay(self._told, sum_up([chunk], self._operation))
+        return False
 
     def _usage(self) -> TokenCounts | None:
-        summary = self._summary()
-        return summary.tokens if summary.is_reported else None
+        return self._told.tokens if self._told.is_reported else None
 
     def _usage_is_final(self) -> bool:
         return self.is_over
@@ -63,18 +43,31 @@ class ContentTap(StreamTap):
     def _collect_text(self, event: bytes, visible: list[str], reasoning: list[str]) -> None:
         chunk = _content(data_of(event))
         for candidate in (chunk.candidates or ()) if chunk is not None else ():
-            for part in (candidate.content or {}).get("parts") or ():
+            for part in candidate.parts:
                 if isinstance(part.get("text"), str):
                     (reasoning if part.get("thought") is True else visible).append(part["text"])
                 elif "functionCall" in part:
                     visible.append(msgspec.json.encode(part["functionCall"]).decode())
 
     def _sum_up(self, tokens: TokenCounts, *, is_reported: bool) -> Tally:
-        return replace(self._summary(), tokens=tokens, is_reported=is_reported)
+        return replace(self._told, tokens=tokens, is_reported=is_reported)
 
 
-def _without_sums(chunk: Content) -> Content:
-    return msgspec.structs.replace(chunk, usage_metadata=None)
+def _overlay(before: Tally, chunk: Tally) -> Tally:
+    """The running account after one more chunk: its sums are cumulative, what it leaves out stays."""
+    sums = chunk if chunk.is_reported else before
+    return Tally(
+        tokens=sums.tokens,
+        model=chunk.model or before.model,
+        stop_reason=chunk.stop_reason or before.stop_reason,
+        web_searches=max(chunk.web_searches, before.web_searches),
+        service_tier=chunk.service_tier or before.service_tier,
+        is_reported=sums.is_reported,
+        is_inconsistent=sums.is_inconsistent,
+        error_type=chunk.error_type or before.error_type,
+        error_text=chunk.error_text or before.error_text,
+        upstream_request_id=chunk.upstream_request_id or before.upstream_request_id,
+    )
 
 
 def _content(data: bytes) -> Content | None:

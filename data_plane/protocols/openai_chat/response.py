@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from data_plane.conversation.tally import Tally
+from data_plane.conversation.tally import Tally, told
 from data_plane.protocols.codec import RequestFacts
 from data_plane.protocols.error_text import clean_error
 from data_plane.protocols.openai_envelope import ErrorBody, disjoint
@@ -34,12 +34,12 @@ class Usage(msgspec.Struct):
         prompt = self.prompt_tokens_details or PromptDetails()
         completion = self.completion_tokens_details or CompletionDetails()
         return disjoint(
-            prompt=self.prompt_tokens or 0,
-            cached=prompt.cached_tokens or 0,
-            writes={cache_write_default: prompt.cache_write_tokens or 0},
-            output=self.completion_tokens or 0,
-            reasoning=completion.reasoning_tokens or 0,
-            total=self.total_tokens or 0,
+            prompt=told(self.prompt_tokens),
+            cached=told(prompt.cached_tokens),
+            writes={cache_write_default: told(prompt.cache_write_tokens)},
+            output=told(self.completion_tokens),
+            reasoning=told(completion.reasoning_tokens),
+            total=told(self.total_tokens),
         )
 
 

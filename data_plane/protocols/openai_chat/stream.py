@@ -4,7 +4,7 @@ import msgspec
 
 from data_plane.conversation.tally import Tally
 from data_plane.protocols.codec import RequestFacts
-from data_plane.protocols.frames import data_of, split_events
+from data_plane.protocols.frames import data_of
 from data_plane.protocols.openai_chat.response import CHUNK, Chunk, error_of
 from data_plane.protocols.stream_tap import StreamTap
 from switchyard_contract.usage import TokenCounts
@@ -15,8 +15,15 @@ _DONE = b"[DONE]"
 class ChatTap(StreamTap):
     """One chat answer. Ends with `data: [DONE]` or an error object."""
 
+    _markers = (
+        b'"usage":{',
+        b'"usage": {',
+        b'"finish_reason":"',
+        b'"finish_reason": "',
+        _DONE,
+        b'"error"',
+    )
     __slots__ = (
-        "_adds_usage",
         "_cache_write_default",
         "_error",
         "_id",
@@ -28,33 +35,12 @@ class ChatTap(StreamTap):
     )
 
     def __init__(self, facts: RequestFacts) -> None:
-        super().__init__(facts.body_bytes)
-        self._adds_usage = facts.adds_usage
+        super().__init__(facts.body_bytes, removes=facts.adds_usage)
         self._cache_write_default = facts.cache_write_default
         self._tokens: TokenCounts | None = None
         self._inconsistent = False
         self._model = self._id = self._stop = self._tier = ""
         self._error = ("", "")
-
-    def _examine(self, block: bytes) -> bytes:
-        # A null usage and a null finish_reason are in every chunk, so the markers include what follows them. Text never
-        # matches: its quotes are escaped. What matches is parsed, and read at its exact path.
-        if self.has_content and not (
-            b'"usage":{' in block
-            or b'"usage": {' in block
-            or b'"finish_reason":"' in block
-            or b'"finish_reason": "' in block
-            or _DONE in block
-            or b'"error"' in block
-        ):
-            return block
-        if not self._adds_usage:
-            for event in split_events(block):
-                self._read(event)
-            return block
-        kept = [event for event in split_events(block) if not self._read(event)]
-        shown = b"".join(kept)
-        return block if len(shown) == len(block) else shown
 
     def _read(self, event: bytes) -> bool:
         """Take in one event; say whether it is the usage chunk that the client did not ask for."""
@@ -78,14 +64,14 @@ class ChatTap(StreamTap):
         if chunk.usage is None:
             return False
         self._tokens, self._inconsistent = chunk.usage.counts(self._cache_write_default)
-        return self._adds_usage and not chunk.choices and chunk.error is None
+        return self._removes and not chunk.choices and chunk.error is None
 
     def _usage(self) -> TokenCounts | None:
         return self._tokens
 
     def _usage_is_final(self) -> bool:
         # Some servers repeat a running usage on each chunk.
-        return bool(self._stop)
+        return bool(self._stop) or self.is_over
 
     def _collect_text(self, event: bytes, visible: list[str], reasoning: list[str]) -> None:
         chunk = _chunk(data_of(event))

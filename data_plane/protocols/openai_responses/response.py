@@ -2,7 +2,7 @@
 
 import msgspec
 
-from data_plane.conversation.tally import Tally
+from data_plane.conversation.tally import Tally, told
 from data_plane.protocols.codec import RequestFacts
 from data_plane.protocols.error_text import clean_error
 from data_plane.protocols.openai_envelope import ErrorBody, disjoint
@@ -35,20 +35,20 @@ class Usage(msgspec.Struct):
         """Disjoint counters, and whether the numbers contradict one another."""
         details = self.input_tokens_details or InputDetails()
         return disjoint(
-            prompt=self.input_tokens or 0,
-            cached=details.cached_tokens or 0,
+            prompt=told(self.input_tokens),
+            cached=told(details.cached_tokens),
             writes=_writes(details, cache_write_default),
-            output=self.output_tokens or 0,
-            reasoning=(self.output_tokens_details or OutputDetails()).reasoning_tokens or 0,
-            total=self.total_tokens or 0,
+            output=told(self.output_tokens),
+            reasoning=told((self.output_tokens_details or OutputDetails()).reasoning_tokens),
+            total=told(self.total_tokens),
         )
 
 
 def _writes(details: InputDetails, cache_write_default: str) -> dict[str, int]:
     """Cache writes by lifetime; what the split leaves over counts as the lifetime that was asked for."""
-    written = details.cache_write_tokens or 0
+    written = told(details.cache_write_tokens)
     split = details.cache_write_tokens_details or WriteDetails()
-    writes = {"cache_write_30m": split.ttl_30m_tokens or 0, "cache_write_12h": split.ttl_12h_tokens or 0}
+    writes = {"cache_write_30m": told(split.ttl_30m_tokens), "cache_write_12h": told(split.ttl_12h_tokens)}
     left = written - sum(writes.values())
     if left > 0:
         writes[cache_write_default] = writes.get(cache_write_default, 0) + left
@@ -121,4 +121,4 @@ def _stop_reason(answer: Answer) -> str:
 def _web_searches(answer: Answer) -> int:
     if answer.tool_usage is None or answer.tool_usage.web_search is None:
         return 0
-    return answer.tool_usage.web_search.num_requests or 0
+    return told(answer.tool_usage.web_search.num_requests)

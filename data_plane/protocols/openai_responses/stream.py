@@ -7,7 +7,7 @@ import msgspec
 from data_plane.conversation.tally import Tally
 from data_plane.protocols.codec import RequestFacts
 from data_plane.protocols.error_text import clean_error
-from data_plane.protocols.frames import data_of, split_events
+from data_plane.protocols.frames import data_of
 from data_plane.protocols.openai_envelope import ErrorBody
 from data_plane.protocols.openai_responses.response import Answer, sum_up
 from data_plane.protocols.stream_tap import StreamTap
@@ -43,6 +43,7 @@ _EVENT = msgspec.json.Decoder(_Event)
 class ResponsesTap(StreamTap):
     """One answer. Ends with response.completed, .incomplete, .failed or an error event."""
 
+    _markers = (b"response.completed", b"response.incomplete", b"response.failed", b'"error"')
     __slots__ = ("_cache_write_default", "_error", "_tally")
 
     def __init__(self, facts: RequestFacts) -> None:
@@ -51,22 +52,10 @@ class ResponsesTap(StreamTap):
         self._tally = Tally()
         self._error = ("", "")
 
-    def _examine(self, block: bytes) -> bytes:
-        if (
-            not self.has_content
-            or b"response.completed" in block
-            or b"response.incomplete" in block
-            or b"response.failed" in block
-            or b'"error"' in block
-        ):
-            for event in split_events(block):
-                self._read(event)
-        return block
-
-    def _read(self, event: bytes) -> None:
+    def _read(self, event: bytes) -> bool:
         read = _event(data_of(event))
         if read is None:
-            return
+            return False
         if read.type not in _OPENING:
             self.has_content = True
         if read.response is not None:
@@ -78,6 +67,7 @@ class ResponsesTap(StreamTap):
         if read.type == "error":
             error = read.error or ErrorBody(message=read.message, code=read.code)
             self._error = (error.kind[:100], clean_error(error.text))
+        return False
 
     def _usage(self) -> TokenCounts | None:
         return self._tally.tokens if self._tally.is_reported else None
