@@ -114,7 +114,7 @@ def sum_up(answer: Answer, cache_write_default: str, operation: str) -> Tally:
 
 def _stop_reason(answer: Answer) -> str:
     if answer.incomplete_details is not None and answer.incomplete_details.reason:
-        return answer.incomplete_details.reason
+        return f"incomplete:{answer.incomplete_details.reason}"
     return answer.status or ""
 
 
