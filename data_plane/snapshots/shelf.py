@@ -49,13 +49,25 @@ class Shelf:
         self.unreadable = 0
         """Files that did not verify when they were last read."""
 
+    def start(self) -> dict[str, list[OpenedShard]]:
+        """Load, and pass over what this pod died of; once per start. Raises OSError."""
+        found = self.load()
+
+        def has_older(shard: str, at: ShardVersion) -> bool:
+            return any(opened.at.is_before(at) for opened in found.get(shard, ()))
+
+        self.breadcrumbs.count_start(has_older)
+        quarantined = self.breadcrumbs.quarantined
+        kept = {
+            shard: [opened for opened in versions if (shard, opened.at) not in quarantined]
+            for shard, versions in found.items()
+        }
+        return {shard: versions for shard, versions in kept.items() if versions}
+
     def load(self) -> dict[str, list[OpenedShard]]:
-        """Every version that still verifies, per shard, newest first; what is quarantined is passed over."""
+        """Every version that still verifies, per shard, newest first. Raises OSError when the folder is gone."""
         found: dict[str, list[OpenedShard]] = {}
-        quarantined = set(self.breadcrumbs.quarantined)
         for place in self._places():
-            if (place.shard, place.at) in quarantined:
-                continue
             try:
                 opened = self._open(place)
             except (SealFailure, DecodeError, OSError) as failure:

@@ -112,20 +112,21 @@ class Subscription(Generic[P]):
         Raises OSError when the shelf's folder cannot be read.
         """
         crumbs = self._shelf.breadcrumbs
+        shelved = self._shelf.start()
         self._keeper.quarantine(crumbs.quarantined)
-        for shard, at in crumbs.quarantined:
+        for shard, at in sorted(crumbs.quarantined, key=lambda version: version[0]):
             log.error("snapshot version quarantined", shard=shard, epoch=at.epoch, version=at.version)
         self._shelf.load_freshness(self._keeper.freshness)
         material = self._shelf.load_key_material()
         if material is not None:
             self._take_key_material(material)
-        shelved = self._shelf.load()
-        for shard, versions in shelved.items():
-            # A suspect version is on probation again from here on.
-            if (shard, versions[0].at) in crumbs.marked:
-                crumbs.set(shard, versions[0].at)
+        suspects = [(shard, at) for shard, at in crumbs.marked if shard in shelved and shelved[shard][0].at == at]
+        for shard, at in suspects:
+            crumbs.judging(shard, at)
         for shard in self._keeper.restore(shelved):
             log.warning("shelved shard left out", shard=shard)
+        for shard, at in suspects:
+            crumbs.adopted(shard, at)
         log.info("policy restored", shards=len(self._keeper.have()), age_ms=self._keeper.freshness.age_ms)
 
     async def run(self) -> None:
@@ -209,8 +210,7 @@ class Subscription(Generic[P]):
             self._clear(marked)
             return self._refuse(verdict, nonce)
         self._adopt(verdict, sealed)
-        if marked is not None:
-            self._clear_when_healthy(*marked)
+        self._put_on_probation(marked)
         at = verdict.held.at
         return delivery_pb2.PodMessage(
             ack=delivery_pb2.Ack(nonce=nonce, shard=verdict.shard, epoch=at.epoch, version=at.version)
@@ -247,13 +247,22 @@ class Subscription(Generic[P]):
             held = self._keeper.version_of(header.shard)
             if held is not None and not held.is_before(at):
                 return None
-            self._shelf.breadcrumbs.set(header.shard, at)
+            self._shelf.breadcrumbs.judging(header.shard, at)
         except SealFailure:
             return None
         except OSError as failure:
             log.warning("no breadcrumb was left", error=failure.strerror)
             return None
         return header.shard, at
+
+    def _put_on_probation(self, marked: tuple[str, ShardVersion] | None) -> None:
+        if marked is None:
+            return
+        try:
+            self._shelf.breadcrumbs.adopted(*marked)
+        except OSError as failure:
+            log.warning("breadcrumb not changed", error=failure.strerror)
+        self._clear_when_healthy(*marked)
 
     def _clear(self, marked: tuple[str, ShardVersion] | None) -> None:
         if marked is None:
