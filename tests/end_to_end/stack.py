@@ -68,6 +68,19 @@ class Stack:
     def wait_for_new_pid(self, name: str, old: int, limit_s: float = 60) -> int:
         return until(lambda: self.pid(name) if self.pid(name) != old else None, limit_s, f"{name} was not restarted")
 
+    def spools_are_empty(self) -> bool:
+        """Whether every pod has handed all its events over."""
+        for url in self.local["pod_admin_urls"]:
+            try:
+                with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:
+                    text = answer.read().decode()
+            except OSError:
+                return False
+            depth = next(line for line in text.splitlines() if line.startswith("switchyard_spool_records "))
+            if float(depth.split()[1]) > 0:
+                return False
+        return True
+
     def is_ready(self) -> bool:
         urls = [f"{self.console_url}/readyz", *(f"{url}/readyz" for url in self.local["pod_admin_urls"])]
         return all(_answers_200(url) for url in urls)
