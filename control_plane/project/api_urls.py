@@ -1,5 +1,56 @@
-"""Addresses of the admin REST API, below /api/v1/."""
+"""Addresses of the admin REST API, below /api/v1/. A slash at the end makes no difference."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path, re_path
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from control_plane.audit.api import AuditViewSet
+from control_plane.credentials.api import ProviderViewSet
+from control_plane.fleet.api import PodViewSet
+from control_plane.keys.api import (
+    AdminTokenViewSet,
+    MembershipViewSet,
+    OrganizationViewSet,
+    ServiceAccountViewSet,
+    UserViewSet,
+)
+from control_plane.organizations.api import TeamViewSet
+from control_plane.project.api.applied import AppliedKeyViewSet
+from control_plane.project.api.docs import DocsView, SchemaView
+from control_plane.rest.problems import not_found
+from control_plane.routing.api import ModelViewSet, VirtualModelViewSet
+from control_plane.snapshots.api import SnapshotViewSet
+from control_plane.usage.api import ExchangeViewSet, SessionViewSet, UsageView
+
+app_name = "api"
+
+
+class Router(SimpleRouter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.trailing_slash = "/?"
+
+
+router = Router()
+router.register("organizations", OrganizationViewSet, "organization")
+router.register("teams", TeamViewSet, "team")
+router.register("users", UserViewSet, "user")
+router.register("memberships", MembershipViewSet, "membership")
+router.register("service-accounts", ServiceAccountViewSet, "service-account")
+router.register("keys", AppliedKeyViewSet, "key")
+router.register("admin-tokens", AdminTokenViewSet, "admin-token")
+router.register("providers", ProviderViewSet, "provider")
+router.register("models", ModelViewSet, "model")
+router.register("virtual-models", VirtualModelViewSet, "virtual-model")
+router.register("exchanges", ExchangeViewSet, "exchange")
+router.register("sessions", SessionViewSet, "session")
+router.register("audit", AuditViewSet, "audit")
+router.register("pods", PodViewSet, "pod")
+router.register("snapshots", SnapshotViewSet, "snapshot")
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    re_path(r"^usage/?$", UsageView.as_view(), name="usage"),
+    path("schema/", SchemaView.as_view(), name="schema"),
+    path("docs/", DocsView.as_view(), name="docs"),
+    *router.urls,
+    re_path(r"^(?P<path>.*)$", not_found),
+]

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from control_plane.project.environment import database_from_url, read_control_settings
+from control_plane.project.settings.rest import BEAT_SCHEDULE as REST_BEAT_SCHEDULE
 from control_plane.project.settings.rest import REST_FRAMEWORK as REST_FRAMEWORK
 from control_plane.project.settings.rest import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from control_plane.usage.schedule import BEAT_SCHEDULE as USAGE_BEAT_SCHEDULE
@@ -35,6 +36,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "control_plane.rest",
     "control_plane.audit",
     "control_plane.accounts",
     "control_plane.organizations",
@@ -154,6 +156,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "keys: tombstones": {"task": "keys.tombstones_sweep", "schedule": 10.0, "options": {"expires": 10}},
     "credentials: refresh": {"task": "credentials.refresh", "schedule": 60.0, "options": {"expires": 60}},
     **USAGE_BEAT_SCHEDULE,
+    **REST_BEAT_SCHEDULE,
 }
 
 LOGGING = {

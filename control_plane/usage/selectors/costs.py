@@ -47,7 +47,7 @@ def cost_explained(row: LedgerRow) -> CostExplanation | None:
     """Do the sum of an attempt again, with the price it was booked with. None: it was unpriced."""
     if not row.price_version:
         return None
-    price = price_by_version(row.organization_id, row.price_version)
+    price = price_by_version(row.price_version, row.organization_id)
     if price is None:
         return None
     tokens = row.tokens

@@ -1,0 +1,80 @@
+"""REST: the fleet. Pods serve several organizations; a caller sees the shards of the own one and the global one."""
+
+import django_filters
+from django.db.models import Prefetch, Q, QuerySet
+from django.http import Http404
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from control_plane.fleet.models import Pod, PodShard
+from control_plane.rest.views import ListMixin, TenantView
+
+GLOBAL_SHARD = "global"
+
+
+class PodShardOut(serializers.Serializer[PodShard]):
+    shard = serializers.CharField()
+    acked_epoch = serializers.IntegerField()
+    acked_version = serializers.IntegerField()
+    acked_at = serializers.DateTimeField(allow_null=True)
+    nack_code = serializers.CharField(help_text="Empty: nothing refused since.")
+    nack_detail = serializers.CharField()
+    nack_version = serializers.IntegerField()
+    nacked_at = serializers.DateTimeField(allow_null=True)
+
+
+class PodOut(serializers.Serializer[Pod]):
+    id = serializers.CharField(source="pod_id")
+    boot_id = serializers.CharField()
+    software_version = serializers.CharField()
+    contract_revision = serializers.IntegerField()
+    address = serializers.CharField()
+    is_connected = serializers.SerializerMethodField()
+    first_seen_at = serializers.DateTimeField()
+    connected_at = serializers.DateTimeField(allow_null=True)
+    last_seen_at = serializers.DateTimeField(allow_null=True)
+    disconnected_at = serializers.DateTimeField(allow_null=True)
+    status_at = serializers.DateTimeField(allow_null=True)
+    in_flight = serializers.IntegerField()
+    spool_records = serializers.IntegerField()
+    spool_bytes = serializers.IntegerField()
+    counters_reachable = serializers.BooleanField()
+    draining = serializers.BooleanField()
+    loop_lag_ms = serializers.IntegerField()
+    degraded = serializers.ListField(child=serializers.CharField())
+    shards = PodShardOut(many=True)
+
+    def get_is_connected(self, pod: Pod) -> bool:
+        return pod.connected_at is not None and pod.disconnected_at is None
+
+
+class PodFilter(django_filters.FilterSet):
+    is_connected = django_filters.BooleanFilter(method="by_connection")
+    draining = django_filters.BooleanFilter()
+
+    def by_connection(self, rows: QuerySet[Pod], name: str, value: bool) -> QuerySet[Pod]:
+        connected = Q(connected_at__isnull=False, disconnected_at__isnull=True)
+        return rows.filter(connected if value else ~connected)
+
+
+class PodViewSet(ListMixin, TenantView):
+    """Pods that have dialled in, and what they hold."""
+
+    queryset = Pod.objects.all()
+    serializer_class = PodOut
+    filterset_class = PodFilter
+    page_order = ("pod_id",)
+    member_actions = ()
+    http_method_names = ["get", "head", "options"]
+
+    def scoped(self) -> QuerySet[Pod]:
+        ours = Q(shard=GLOBAL_SHARD) | Q(shard__startswith=f"org/{self.caller.organization_id.hex}/")
+        shards = PodShard.objects.filter(ours).order_by("shard")
+        return Pod.objects.prefetch_related(Prefetch("shards", queryset=shards))
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        pod = self.get_queryset().filter(pod_id=pk).first()
+        if pod is None:
+            raise Http404
+        return Response(PodOut(pod).data)

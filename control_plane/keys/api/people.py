@@ -1,0 +1,274 @@
+"""REST: users, memberships, service accounts."""
+
+from typing import Any
+
+import django_filters
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from control_plane.accounts.models import User
+from control_plane.accounts.selectors import user_by_email
+from control_plane.accounts.services import user_create
+from control_plane.keys.api.scopes import memberships_for, service_accounts_for, teams_for, users_for
+from control_plane.keys.services import (
+    membership_remove,
+    service_account_activity_set,
+    user_deactivate,
+    user_reactivate,
+)
+from control_plane.organizations.models import Membership, Role, ServiceAccount
+from control_plane.organizations.selectors import membership_of
+from control_plane.organizations.services import (
+    membership_add,
+    membership_update,
+    service_account_create,
+    service_account_update,
+    team_member_add,
+)
+from control_plane.rest.fields import HexId, Reference, Tags
+from control_plane.rest.problems import Conflict
+from control_plane.rest.views import ChangeMixin, ListMixin, RemoveMixin, RetrieveMixin, TenantView
+
+
+class ReasonIn(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
+
+
+class UserOut(serializers.Serializer[User]):
+    id = HexId()
+    email = serializers.EmailField()
+    name = serializers.CharField()
+    is_active = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class UserIn(serializers.Serializer[Any]):
+    email = serializers.EmailField()
+    name = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    password = serializers.CharField(required=False, write_only=True, max_length=256)
+    role = serializers.ChoiceField(Role.choices, required=False, default=Role.MEMBER)
+    teams = serializers.ListField(child=Reference(teams_for, names=("name",)), required=False, default=list)
+
+
+class UserFilter(django_filters.FilterSet):
+    email = django_filters.CharFilter(lookup_expr="iexact")
+    is_active = django_filters.BooleanFilter()
+    team = django_filters.CharFilter(method="by_team")
+    search = django_filters.CharFilter(method="by_text")
+
+    def by_team(self, rows: QuerySet[User], name: str, value: str) -> QuerySet[User]:
+        return rows.filter(team_memberships__team__in=teams_for(self.request.auth).filter(name=value))
+
+    def by_text(self, rows: QuerySet[User], name: str, value: str) -> QuerySet[User]:
+        return rows.filter(Q(email__icontains=value) | Q(name__icontains=value))
+
+
+class UserViewSet(ListMixin, RetrieveMixin, TenantView):
+    """People of the organization. A member sees only themselves."""
+
+    queryset = User.objects.all()
+    serializer_class = UserOut
+    filterset_class = UserFilter
+    page_order = ("email", "id")
+    lookup_names = ("email",)
+    member_actions = ("list", "retrieve")
+    http_method_names = ["get", "post", "head", "options"]
+
+    def scoped(self) -> QuerySet[User]:
+        return users_for(self.caller)
+
+    @extend_schema(request=UserIn, responses={201: UserOut})
+    def create(self, request: Request) -> Response:
+        """Make a person a member; one who has an account already keeps name and password."""
+        given = self.read_input(UserIn)
+
+        def act() -> Response:
+            caller = self.caller
+            user = user_by_email(given["email"])
+            if user is not None and membership_of(user, caller.organization) is not None:
+                raise ValidationError({"email": "This person is a member already."})
+            if user is None:
+                user = user_create(
+                    email=given["email"],
+                    password=given.get("password"),
+                    name=given.get("name", ""),
+                    actor=caller.actor,
+                )
+            membership_add(organization=caller.organization, user=user, role=given["role"], actor=caller.actor)
+            for team in given["teams"]:
+                team_member_add(team=team, user=user, actor=caller.actor)
+            return self.answer(user, status=201)
+
+        return self.once(act)
+
+    @extend_schema(request=ReasonIn, responses=UserOut)
+    @action(detail=True, methods=["post"])
+    def deactivate(self, request: Request, pk: str) -> Response:
+        """Shut a person out and deny all their keys, running streams cut. Can be undone."""
+        reason = self.read_input(ReasonIn)["reason"]
+        return self.once(
+            lambda: self.answer(user_deactivate(user=self._only_ours(), reason=reason, actor=self.caller.actor))
+        )
+
+    @extend_schema(request=ReasonIn, responses=UserOut)
+    @action(detail=True, methods=["post"])
+    def reactivate(self, request: Request, pk: str) -> Response:
+        """Let a person in again; keys that were not revoked work again."""
+        reason = self.read_input(ReasonIn)["reason"]
+        return self.once(
+            lambda: self.answer(user_reactivate(user=self._only_ours(), reason=reason, actor=self.caller.actor))
+        )
+
+    def _only_ours(self) -> User:
+        """The person, when no other organization would feel it: an account is switched off everywhere at once."""
+        user: User = self.object_for_change()
+        if Membership.objects.filter(user=user).exclude(organization=self.caller.organization).exists():
+            raise Conflict("This person is in other organizations too. Remove the membership in yours instead.")
+        return user
+
+
+class MembershipOut(serializers.Serializer[Membership]):
+    id = HexId()
+    user = serializers.EmailField(source="user.email")
+    user_id = HexId()
+    role = serializers.ChoiceField(Role.choices)
+    tags = Tags()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class MembershipIn(serializers.Serializer[Any]):
+    user = serializers.EmailField(help_text="E-mail of somebody who has an account.")
+    role = serializers.ChoiceField(Role.choices, required=False)
+    tags = Tags(required=False)
+
+
+class MembershipChange(serializers.Serializer[Any]):
+    role = serializers.ChoiceField(Role.choices, required=False)
+    tags = Tags(required=False)
+
+
+class MembershipFilter(django_filters.FilterSet):
+    role = django_filters.ChoiceFilter(choices=Role.choices)
+    user = django_filters.CharFilter(field_name="user__email", lookup_expr="iexact")
+
+
+class MembershipViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, TenantView):
+    """Who is in the organization, and as what."""
+
+    queryset = Membership.objects.all()
+    serializer_class = MembershipOut
+    filterset_class = MembershipFilter
+    page_order = ("created_at", "id")
+    lookup_names = ("user__email",)
+    member_actions = ("list", "retrieve")
+    http_method_names = ["get", "post", "patch", "delete", "head", "options"]
+
+    def scoped(self) -> QuerySet[Membership]:
+        return memberships_for(self.caller)
+
+    @extend_schema(request=MembershipIn, responses={201: MembershipOut})
+    def create(self, request: Request) -> Response:
+        given = self.read_input(MembershipIn)
+
+        def act() -> Response:
+            user = user_by_email(given.pop("user"))
+            if user is None:
+                raise ValidationError({"user": "Nobody has an account with this e-mail. Create the user instead."})
+            membership = membership_add(
+                organization=self.caller.organization, user=user, actor=self.caller.actor, **given
+            )
+            return self.answer(membership, status=201)
+
+        return self.once(act)
+
+    @extend_schema(request=MembershipChange, responses=MembershipOut)
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().partial_update(request, *args, **kwargs)
+
+    def change(self, membership: Membership) -> Response:
+        given = self.read_input(MembershipChange, partial=True)
+        return self.answer(membership_update(membership=membership, actor=self.caller.actor, **given))
+
+    def remove(self, membership: Membership) -> None:
+        """Their keys and tokens in this organization end with it."""
+        membership_remove(membership=membership, actor=self.caller.actor)
+
+
+class ServiceAccountOut(serializers.Serializer[ServiceAccount]):
+    id = HexId()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    team = serializers.CharField(source="team.name")
+    team_id = HexId()
+    tags = Tags()
+    is_active = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class ServiceAccountIn(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=100)
+    team = Reference(teams_for, names=("name",))
+    description = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    tags = Tags(required=False)
+
+
+class ServiceAccountChange(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=100, required=False)
+    team = Reference(teams_for, names=("name",), required=False)
+    description = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    tags = Tags(required=False)
+    is_active = serializers.BooleanField(required=False)
+
+
+class ServiceAccountFilter(django_filters.FilterSet):
+    name = django_filters.CharFilter()
+    team = django_filters.CharFilter(field_name="team__name")
+    is_active = django_filters.BooleanFilter()
+
+
+class ServiceAccountViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
+    """Tools, CI jobs and applications with keys of their own."""
+
+    queryset = ServiceAccount.objects.all()
+    serializer_class = ServiceAccountOut
+    filterset_class = ServiceAccountFilter
+    page_order = ("name", "id")
+    lookup_names = ("name",)
+    member_actions = ("list", "retrieve")
+    http_method_names = ["get", "post", "patch", "head", "options"]
+
+    def scoped(self) -> QuerySet[ServiceAccount]:
+        return service_accounts_for(self.caller)
+
+    @extend_schema(request=ServiceAccountIn, responses={201: ServiceAccountOut})
+    def create(self, request: Request) -> Response:
+        given = self.read_input(ServiceAccountIn)
+        return self.once(
+            lambda: self.answer(
+                service_account_create(organization=self.caller.organization, actor=self.caller.actor, **given),
+                status=201,
+            )
+        )
+
+    @extend_schema(request=ServiceAccountChange, responses=ServiceAccountOut)
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Switching an account off denies all its keys."""
+        return super().partial_update(request, *args, **kwargs)
+
+    def change(self, account: ServiceAccount) -> Response:
+        given = self.read_input(ServiceAccountChange, partial=True)
+        is_active = given.pop("is_active", None)
+        account = service_account_update(service_account=account, actor=self.caller.actor, **given)
+        if is_active is not None:
+            account = service_account_activity_set(
+                service_account=account, is_active=is_active, actor=self.caller.actor
+            )
+        return self.answer(account)

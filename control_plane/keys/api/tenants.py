@@ -1,0 +1,121 @@
+"""REST: organizations. A new one comes with its first admin and that admin's token."""
+
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from control_plane.keys.api.people import ReasonIn
+from control_plane.keys.services import admin_token_mint
+from control_plane.organizations.models import Organization, OrganizationState, Role
+from control_plane.organizations.services import (
+    membership_add,
+    organization_create,
+    organization_disable,
+    organization_enable,
+    organization_update,
+)
+from control_plane.rest.fields import HexId
+from control_plane.rest.views import ChangeMixin, ListMixin, RetrieveMixin, TenantView
+
+
+class OrganizationOut(serializers.Serializer[Organization]):
+    id = HexId()
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    state = serializers.ChoiceField(OrganizationState.choices)
+    max_stale_ms = serializers.IntegerField(help_text="How old a pod's policy may grow; -1: never too old.")
+    contact = serializers.CharField()
+    gateway_public_url = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class OrganizationCreated(OrganizationOut):
+    admin_token = serializers.CharField(help_text="An admin token for the new organization. Shown only here.")
+
+
+class OrganizationIn(serializers.Serializer[Any]):
+    slug = serializers.SlugField(max_length=60)
+    name = serializers.CharField(max_length=200)
+    contact = serializers.CharField(max_length=254, required=False, allow_blank=True)
+    max_stale_ms = serializers.IntegerField(required=False)
+    gateway_public_url = serializers.URLField(required=False, allow_blank=True)
+
+
+class OrganizationChange(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=200, required=False)
+    contact = serializers.CharField(max_length=254, required=False, allow_blank=True)
+    max_stale_ms = serializers.IntegerField(required=False)
+    gateway_public_url = serializers.URLField(required=False, allow_blank=True)
+
+
+class OrganizationFilter(django_filters.FilterSet):
+    slug = django_filters.CharFilter()
+    state = django_filters.ChoiceFilter(choices=OrganizationState.choices)
+
+
+class OrganizationViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
+    """The organization a token acts in; there are others, but not for this caller."""
+
+    queryset = Organization.objects.all()
+    serializer_class = OrganizationOut
+    filterset_class = OrganizationFilter
+    page_order = ("name", "id")
+    lookup_names = ("slug",)
+    member_actions = ("list", "retrieve")
+    http_method_names = ["get", "post", "patch", "head", "options"]
+
+    def scoped(self) -> QuerySet[Organization]:
+        return Organization.objects.filter(id=self.caller.organization_id)
+
+    @extend_schema(request=OrganizationIn, responses={201: OrganizationCreated})
+    def create(self, request: Request) -> Response:
+        """Add a tenant; the caller becomes its admin and gets a token for it."""
+        given = self.read_input(OrganizationIn)
+
+        def act() -> Response:
+            caller = self.caller
+            organization = organization_create(actor=caller.actor, **given)
+            membership_add(organization=organization, user=caller.user, role=Role.ADMIN, actor=caller.actor)
+            minted = admin_token_mint(
+                organization=organization, user=caller.user, name="first token", actor=caller.actor
+            )
+            return self.answer(organization, status=201, extra={"admin_token": minted.token})
+
+        return self.once(act)
+
+    @extend_schema(request=OrganizationChange, responses=OrganizationOut)
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().partial_update(request, *args, **kwargs)
+
+    def change(self, organization: Organization) -> Response:
+        given = self.read_input(OrganizationChange, partial=True)
+        return self.answer(organization_update(organization=organization, actor=self.caller.actor, **given))
+
+    @extend_schema(request=ReasonIn, responses=OrganizationOut)
+    @action(detail=True, methods=["post"])
+    def disable(self, request: Request, pk: str) -> Response:
+        """Switch the organization off: pods refuse all its keys by name."""
+        reason = self.read_input(ReasonIn)["reason"]
+        return self.once(
+            lambda: self.answer(
+                organization_disable(organization=self.object_for_change(), reason=reason, actor=self.caller.actor)
+            )
+        )
+
+    @extend_schema(request=ReasonIn, responses=OrganizationOut)
+    @action(detail=True, methods=["post"])
+    def enable(self, request: Request, pk: str) -> Response:
+        """Switch the organization on again."""
+        reason = self.read_input(ReasonIn)["reason"]
+        return self.once(
+            lambda: self.answer(
+                organization_enable(organization=self.object_for_change(), reason=reason, actor=self.caller.actor)
+            )
+        )

@@ -1,0 +1,85 @@
+"""Who calls: the holder of an admin token, or whoever is signed in to the console."""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from control_plane.accounts.models import User
+from control_plane.accounts.services import actor_of
+from control_plane.audit.services import Actor, ActorKind
+from control_plane.keys.models import AdminToken
+from control_plane.keys.services import admin_token_authenticate
+from control_plane.organizations.models import Membership
+from control_plane.rest.caller import Caller
+
+SESSION_ORGANIZATION = "organization"
+"""Where the console keeps which of a person's organizations is shown (control_plane/web/access.py)."""
+
+
+class AdminTokenAuthentication(BaseAuthentication):
+    """`Authorization: Bearer syapi_…`. Every kind of no is the same 401."""
+
+    def authenticate(self, request: Request) -> tuple[User, Caller] | None:
+        scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        token = admin_token_authenticate(text.strip())
+        if token is None:
+            raise AuthenticationFailed("No valid admin token (syapi_…) came with this request.")
+        membership = Membership.objects.filter(organization=token.organization, user=token.user).first()
+        if membership is None:
+            raise AuthenticationFailed("No valid admin token (syapi_…) came with this request.")
+        return token.user, _caller(token.user, membership, token.organization, _actor_of(token, request), True)
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+class ConsoleSessionAuthentication(SessionAuthentication):
+    """The console's cookie, with its CSRF token on everything that changes something."""
+
+    def authenticate(self, request: Request) -> tuple[User, Caller] | None:
+        found = super().authenticate(request)
+        if found is None or not isinstance(found[0], User):
+            return None
+        user = found[0]
+        # The same choice as the console's: what was chosen last, else the first by name.
+        memberships = Membership.objects.filter(user=user).select_related("organization").order_by("organization__name")
+        chosen = request._request.session.get(SESSION_ORGANIZATION)
+        membership = memberships.filter(organization_id=chosen).first() if chosen else None
+        membership = membership or memberships.first()
+        if membership is None:
+            return None
+        actor = actor_of(user, source_address=_source_of(request))
+        return user, _caller(user, membership, membership.organization, actor, False)
+
+
+def _caller(user: User, membership: Membership, organization: Any, actor: Actor, is_token: bool) -> Caller:
+    return Caller(user, organization, membership.is_admin, actor, is_token)
+
+
+def _actor_of(token: AdminToken, request: Request) -> Actor:
+    return Actor(ActorKind.TOKEN, token.id.hex, f"{token.user.email} (token {token.name})", _source_of(request))
+
+
+def _source_of(request: Request) -> str:
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+class AdminTokenScheme(OpenApiAuthenticationExtension):
+    target_class = AdminTokenAuthentication
+    name = "adminToken"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "syapi_…"}
+
+
+class ConsoleSessionScheme(OpenApiAuthenticationExtension):
+    target_class = ConsoleSessionAuthentication
+    name = "consoleSession"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {"type": "apiKey", "in": "cookie", "name": "__Host-switchyard"}

@@ -1,0 +1,7 @@
+"""REST: usage series, exchanges, conversation sessions."""
+
+from control_plane.usage.api.exchanges import ExchangeViewSet
+from control_plane.usage.api.series import UsageView
+from control_plane.usage.api.sessions import SessionViewSet
+
+__all__ = ["ExchangeViewSet", "SessionViewSet", "UsageView"]
