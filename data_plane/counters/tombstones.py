@@ -24,8 +24,9 @@ VERSION_KEY = "rev:version"
 POLL_INTERVAL_S = 0.25
 UNREACHABLE_AFTER_S = 2.0
 _ANSWER_TIMEOUT_S = 1.0
-_READ_ANYWAY_S = 10.0
-"""All sets are read at least so often: a version that was raised before its set had the key would hide it."""
+_READ_ANYWAY_S = 5.0
+"""All sets are read at least so often: a version raised before its set had the key, or one that a flush set back and
+the next revocation raised to the same number, would hide it."""
 _SETS_PER_ROUND_TRIP = 500
 
 
@@ -45,6 +46,8 @@ class TombstoneWatch:
             socket_timeout=_ANSWER_TIMEOUT_S,
             socket_connect_timeout=_ANSWER_TIMEOUT_S,
             decode_responses=True,
+            # Whatever is published, a listener must not break over it.
+            encoding_errors="replace",
             max_connections=4,
         )
         self._organizations, self._clock_s = organizations, clock_s
