@@ -24,6 +24,12 @@ _OPENING_TURNS = 16
 _COMMA, _CLOSE, _SPACES = b","[0], b"}"[0], b" \t\n\r"
 _KEY = re.compile(rb'[ \t\n\r]*"([^"\\]*(?:\\.[^"\\]*)*)"[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
 _GAP = re.compile(rb"[ \t\n\r]*([,}])")
+# A whole pair and any other escape are matched first, so that only a half without its other half is left for `lone`.
+_HALF_OF_A_PAIR = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+    re.DOTALL,
+)
 _OPENER = re.compile(rb"[ \t\n\r]*\{")
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ANY: JSONDecoder = JSONDecoder()
@@ -78,6 +84,8 @@ class Fields:
         model = self.text("model")
         if not model:
             raise InvalidRequest("model", "is missing")
+        if not self.body.startswith(self.raw["model"], self.spans["model"][0]):
+            raise InvalidRequest("model", "is no valid text")
         if len(model) > MAX_MODEL:
             raise InvalidRequest("model", f"is longer than {MAX_MODEL} characters")
         return model
@@ -102,16 +110,33 @@ def read_fields(body: Body, watched: frozenset[str]) -> Fields:
     """
     text = bytes(body) if isinstance(body, memoryview) else body
     try:
-        raw = _FIELDS.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as failure:
-        raise InvalidRequest("body", "is no JSON object") from failure
-    except RecursionError as failure:
-        raise InvalidRequest("body", "is nested too deeply") from failure
-    spans, after_brace = _locate(text, raw)
+        raw = _decode(text)
+        spans, after_brace = _locate(text, raw)
+    except InvalidRequest:
+        # Tools cut text in the middle of an emoji; providers differ in what they make of it, so it is not ours to
+        # refuse. The stand-in has the same length, so its offsets are the body's.
+        stand_in = _HALF_OF_A_PAIR.sub(_blank_out, text)
+        if stand_in == text:
+            raise
+        raw = _decode(stand_in)
+        spans, after_brace = _locate(stand_in, raw)
     for name in raw:
         if name not in watched and name.lower() in watched:
             raise InvalidRequest(name[:64], f"must be written {name.lower()}")
     return Fields(text, raw, spans, after_brace)
+
+
+def _decode(text: bytes | bytearray) -> dict[str, msgspec.Raw]:
+    try:
+        return _FIELDS.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as failure:
+        raise InvalidRequest("body", "is no JSON object") from failure
+    except RecursionError as failure:
+        raise InvalidRequest("body", "is nested too deeply") from failure
+
+
+def _blank_out(match: re.Match[bytes]) -> bytes:
+    return b"\\u0020" if match["lone"] else match[0]
 
 
 def _locate(text: bytes | bytearray, raw: Mapping[str, msgspec.Raw]) -> tuple[dict[str, tuple[int, int]], int]:

@@ -1,0 +1,206 @@
+"""What a refusal looks like to each protocol and client; the official SDKs are the judges."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+from google import genai
+from google.genai import errors as genai_errors
+
+from data_plane.policy.decision import Refusal
+from data_plane.protocols.catalog import CODECS
+from data_plane.protocols.codec import Client
+from switchyard_contract.reason import Reason
+from tests.data_plane.protocols.loopback import Play, playing
+from tests.data_plane.protocols.transcripts import stream
+
+DECISION = "01K0DECISION0000000000000A"
+CLAUDE = Client("claude-code", "2.1.329")
+CODEX = Client("codex", "0.169.0")
+PROTOCOLS = sorted(CODECS)
+
+
+def status_of(reason: Reason, client: Client, protocol: str = "openai_responses") -> int:
+    return CODECS[protocol].write_refusal(Refusal(reason), client, DECISION).status
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_is_said_in_every_protocol_with_its_sentence_and_decision(protocol: str, reason: Reason) -> None:
+    answer = CODECS[protocol].write_refusal(Refusal(reason), CLAUDE, DECISION)
+
+    error = json.loads(answer.body)["error"]
+    assert answer.status == reason.http_status
+    assert reason.sentence in error["message"]
+    assert DECISION in error["message"]
+    assert (b"content-type", b"application/json") in answer.headers
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_a_final_no_stops_retries_and_a_passing_one_says_how_long(reason: Reason) -> None:
+    headers = dict(CODECS["anthropic_messages"].write_refusal(Refusal(reason), CLAUDE, DECISION).headers)
+
+    if reason is Reason.KEY_EXPIRED:
+        assert b"x-should-retry" not in headers  # apiKeyHelper fetches a new key after it
+    elif reason.waiting_helps:
+        assert b"x-should-retry" not in headers
+        assert (b"retry-after" in headers) == (reason.http_status in (429, 503))
+    else:
+        assert headers[b"x-should-retry"] == b"false"
+
+
+def test_codex_is_told_in_the_one_status_that_stops_it() -> None:
+    assert status_of(Reason.MODEL_NOT_ALLOWED, CODEX) == 400
+    assert status_of(Reason.NO_TARGET, CODEX) == 400
+    assert status_of(Reason.BUDGET_EXCEEDED, CODEX) == 400
+    assert status_of(Reason.ORGANIZATION_DISABLED, CODEX) == 400
+    assert status_of(Reason.KEY_REVOKED, CODEX) == 400
+    assert status_of(Reason.KEY_EXPIRED, CODEX) == 401
+    assert status_of(Reason.UNAUTHENTICATED, CODEX) == 401
+    assert status_of(Reason.POLICY_PENDING, CODEX) == 503
+
+
+def test_the_wait_of_the_refusal_is_passed_on_in_header_and_details() -> None:
+    answer = CODECS["gemini_content"].write_refusal(Refusal(Reason.RATE_LIMITED, retry_after_s=17), Client(), DECISION)
+
+    assert (b"retry-after", b"17") in answer.headers
+    details = json.loads(answer.body)["error"]["details"]
+    assert {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "17s"} in details
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        (Reason.UNAUTHENTICATED, anthropic.AuthenticationError),
+        (Reason.MODEL_NOT_ALLOWED, anthropic.PermissionDeniedError),
+        (Reason.NO_TARGET, anthropic.NotFoundError),
+        (Reason.BUDGET_EXCEEDED, anthropic.APIStatusError),
+        (Reason.REQUEST_INVALID, anthropic.BadRequestError),
+    ],
+)
+def test_the_anthropic_sdk_raises_its_own_class_after_one_request(reason: Reason, kind: type[Exception]) -> None:
+    answer = CODECS["anthropic_messages"].write_refusal(Refusal(reason), Client(), DECISION)
+    play = Play(answer.status, answer.headers, answer.body)
+
+    with (
+        playing(play) as url,
+        anthropic.Anthropic(base_url=url, api_key="k", max_retries=3) as client,
+        pytest.raises(kind) as raised,
+    ):
+        client.messages.create(model="m", max_tokens=5, messages=[{"role": "user", "content": "hi"}])
+
+    assert reason.sentence in str(raised.value)
+    assert len(play.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        (Reason.UNAUTHENTICATED, openai.AuthenticationError),
+        (Reason.MODEL_NOT_ALLOWED, openai.PermissionDeniedError),
+        (Reason.NO_TARGET, openai.NotFoundError),
+        (Reason.BUDGET_EXCEEDED, openai.APIStatusError),
+    ],
+)
+def test_the_openai_sdk_raises_its_own_class_after_one_request(reason: Reason, kind: type[Exception]) -> None:
+    answer = CODECS["openai_chat"].write_refusal(Refusal(reason), Client(), DECISION)
+    play = Play(answer.status, answer.headers, answer.body)
+
+    with (
+        playing(play) as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=3) as client,
+        pytest.raises(kind) as raised,
+    ):
+        client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
+
+    assert reason.sentence in str(raised.value)
+    assert len(play.requests) == 1
+
+
+@pytest.mark.parametrize("reason", [Reason.UNAUTHENTICATED, Reason.MODEL_NOT_ALLOWED, Reason.BUDGET_EXCEEDED])
+def test_the_google_sdk_raises_its_own_class_after_one_request(reason: Reason) -> None:
+    answer = CODECS["gemini_content"].write_refusal(Refusal(reason), Client(), DECISION)
+    play = Play(answer.status, answer.headers, answer.body)
+
+    with playing(play) as url:
+        client = genai.Client(api_key="k", http_options={"base_url": url})
+        with pytest.raises(genai_errors.ClientError) as raised:
+            client.models.generate_content(model="m", contents="hi")
+
+    assert reason.sentence in str(raised.value)
+    assert len(play.requests) == 1
+
+
+TRUNCATED = Refusal(Reason.UPSTREAM_TRUNCATED, "Provider anthropic-main broke off.")
+
+
+def read_anthropic(url: str) -> Iterator[object]:
+    with anthropic.Anthropic(base_url=url, api_key="k", max_retries=0) as client:
+        yield from client.messages.create(
+            model="m", max_tokens=5, stream=True, messages=[{"role": "user", "content": "hi"}]
+        )
+
+
+def read_chat(url: str) -> Iterator[object]:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0) as client:
+        yield from client.chat.completions.create(model="m", stream=True, messages=[{"role": "user", "content": "hi"}])
+
+
+def read_responses(url: str) -> Iterator[object]:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0) as client:
+        yield from client.responses.create(model="m", stream=True, input="hi")
+
+
+def read_gemini(url: str) -> Iterator[object]:
+    client = genai.Client(api_key="k", http_options={"base_url": url})
+    yield from client.models.generate_content_stream(model="m", contents="hi")
+
+
+READERS: dict[str, tuple[str, Callable[[str], Iterator[Any]], type[Exception]]] = {
+    "anthropic_messages": ("anthropic_text", read_anthropic, anthropic.APIStatusError),
+    "openai_chat": ("chat_text", read_chat, openai.APIError),
+    "openai_responses": ("responses_text", read_responses, openai.APIError),
+    "gemini_content": ("gemini_text", read_gemini, genai_errors.APIError),
+}
+
+
+@pytest.mark.parametrize("protocol", sorted(READERS))
+def test_the_sdks_raise_our_sentence_when_a_stream_fails_in_the_middle(protocol: str) -> None:
+    name, reader, kind = READERS[protocol]
+    begun = b"".join(stream(name).events[:2])
+    failure = CODECS[protocol].stream_failure(TRUNCATED, DECISION)
+    play = Play(200, ((b"content-type", b"text/event-stream"),), begun + failure, aborts=True)
+
+    with playing(play) as url, pytest.raises(kind, match="broke off"):
+        list(reader(url))
+
+
+@pytest.mark.parametrize("protocol", sorted(READERS))
+def test_the_sdks_read_on_over_signs_of_life(protocol: str) -> None:
+    name, reader, _ = READERS[protocol]
+    transcript = stream(name)
+    sign = CODECS[protocol].keep_alive
+    quiet = Play(200, ((b"content-type", b"text/event-stream"),), transcript.wire)
+    lively = Play(200, quiet.headers, sign + sign.join(transcript.events))
+
+    with playing(quiet) as url:
+        expected = [repr(event) for event in reader(url)]
+    with playing(lively) as url:
+        seen = [repr(event) for event in reader(url) if "RawMessagePing" not in repr(event)]
+
+    plain = [event for event in expected if "type='ping'" not in event]
+    assert [event for event in seen if "type='ping'" not in event] == plain
+
+
+@pytest.mark.parametrize("protocol", sorted(READERS))
+def test_a_failure_event_is_an_end_to_our_own_tap(protocol: str) -> None:
+    transcript = stream(READERS[protocol][0])
+    tap = transcript.codec.tap(transcript.facts, streamed=True)
+    tap.feed(transcript.events[0])
+    tap.feed(transcript.codec.stream_failure(TRUNCATED, DECISION))
+
+    assert tap.has_ended
+    assert tap.finish().error_type
