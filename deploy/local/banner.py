@@ -29,8 +29,8 @@ def text(
         (
             "",
             f"{headline:<47}({start} {took_s:.0f} s)",
-            f"  Console    {settings.console_url:<26}{first_run.admin_email}  /  {first_run.admin_password}",
-            f"  Gateway    {settings.gateway_url:<26}key  {first_run.virtual_key}  ({pods})",
+            f"  Console    {settings.console_url}     {first_run.admin_email}  /  {first_run.admin_password}",
+            f"  Gateway    {settings.gateway_url}     key  {first_run.virtual_key}  ({pods})",
             f"  Try it     {curl}",
             f"             {claude}",
             f"  Providers  {'simulated (built in)':<26}{real}",

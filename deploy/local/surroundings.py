@@ -129,7 +129,7 @@ def control_environment(
         "SWITCHYARD_SECURE_COOKIES": "false",
         "SWITCHYARD_PRIVATE_NETWORKS": "127.0.0.0/8",
         # Not of the control plane's table: tells the first-run seed where the simulated provider will be.
-        "SWITCHYARD_SIMULATED_PROVIDER_PORT": str(settings.simulated_provider_port),
+        "SWITCHYARD_SIMULATED_PROVIDER_URL": settings.simulated_provider_url,
     }
     names = [part.strip() for part in environment.get("SWITCHYARD_CREDENTIAL_ENV", "").split(",") if part.strip()]
     names += [name for name in PROVIDER_KEYS if environment.get(name) and name not in names]
