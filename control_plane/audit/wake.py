@@ -4,16 +4,17 @@ By name, so that nothing here imports upward. A message is a hint: a lost one is
 revocation also by the gRPC process.
 """
 
-import logging
 from collections.abc import Iterable
 from uuid import UUID
 
+import structlog
 from celery import current_app
 from kombu.exceptions import OperationalError
 
 from control_plane.audit.models import ShardKind
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
+
 
 COMPILE_GLOBAL = "snapshots.compile_global"
 COMPILE_ORGANIZATION = "snapshots.compile_organization"
@@ -35,4 +36,4 @@ def _send(task: str, *arguments: str) -> None:
     try:
         current_app.send_task(task, arguments, retry=False, expires=60)
     except OperationalError as failure:
-        log.warning("the broker took no message; the sweep will find the work: %s (%s)", task, failure)
+        log.warning("the broker took no message; the sweep will find the work", task=task, why=type(failure).__name__)

@@ -6,13 +6,13 @@ our releases, each row under a version of its own.
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from genai_prices import types as genai
 from genai_prices.data import providers
 
 from control_plane.catalog.price_row import ModelFacts, PriceBand, PriceDraft, PriceList, PriceTier
-from switchyard_contract.quantity import nano_usd
+from switchyard_contract.quantity import NANO_PER_USD
 
 VENDOR_BY_LIBRARY_NAME = {
     "anthropic": "anthropic",
@@ -88,7 +88,7 @@ def _drafts(vendor: str, name: str, model: genai.ModelInfo) -> Iterator[PriceDra
             rates=rates,
             bands=tuple(_bands(price)),
             tiers=tuple(_tiers(model, price, rates)),
-            per_web_search_nano_usd=0 if not isinstance(web, Decimal) else int(nano_usd(web) // 1000),
+            per_web_search_nano_usd=0 if not isinstance(web, Decimal) else _nano(web / 1000),
             valid_from=_midnight(start),
             valid_to=_midnight(end),
             source=SOURCE,
@@ -116,7 +116,7 @@ def _rates(price: genai.ModelPrice, *, prompt_tokens: int) -> dict[str, int]:
         if isinstance(value, genai.TieredPrices):
             value = _at(value, prompt_tokens)
         if isinstance(value, Decimal):
-            rates[ours] = int(nano_usd(value))
+            rates[ours] = _nano(value)
     return rates
 
 
@@ -169,6 +169,11 @@ def _tiers(model: genai.ModelInfo, price: genai.ModelPrice, rates: Mapping[str, 
 
 def _scaled(rates: Mapping[str, int], per_mille: int) -> dict[str, int]:
     return {name: rate * per_mille // 1000 for name, rate in rates.items()}
+
+
+def _nano(usd: Decimal) -> int:
+    # A few rates are thirds, written with more digits than money has here.
+    return int((usd * NANO_PER_USD).to_integral_value(ROUND_HALF_UP))
 
 
 def _midnight(day: date | None) -> datetime | None:

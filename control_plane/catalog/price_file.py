@@ -7,6 +7,7 @@ import datetime
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ class _Reader:
             by_model.setdefault(price.model, []).append(price)
         for model, rows in by_model.items():
             rows.sort(key=lambda price: price.valid_from.timestamp() if price.valid_from else float("-inf"))
-            for earlier, later in zip(rows, rows[1:], strict=False):
+            for earlier, later in pairwise(rows):
                 if earlier.valid_to is None or later.valid_from is None or later.valid_from < earlier.valid_to:
                     self.problems.append(f"{model}: two prices hold at the same time")
 
@@ -157,16 +158,16 @@ class _Reader:
     def _tier(self, where: str, row: Mapping[str, Any]) -> PriceTier:
         for name in sorted(set(row) - {"tier", "multiplier", *RATE_NAMES}):
             self.problems.append(f"{where}: unknown field {name!r}")
-        name = row.get("tier")
-        if not isinstance(name, str) or not name:
+        tier = row.get("tier")
+        if not isinstance(tier, str) or not tier:
             self.problems.append(f"{where}: tier must be a name")
-            name = "?"
+            tier = "?"
         rates = self._rates(where, row)
         if bool(rates) == ("multiplier" in row):
-            self.problems.append(f"{where} {name}: either a multiplier or rates of its own")
+            self.problems.append(f"{where} {tier}: either a multiplier or rates of its own")
         if rates:
-            return PriceTier(name, rates=rates)
-        return PriceTier(name, per_mille=self._per_mille(where, row.get("multiplier", "1")))
+            return PriceTier(tier, rates=rates)
+        return PriceTier(tier, per_mille=self._per_mille(where, row.get("multiplier", "1")))
 
     def _money(self, where: str, name: str, text: object) -> int:
         try:

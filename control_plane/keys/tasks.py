@@ -1,13 +1,12 @@
 """Sweeps over keys."""
 
-import logging
-
 import redis
+import structlog
 from celery import shared_task
 
 from control_plane.keys.services import tombstones_repair
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 @shared_task(name="keys.tombstones_sweep")
@@ -16,7 +15,7 @@ def sweep_tombstones() -> None:
     try:
         repaired = tombstones_repair()
     except redis.RedisError as failure:
-        log.warning("the counter store is out of reach: %s", type(failure).__name__)
+        log.warning("the counter store is out of reach", why=type(failure).__name__)
         return
     if repaired:
-        log.info("tombstones repaired: %d", repaired)
+        log.info("tombstones repaired", keys=repaired)

@@ -53,6 +53,7 @@ class ShardHead(models.Model):
     version = models.BigIntegerField(default=0)
     snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, null=True, related_name="+")
     updated_at = models.DateTimeField(auto_now=True)
+    """When the content was last compiled, also where it came out the same."""
 
     class Meta:
         ordering = ["shard"]

@@ -11,18 +11,19 @@ is missing. Ids that no pod can know any more are taken out by the sweep too.
 """
 
 import functools
-import logging
 from collections.abc import Mapping
 from uuid import UUID
 
 import redis
+import structlog
 from django.conf import settings
 from django.db import transaction
 
 from control_plane.keys.selectors import dead_keys_by_organization
 from control_plane.organizations.selectors import organization_ids
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
+
 
 CHANNEL = "switchyard:revoked"
 VERSION_KEY = "rev:version"
@@ -55,7 +56,7 @@ def tombstones_repair() -> int:
     # The store is read first: whatever stands there was committed before, so the rows read afterwards know of it. The
     # other way round a key revoked between the two reads would lose its tombstone.
     held_by_organization = {
-        organization_id: {member.decode() for member in store.smembers(tombstones_key(organization_id))}
+        organization_id: {_text(member) for member in store.smembers(tombstones_key(organization_id))}
         for organization_id in organization_ids()
     }
     dead = dead_keys_by_organization()
@@ -74,14 +75,14 @@ def _entomb(organization_id: UUID, cuts: Mapping[str, bool]) -> None:
     try:
         _write(_store(), organization_id, cuts)
     except redis.RedisError as failure:
-        log.warning("tombstones not written; the sweep will: %d keys (%s)", len(cuts), type(failure).__name__)
+        log.warning("tombstones not written; the sweep will", keys=len(cuts), why=type(failure).__name__)
 
 
 def _raise(organization_id: UUID, key_ids: list[str]) -> None:
     try:
         _erase(_store(), organization_id, key_ids)
     except redis.RedisError as failure:
-        log.warning("tombstones not taken away; the sweep will: %d keys (%s)", len(key_ids), type(failure).__name__)
+        log.warning("tombstones not taken away; the sweep will", keys=len(key_ids), why=type(failure).__name__)
 
 
 def _write(store: redis.Redis, organization_id: UUID, cuts: Mapping[str, bool]) -> None:
@@ -99,6 +100,10 @@ def _erase(store: redis.Redis, organization_id: UUID, key_ids: list[str]) -> Non
     pipeline.srem(tombstones_key(organization_id), *key_ids)
     pipeline.incr(VERSION_KEY)
     pipeline.execute()
+
+
+def _text(member: bytes | str) -> str:
+    return member if isinstance(member, str) else member.decode()
 
 
 @functools.cache

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from control_plane.project.environment import database_from_url, read_control_settings
+from control_plane.project.logs import configure_logs
 from control_plane.project.settings.rest import BEAT_SCHEDULE as REST_BEAT_SCHEDULE
 from control_plane.project.settings.rest import REST_FRAMEWORK as REST_FRAMEWORK
 from control_plane.project.settings.rest import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
@@ -162,14 +163,16 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"json": {"()": "control_plane.project.logs.formatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
-        "django.server": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
         # One line per task received and succeeded would drown what matters.
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},
+        "kombu": {"level": "WARNING"},
     },
 }
+configure_logs()
