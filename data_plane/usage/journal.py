@@ -8,9 +8,8 @@ Source: docs/decisions/0035-the-spool.md, 0036-spool-writes-on-the-loop.md
 import asyncio
 import os
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import structlog
 
@@ -29,8 +28,7 @@ class SpoolUnavailable(Exception):
     """The disk does not take what must last; records are kept in memory and tried again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A record that may have to be written once more. position: its place among all records of this run."""
 
     position: int
