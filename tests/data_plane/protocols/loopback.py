@@ -29,7 +29,7 @@ def playing(play: Play) -> Iterator[str]:
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("content-length") or 0))
             play.requests.append(self.path)
-            self.send_response(play.status)
+            self.send_response_only(play.status)
             for name, value in play.headers:
                 self.send_header(name.decode(), value.decode())
             self.send_header("transfer-encoding", "chunked")

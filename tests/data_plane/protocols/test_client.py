@@ -1,0 +1,73 @@
+"""Which tool calls, and in which session."""
+
+import pytest
+
+from data_plane.protocols.client import KNOWN_CLIENTS, identify
+from data_plane.protocols.codec import Client
+from tests.data_plane.protocols.transcripts import head
+
+PATH = "/v1/messages"
+
+
+@pytest.mark.parametrize(
+    ("agent", "name", "version"),
+    [
+        ("claude-cli/2.1.329 (external, sdk-cli)", "claude-code", "2.1.329"),
+        ("claude-cli/0.24.4 (external, cli)", "qwen-code", "0.24.4"),
+        ("QwenCode/0.24.4 (linux; x64)", "qwen-code", "0.24.4"),
+        ("GeminiCLI-tui/0.61.0/gemini-2.5-pro (linux; x64; terminal)", "gemini-cli", "0.61.0"),
+        ("opencode/1.18.33 ai-sdk/provider-utils/4.0.23 runtime/bun/1.3.14", "opencode", "1.18.33"),
+        ("ai-sdk/openai-compatible/3.0.37 ai-sdk/provider-utils/4.0.23", "ai-sdk", "3.0.37"),
+        ("litellm/1.81.10", "aider", "1.81.10"),
+        ("Agents/Python 0.24.0", "openai-agents", "0.24.0"),
+        ("Anthropic/JS 1.11.0", "anthropic-sdk", "1.11.0"),
+        ("OpenAI/Python 3.52.0", "openai-sdk", "3.52.0"),
+        ("google-genai-sdk/3.4.0 gl-python/3.11.7", "google-genai-sdk", "3.4.0"),
+        ("curl/8.5.0", "curl", "8.5.0"),
+        ("node-fetch", "node-fetch", ""),
+        ("ls/JS 5.23.2", "ls", "5.23.2"),
+        ("", "", ""),
+        ("\x01\x02", "", ""),
+    ],
+)
+def test_user_agents(agent: str, name: str, version: str) -> None:
+    found = identify(head(PATH, user_agent=agent))
+
+    assert (found.name, found.version) == (name, version)
+
+
+def test_codex_names_itself_as_originator_and_its_sub_agents_by_thread() -> None:
+    main = identify(head(PATH, originator="codex_exec", user_agent="codex_exec/0.169.0", session_id="s", thread_id="s"))
+    sub = identify(
+        head(PATH, originator="codex_vscode", user_agent="x", version="0.170.0", session_id="s", thread_id="t")
+    )
+
+    assert main == Client("codex", "0.169.0", "s")
+    assert sub == Client("codex", "0.170.0", "s", agent_id="t")
+
+
+def test_goose_has_no_name_and_its_counter_is_unique_only_with_the_key() -> None:
+    request = head(PATH, agent_session_id="20261121_1")
+
+    assert identify(request, None, "KEY") == Client("goose", "", "20261121_1@KEY")
+
+
+def test_sub_agents_and_parents() -> None:
+    claude = identify(head(PATH, x_claude_code_session_id="s", x_claude_code_agent_id="a"))
+    opencode = identify(head(PATH, x_session_id="child", x_parent_session_id="parent"))
+
+    assert (claude.session_id, claude.agent_id) == ("s", "a")
+    assert (opencode.session_id, opencode.parent_session_id) == ("child", "parent")
+
+
+@pytest.mark.parametrize("name", ["x_switchyard_session", "helicone_session_id", "x_portkey_trace_id"])
+def test_our_own_header_wins_over_the_tool_s(name: str) -> None:
+    assert identify(head(PATH, x_claude_code_session_id="tool", **{name: "mine"})).session_id == "mine"
+
+
+def test_a_session_is_kept_short_and_printable() -> None:
+    assert identify(head(PATH, x_switchyard_session="a\x07b" + "c" * 900)).session_id == "ab" + "c" * 197
+
+
+def test_names_for_metrics_are_a_closed_set() -> None:
+    assert {"claude-code", "codex", "gemini-cli", "opencode"} <= KNOWN_CLIENTS
