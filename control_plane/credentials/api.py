@@ -102,6 +102,7 @@ class ProviderViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, Tenant
     filterset_class = ProviderFilter
     page_order = ("name", "id")
     lookup_names = ("name",)
+    field_names = {"served_models": "models"}
     member_actions = ()
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
 

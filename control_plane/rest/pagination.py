@@ -57,7 +57,7 @@ def cursor_of(request: Request) -> str:
     """Read `?cursor=` of a page that is not a queryset; raises ValidationError."""
     text = request.query_params.get("cursor", "")
     try:
-        return base64.urlsafe_b64decode(text.encode()).decode() if text else ""
+        return base64.b64decode(text.encode(), altchars=b"-_", validate=True).decode() if text else ""
     except (binascii.Error, ValueError) as failure:
         raise ValidationError({"cursor": "This is no cursor of ours."}) from failure
 

@@ -65,7 +65,9 @@ def handle_exception(failure: Exception, context: Mapping[str, Any]) -> Response
         return None
     errors: list[dict[str, str]] = []
     if isinstance(known, exceptions.ValidationError):
-        errors = [{"field": field, "message": message} for field, message in _flat(known.detail, "")]
+        # What a resource calls a field may differ from what its service calls it.
+        names: Mapping[str, str] = getattr(context.get("view"), "field_names", {})
+        errors = [{"field": names.get(field, field), "message": message} for field, message in _flat(known.detail, "")]
         detail = errors[0]["message"] if len(errors) == 1 else f"{len(errors)} fields are wrong."
     else:
         detail = str(known.detail)
@@ -115,8 +117,7 @@ def _flat(detail: Any, path: str) -> Iterator[tuple[str, str]]:
     """Walk nested errors: names joined by dots, positions in brackets."""
     if isinstance(detail, Mapping):
         for name, inner in detail.items():
-            inner_path = path if name in ("", "non_field_errors") else f"{path}.{name}" if path else str(name)
-            yield from _flat(inner, inner_path)
+            yield from _flat(inner, _inner_path(path, name))
     elif isinstance(detail, list):
         for position, inner in enumerate(detail):
             nested = isinstance(inner, Mapping | list)
@@ -125,6 +126,14 @@ def _flat(detail: Any, path: str) -> Iterator[tuple[str, str]]:
             yield from _flat(inner, f"{path}[{position}]" if nested else path)
     else:
         yield path, str(detail)
+
+
+def _inner_path(path: str, name: object) -> str:
+    if isinstance(name, int):
+        return f"{path}[{name}]"
+    if name in ("", "non_field_errors"):
+        return path
+    return f"{path}.{name}" if path else str(name)
 
 
 def not_found(request: HttpRequest, path: str = "") -> JsonResponse:

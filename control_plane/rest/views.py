@@ -31,6 +31,8 @@ class TenantView(viewsets.GenericViewSet[Any]):
     member_actions: ClassVar[Sequence[str] | None] = None
     """What members may do; None: everything the scope lets them see. All else is for admins."""
     lookup_value_regex = "[^/]+"
+    field_names: ClassVar[dict[str, str]] = {}
+    """Fields as services call them, to fields as this resource does; for error messages."""
 
     @property
     def caller(self) -> Caller:

@@ -157,6 +157,7 @@ class KeyViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
     page_order = ("-created_at", "id")
     lookup_names = ("key_id",)
     http_method_names = ["get", "post", "patch", "head", "options"]
+    field_names: ClassVar[dict[str, str]] = {"tags": "metadata", "allowed_models": "models"}
     wait_applied: ClassVar[WaitApplied | None] = None
     """Given by the composition: who holds what is the fleet's matter, which lies above keys."""
 

@@ -74,7 +74,8 @@ def a_tenant(slug: str) -> Tenant:
     member = _a_member(organization, f"member@{slug}.example", Role.MEMBER)
     team = team_create(organization=organization, name="Platform", actor=ACTOR)
     team_create(organization=organization, name="Research", actor=ACTOR)
-    team_member_add(team=team, user=member, actor=ACTOR)
+    for user in (admin, member):
+        team_member_add(team=team, user=user, actor=ACTOR)
     account = service_account_create(organization=organization, name="ci", team=team, actor=ACTOR)
     provider = provider_create(
         organization=organization,
