@@ -114,7 +114,7 @@ def _list(api: Api, arguments: argparse.Namespace) -> None:
         print(json.dumps(rows, indent=2))
         return
     for row in rows:
-        print("  ".join(str(row.get(name) or "-") for name in ("id", "prefix", "status", "expires_at", "name")))
+        print("  ".join(str(row.get(name) or "-") for name in ("id", "prefix", "state", "expires_at", "name")))
 
 
 def _rotate(api: Api, arguments: argparse.Namespace) -> None:
@@ -175,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--expires-at", metavar="TIME", help="2027-01-31T00:00:00Z; never without it")
     create.set_defaults(run=_create)
 
-    actions.add_parser("list", parents=[shared], help="id, prefix, status, expiry, name").set_defaults(run=_list)
+    actions.add_parser("list", parents=[shared], help="id, prefix, state, expiry, name").set_defaults(run=_list)
 
     rotate = actions.add_parser("rotate", parents=[shared], help="mint its successor; the old one lives on for a while")
     rotate.add_argument("id")

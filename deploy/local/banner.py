@@ -22,6 +22,7 @@ def text(
         real = f"real ones: set {' / '.join(PROVIDER_KEYS)} before `make up`, or add them in the console"
     curl = (
         f"curl {settings.gateway_url}/v1/messages -H 'x-api-key: {first_run.virtual_key}' "
+        "-H 'anthropic-version: 2023-06-01' "
         f'-d \'{{"model": "{EXAMPLE_MODEL}", "max_tokens": 64, "messages": [{{"role": "user", "content": "Hello"}}]}}\''
     )
     claude = f"ANTHROPIC_BASE_URL={settings.gateway_url} ANTHROPIC_AUTH_TOKEN={first_run.virtual_key} claude"

@@ -272,7 +272,9 @@ class Platform:
             self._settings, prepared.stores.urls, prepared.installation, self._environment, number
         )
         name = f"pod-{number + 1}"
-        Path(environment["SWITCHYARD_POD_STATE"]).mkdir(mode=0o700, parents=True, exist_ok=True)
+        state = Path(environment["SWITCHYARD_POD_STATE"])
+        for folder in (state.parent, state):
+            folder.mkdir(mode=0o700, exist_ok=True)
         log_path = self._settings.home / "logs" / f"{pod_name(number)}.log"
         program = Program(name, (sys.executable, "-m", "deploy.command", "pod"), log_path, environment)
         keep_log_small(program)

@@ -80,7 +80,7 @@ def test_a_new_key_is_printed_alone(console: Console, capsys: pytest.CaptureFixt
 
 
 def test_all_pages_are_listed(console: Console, capsys: pytest.CaptureFixture[str]) -> None:
-    first = {"id": "one", "prefix": "sypat_on", "name": "laptop", "status": "active", "expires_at": None}
+    first = {"id": "one", "prefix": "sypat_on", "name": "laptop", "state": "active", "expires_at": None}
     console.will_answer(200, {"results": [first], "next": "http://elsewhere.example/api/v1/keys?cursor=x&limit=200"})
     console.will_answer(200, {"results": [{**first, "id": "two"}], "next": None})
     assert main(["list"]) == 0
