@@ -43,7 +43,7 @@ class CredentialIn(serializers.Serializer[Any]):
 
 
 class CredentialOut(serializers.Serializer[Provider]):
-    source = serializers.ChoiceField(CredentialSource.choices, source="credential_source")
+    source = serializers.ChoiceField(CredentialSource.choices, source="credential_source")  # type: ignore[assignment]  # a field named so
     reference = serializers.CharField(
         source="credential_reference", help_text="Name of the environment variable or path of the file."
     )

@@ -3,11 +3,13 @@
 import django_filters
 from django.db.models import Prefetch, Q, QuerySet
 from django.http import Http404
+from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from control_plane.fleet.models import Pod, PodShard
+from control_plane.fleet.selectors import LIVE_FOR, live_pods
 from control_plane.rest.views import ListMixin, TenantView
 
 GLOBAL_SHARD = "global"
@@ -30,7 +32,7 @@ class PodOut(serializers.Serializer[Pod]):
     software_version = serializers.CharField()
     contract_revision = serializers.IntegerField()
     address = serializers.CharField()
-    is_connected = serializers.SerializerMethodField()
+    is_live = serializers.SerializerMethodField(help_text="It has an open stream and spoke lately.")
     first_seen_at = serializers.DateTimeField()
     connected_at = serializers.DateTimeField(allow_null=True)
     last_seen_at = serializers.DateTimeField(allow_null=True)
@@ -45,17 +47,18 @@ class PodOut(serializers.Serializer[Pod]):
     degraded = serializers.ListField(child=serializers.CharField())
     shards = PodShardOut(many=True)
 
-    def get_is_connected(self, pod: Pod) -> bool:
-        return pod.connected_at is not None and pod.disconnected_at is None
+    def get_is_live(self, pod: Pod) -> bool:
+        lately = timezone.now() - LIVE_FOR
+        return pod.disconnected_at is None and pod.last_seen_at is not None and pod.last_seen_at >= lately
 
 
 class PodFilter(django_filters.FilterSet):
-    is_connected = django_filters.BooleanFilter(method="by_connection")
+    is_live = django_filters.BooleanFilter(method="by_life")
     draining = django_filters.BooleanFilter()
 
-    def by_connection(self, rows: QuerySet[Pod], name: str, value: bool) -> QuerySet[Pod]:
-        connected = Q(connected_at__isnull=False, disconnected_at__isnull=True)
-        return rows.filter(connected if value else ~connected)
+    def by_life(self, rows: QuerySet[Pod], name: str, value: bool) -> QuerySet[Pod]:
+        live = live_pods().values("id")
+        return rows.filter(id__in=live) if value else rows.exclude(id__in=live)
 
 
 class PodViewSet(ListMixin, TenantView):

@@ -110,7 +110,7 @@ class TeamViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
     def members(self, request: Request, pk: str) -> Response:
         """Who is in the team."""
         team = self.get_object()
-        return Response(TeamMemberOut(members_of_team(team)[:1000], many=True).data)
+        return Response([TeamMemberOut(user).data for user in members_of_team(team)[:1000]])
 
     @extend_schema(request=TeamMemberIn, responses={201: TeamMemberOut})
     @members.mapping.post

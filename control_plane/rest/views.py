@@ -44,7 +44,7 @@ class TenantView(viewsets.GenericViewSet[Any]):
 
     def get_queryset(self) -> QuerySet[Any]:
         if getattr(self, "swagger_fake_view", False):
-            return self.queryset.none()  # type: ignore[union-attr]  # every view names one, for the schema
+            return self.queryset.none()  # type: ignore[union-attr, arg-type]  # every view names one, for the schema
         return self.scoped()
 
     def get_object(self) -> Any:

@@ -72,4 +72,5 @@ class SnapshotViewSet(ListMixin, TenantView):
     def heads(self, request: Request) -> Response:
         """The version in force of each shard."""
         ours = Q(organization_id=self.caller.organization_id) | Q(organization_id__isnull=True, shard=GLOBAL_SHARD)
-        return Response(HeadOut(ShardHead.objects.filter(ours).order_by("shard"), many=True).data)
+        heads = list(ShardHead.objects.filter(ours).order_by("shard"))
+        return Response([HeadOut(head).data for head in heads])

@@ -1,6 +1,5 @@
 """REST: virtual keys. The key itself is in one answer only: that of its minting."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -19,9 +18,6 @@ from control_plane.keys.models import VirtualKey
 from control_plane.keys.services import key_mint, key_revoke, key_rotate, key_update
 from control_plane.rest.fields import HexId, Reference, Tags
 from control_plane.rest.views import ChangeMixin, ListMixin, RetrieveMixin, TenantView
-
-WaitApplied = Callable[[VirtualKey], dict[str, Any]]
-"""Waits until pods have acknowledged what happened to a key; says how many have."""
 
 WAIT = OpenApiParameter(
     "wait",
@@ -158,8 +154,14 @@ class KeyViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
     lookup_names = ("key_id",)
     http_method_names = ["get", "post", "patch", "head", "options"]
     field_names: ClassVar[dict[str, str]] = {"tags": "metadata", "allowed_models": "models"}
-    wait_applied: ClassVar[WaitApplied | None] = None
-    """Given by the composition: who holds what is the fleet's matter, which lies above keys."""
+
+    def wait_applied(self, key: VirtualKey) -> dict[str, Any] | None:
+        """Wait until pods hold the newest change of a key, and say how many do.
+
+        None: nobody here knows. Who holds what is the fleet's matter, which lies above keys: the composition overrides
+        this.
+        """
+        return None
 
     def scoped(self) -> QuerySet[VirtualKey]:
         return keys_for(self.caller).select_related("rotated_from")
@@ -234,9 +236,10 @@ class KeyViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
 
     def _told(self, response: Response) -> Response:
         """Add what pods have acknowledged, when the caller asked to wait for it: after the commit, never inside."""
-        if self.request.query_params.get("wait") == "applied" and self.wait_applied is not None:
+        if self.request.query_params.get("wait") == "applied":
             key = VirtualKey.objects.get(organization_id=self.caller.organization_id, key_id=response.data["id"])
-            response.data = {**response.data, "applied": type(self).wait_applied(key)}  # type: ignore[misc]
+            if (applied := self.wait_applied(key)) is not None:
+                response.data = {**response.data, "applied": applied}
         return response
 
 

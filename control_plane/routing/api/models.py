@@ -51,7 +51,7 @@ class BandOut(serializers.Serializer[Any]):
 
 class PriceOut(serializers.Serializer[Any]):
     version = serializers.CharField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]  # a field named so
     is_override = serializers.BooleanField(help_text="The organization's own price.")
     rates = RatesOut()
     bands = BandOut(many=True)

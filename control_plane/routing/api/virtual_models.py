@@ -112,7 +112,7 @@ class VirtualModelViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, Te
         def act() -> Response:
             made = virtual_models_offer(provider=given["provider"], names=given.get("names"), actor=self.caller.actor)
             rows = self.scoped().filter(id__in=[virtual_model.id for virtual_model in made])
-            return Response(VirtualModelOut(rows, many=True).data, status=201)
+            return Response([VirtualModelOut(row).data for row in rows], status=201)
 
         return self.once(act)
 

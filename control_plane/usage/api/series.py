@@ -80,7 +80,7 @@ class TokensOut(serializers.Serializer[Any]):
 class MeasuresOut(serializers.Serializer[Any]):
     requests = serializers.IntegerField(help_text="Exchanges, refused ones included.")
     attempts = serializers.IntegerField(help_text="Tries at a provider.")
-    errors = serializers.IntegerField()
+    errors = serializers.IntegerField()  # type: ignore[assignment]  # a field, in place of the property
     refusals = serializers.IntegerField()
     estimates = serializers.IntegerField(help_text="Attempts whose usage is an estimate.")
     tokens = TokensOut()

@@ -250,7 +250,7 @@ def _row_sums() -> list[sql.Composable]:
                 " width_bucket({column}, {bounds}::bigint[]) = {index}), 0)::bigint"
             ).format(
                 sign=_SIGN,
-                condition=sql.SQL(condition),  # type: ignore[arg-type]  # from the table above
+                condition=sql.SQL(condition),
                 column=sql.Identifier(column),
                 bounds=bounds,
                 index=sql.Literal(index),

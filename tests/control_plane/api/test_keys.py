@@ -90,9 +90,9 @@ def test_waiting_counts_the_pods_that_hold_the_revocation(acme: Tenant) -> None:
     acme.as_admin.post(f"{KEYS}/{acme.member_key.key_id}/revoke", {}, format="json")
     shard = f"org/{acme.organization.id.hex}/deny"
     for name, version in (("pod-1", 7), ("pod-2", 6)):
-        pod = Pod.objects.create(pod_id=name, connected_at=timezone.now())
+        pod = Pod.objects.create(pod_id=name, connected_at=timezone.now(), last_seen_at=timezone.now())
         PodShard.objects.create(pod=pod, shard=shard, acked_epoch=1, acked_version=version)
-    Pod.objects.create(pod_id="gone", connected_at=timezone.now(), disconnected_at=timezone.now())
+    Pod.objects.create(pod_id="gone", last_seen_at=timezone.now(), disconnected_at=timezone.now())
     key = VirtualKey.objects.get(id=acme.member_key.id)
 
     assert wait_applied(key, longest_s=0).acknowledged == 0

@@ -24,7 +24,7 @@ OBJECTS: dict[str, list[Named]] = {
     "snapshots": [lambda t: t.snapshot.id.hex],
     "sessions": [lambda t: session_of(t).id.hex],
 }
-DETAIL = {
+DETAIL: dict[str, list[tuple[str, str, Any]]] = {
     "organizations": [("patch", "", {"name": "x"}), ("post", "/disable", {}), ("post", "/enable", {})],
     "teams": [
         ("patch", "", {"name": "x"}),

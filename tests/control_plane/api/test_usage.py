@@ -197,7 +197,7 @@ def test_usage_as_csv_is_streamed(acme: Tenant) -> None:
 
 def test_sessions_are_listed_and_shown_with_their_curve(acme: Tenant) -> None:
     book_usage(acme)
-    parent = {"organization_id": acme.organization.id.hex, "key_id": acme.member_key.key_id}
+    parent: dict[str, Any] = {"organization_id": acme.organization.id.hex, "key_id": acme.member_key.key_id}
     put_and_book(
         a_batch(
             [an_event(50, session_id="sub", parent_session_id="session-1", **parent)],
