@@ -1,0 +1,58 @@
+"""What every page of the console knows. Also the one spot where full page or fragment is chosen."""
+
+from itertools import groupby
+from typing import Any
+
+from django.http import HttpRequest
+
+from control_plane.accounts.models import Theme, User
+from control_plane.organizations.models import Membership
+from control_plane.organizations.selectors import organizations_of
+from control_plane.web.places import Place, places_for
+from control_plane.web.request import is_fragment
+
+SHEET = "sheet"
+"""The id of the dialog that pages open in."""
+THEME_COOKIE = "switchyard-theme"
+RAIL_COOKIE = "switchyard-rail"
+
+LAYOUTS = {"page": "web/layouts/page.html", "fragment": "web/layouts/fragment.html", "sheet": "web/layouts/sheet.html"}
+
+
+def console(request: HttpRequest) -> dict[str, Any]:
+    """Layout, theme and places for a template. Templates say `{% extends layout %}` and define blocks."""
+    membership: Membership | None = getattr(request, "membership", None)
+    context: dict[str, Any] = {"layout": LAYOUTS[_layout(request)], "theme": _theme(request)}
+    if membership is None:
+        return context
+    is_admin = membership.is_admin
+    places = places_for(is_admin=is_admin)
+    current = request.resolver_match.url_name if request.resolver_match else ""
+    context |= {
+        "organization": membership.organization,
+        "membership": membership,
+        "is_admin": is_admin,
+        "groups": [(group, list(members)) for group, members in groupby(places, key=lambda place: place.group)],
+        "current_place": _current(places, current or ""),
+        "letters": [(place.letter, place.title) for place in places],
+        "is_rail_slim": request.COOKIES.get(RAIL_COOKIE) == "slim",
+    }
+    if not is_fragment(request):
+        context["organizations"] = list(organizations_of(membership.user))
+    return context
+
+
+def _layout(request: HttpRequest) -> str:
+    if not is_fragment(request):
+        return "page"
+    return "sheet" if request.headers.get("HX-Target") == SHEET else "fragment"
+
+
+def _theme(request: HttpRequest) -> str:
+    """light, dark, or empty for what the system says."""
+    chosen = str(request.user.theme) if isinstance(request.user, User) else request.COOKIES.get(THEME_COOKIE, "")
+    return chosen if chosen in (Theme.LIGHT, Theme.DARK) else ""
+
+
+def _current(places: tuple[Place, ...], url_name: str) -> Place | None:
+    return next((place for place in places if url_name == place.url_name or url_name in place.also_current), None)

@@ -1,0 +1,1 @@
+"""What people type, checked for shape; whether it may be so is the services' matter."""

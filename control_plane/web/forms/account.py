@@ -1,0 +1,51 @@
+"""Sign-in, profile, password."""
+
+from zoneinfo import available_timezones
+
+from django import forms
+
+from control_plane.accounts.models import Theme, User
+
+
+class SignInForm(forms.Form):
+    email = forms.EmailField(
+        label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
+    )
+    password = forms.CharField(
+        label="Password",
+        strip=False,
+        max_length=1000,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+
+class ProfileForm(forms.Form):
+    name = forms.CharField(max_length=200, required=False, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    time_zone = forms.ChoiceField(
+        choices=lambda: [(zone, zone) for zone in sorted(available_timezones())],
+        help_text="Every time in the console is written in it; days of “today” and “this month” begin by it.",
+    )
+    theme = forms.ChoiceField(
+        choices=[(Theme.SYSTEM, "As the system says"), (Theme.LIGHT, "Light"), (Theme.DARK, "Dark")],
+        widget=forms.RadioSelect,
+    )
+
+    @classmethod
+    def of(cls, user: User) -> "ProfileForm":
+        return cls(initial={"name": user.name, "time_zone": user.time_zone, "theme": user.theme})
+
+
+class PasswordForm(forms.Form):
+    current = forms.CharField(
+        label="Current password",
+        strip=False,
+        max_length=1000,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    password = forms.CharField(
+        label="New password",
+        strip=False,
+        max_length=1000,
+        help_text="At least 12 characters. Other sessions of yours are signed out.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )

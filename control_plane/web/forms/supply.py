@@ -1,0 +1,179 @@
+"""Providers and the names that lead to their models."""
+
+from typing import Any
+
+from django import forms
+
+from control_plane.credentials.models import CredentialSource, Provider
+from control_plane.credentials.services import NO_CREDENTIAL, CredentialChoice
+from control_plane.credentials.vendors import vendors
+from control_plane.organizations.models import Organization
+from control_plane.web.forms.keys import lines_of
+
+SOURCES = (
+    (CredentialSource.VALUE, "Paste it here; it is sealed and never shown again"),
+    (CredentialSource.ENV, "From an environment variable of the control plane"),
+    (CredentialSource.FILE, "From a file the control plane can read"),
+    (CredentialSource.PASSTHROUGH, "Passed through from the caller: people sign in with their own subscription"),
+    (CredentialSource.NONE, "None: the provider asks for none"),
+)
+
+
+class VendorSelect(forms.Select):
+    """Tells the script each vendor's public address."""
+
+    def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        option = super().create_option(name, value, *args, **kwargs)
+        vendor = vendors().get(str(value))
+        if vendor is not None:
+            option["attrs"]["data-value"] = vendor.base_url or "https://models.example.internal"
+        return option
+
+
+class CredentialFields(forms.Form):
+    """Where a credential comes from, and what it is or is called."""
+
+    source = forms.ChoiceField(
+        choices=SOURCES, widget=forms.RadioSelect, initial=CredentialSource.VALUE, label="Credential"
+    )
+    secret = forms.CharField(
+        required=False,
+        label="API key",
+        max_length=64 * 1024,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false", "class": "mono"}),
+        help_text="Encrypted at rest; only pods can open it. No page, log or export ever shows it.",
+    )
+    reference = forms.CharField(
+        required=False,
+        label="Name of the variable, or path of the file",
+        max_length=300,
+        widget=forms.TextInput(attrs={"placeholder": "ANTHROPIC_API_KEY", "class": "mono", "spellcheck": "false"}),
+        help_text="Only what the deployment allows: SWITCHYARD_CREDENTIAL_ENV, SWITCHYARD_CREDENTIAL_DIR.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        source = cleaned.get("source")
+        if source == CredentialSource.VALUE and not cleaned.get("secret"):
+            self.add_error("secret", "Paste the API key, or choose another way.")
+        if source in (CredentialSource.ENV, CredentialSource.FILE) and not cleaned.get("reference"):
+            self.add_error("reference", "Name the variable or the file.")
+        return cleaned
+
+    @property
+    def choice(self) -> CredentialChoice:
+        source = CredentialSource(self.cleaned_data["source"])
+        match source:
+            case CredentialSource.VALUE:
+                return CredentialChoice(source, self.cleaned_data["secret"])
+            case CredentialSource.ENV | CredentialSource.FILE:
+                return CredentialChoice(source, self.cleaned_data["reference"])
+            case CredentialSource.PASSTHROUGH:
+                return CredentialChoice(source)
+            case _:
+                return NO_CREDENTIAL
+
+
+class ProviderForm(CredentialFields):
+    """A new provider."""
+
+    vendor = forms.ChoiceField(
+        choices=lambda: [(vendor.name, vendor.display_name) for vendor in vendors().values()],
+        widget=VendorSelect(attrs={"data-fills": "base_url"}),
+    )
+    name = forms.CharField(
+        max_length=60,
+        widget=forms.TextInput(attrs={"placeholder": "anthropic-main", "class": "mono", "spellcheck": "false"}),
+        help_text="Lower case; stands in reports and in front of model ids: anthropic-main/claude-sonnet-4-6.",
+    )
+    base_url = forms.CharField(
+        required=False,
+        label="Address",
+        max_length=300,
+        widget=forms.TextInput(
+            attrs={"placeholder": "https://api.anthropic.com", "class": "mono", "spellcheck": "false"}
+        ),
+        help_text="Empty: the vendor's public one.",
+    )
+    models = forms.CharField(
+        required=False,
+        initial="*",
+        widget=forms.Textarea(attrs={"rows": 2, "class": "mono", "spellcheck": "false"}),
+        help_text="Which model ids this account serves, one a line. * is all.",
+    )
+    account = forms.CharField(required=False, max_length=100, help_text="How people call the upstream account.")
+    region = forms.CharField(required=False, max_length=60)
+    field_order = ("vendor", "name", "base_url", "source", "secret", "reference", "models", "account", "region")
+
+    def clean_models(self) -> list[str]:
+        return lines_of(self.cleaned_data["models"]) or ["*"]
+
+
+class ProviderEditForm(forms.Form):
+    """What can change without a new credential."""
+
+    name = forms.CharField(max_length=60, widget=forms.TextInput(attrs={"class": "mono", "spellcheck": "false"}))
+    base_url = forms.CharField(
+        label="Address",
+        max_length=300,
+        widget=forms.TextInput(attrs={"class": "mono", "spellcheck": "false"}),
+        help_text="Another address needs the credential again: replace both in one step.",
+    )
+    models = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 3, "class": "mono", "spellcheck": "false"}),
+        help_text="Which model ids this account serves, one a line. * is all.",
+    )
+    account = forms.CharField(required=False, max_length=100)
+    region = forms.CharField(required=False, max_length=60)
+    is_active = forms.BooleanField(
+        required=False, label="In use", help_text="Off: pods stop using it within seconds; nothing is deleted."
+    )
+
+    @classmethod
+    def of(cls, provider: Provider) -> "ProviderEditForm":
+        return cls(
+            initial={
+                "name": provider.name,
+                "base_url": provider.base_url,
+                "models": "\n".join(provider.served_models),
+                "account": provider.account,
+                "region": provider.region,
+                "is_active": provider.is_active,
+            }
+        )
+
+    def clean_models(self) -> list[str]:
+        return lines_of(self.cleaned_data["models"])
+
+
+class CredentialForm(CredentialFields):
+    """A new credential for a provider, and its address in the same step where that changes too."""
+
+    base_url = forms.CharField(
+        label="Address", max_length=300, widget=forms.TextInput(attrs={"class": "mono", "spellcheck": "false"})
+    )
+    field_order = ("base_url", "source", "secret", "reference")
+
+
+class VirtualModelForm(forms.Form):
+    """A name that clients may use, and where it leads."""
+
+    name = forms.CharField(
+        max_length=150,
+        widget=forms.TextInput(attrs={"placeholder": "claude-sonnet-4-6", "class": "mono", "spellcheck": "false"}),
+        help_text="What tools ask for.",
+    )
+    provider = forms.ModelChoiceField(queryset=Provider.objects.none(), empty_label="Choose a provider")
+    model = forms.CharField(
+        max_length=200,
+        widget=forms.TextInput(
+            attrs={"placeholder": "claude-sonnet-4-6", "class": "mono", "spellcheck": "false", "list": "known-models"}
+        ),
+        help_text="As its vendor names it.",
+    )
+
+    def __init__(self, organization: Organization, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        provider = self.fields["provider"]
+        assert isinstance(provider, forms.ModelChoiceField)
+        provider.queryset = Provider.objects.filter(organization=organization)

@@ -1,0 +1,406 @@
+// Behaviour of the console that HTML alone cannot give. No framework, no state beyond the page.
+"use strict";
+
+const byId = (id) => document.getElementById(id);
+const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]") !== null;
+
+// --- Dialogs ---------------------------------------------------------------------------------------------------
+// The browser's own <dialog> traps focus and gives it back; what is left is filling and closing it.
+
+function openSheet(address) {
+  htmx.ajax("GET", address, { target: "#sheet", swap: "innerHTML" });
+}
+
+function openPalette() {
+  const palette = byId("palette");
+  if (!palette || palette.open) return;
+  palette.showModal();
+  htmx.ajax("GET", document.body.dataset.palette, { target: "#palette-body", swap: "innerHTML" });
+}
+
+function openShortcuts() {
+  const shortcuts = byId("shortcuts");
+  if (shortcuts && !shortcuts.open) shortcuts.showModal();
+}
+
+function focusFirst(root) {
+  const first = root.querySelector("[autofocus], [aria-invalid=true], input:not([type=hidden]), select, textarea, .btn");
+  if (first) first.focus();
+}
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.target.id === "sheet") {
+    const dialog = byId("sheet-dialog");
+    if (event.target.childElementCount === 0) return dialog.close();
+    if (!dialog.open) dialog.showModal();
+    focusFirst(event.target);
+  }
+  if (event.target.id === "palette-body") {
+    focusFirst(event.target);
+    markFirst();
+  }
+  if (event.target.id === "palette-results") markFirst();
+  if (event.target.id === "main") byId("main").focus();
+});
+
+document.addEventListener("sheet-close", () => byId("sheet-dialog").close());
+
+// What the sheet and the palette showed is gone once they close: a secret typed there does not linger in the page.
+document.addEventListener("close", (event) => {
+  if (event.target.id === "sheet-dialog") byId("sheet").replaceChildren();
+  if (event.target.id === "palette") byId("palette-body").replaceChildren();
+}, true);
+
+// --- Clicks ------------------------------------------------------------------------------------------------------
+
+const clicks = {
+  "[data-copy]": (button) => copy(button),
+  "[data-sheet]": (link, event) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    openSheet(link.href);
+  },
+  "[data-close]": (button) => button.closest("dialog").close(),
+  "[data-dismiss]": (button) => button.closest("[data-toast]").remove(),
+  "[data-open-palette]": () => openPalette(),
+  "[data-open-shortcuts]": (button) => {
+    button.closest("details")?.removeAttribute("open");
+    openShortcuts();
+  },
+  "[data-rail-open]": () => setRail(true),
+  "[data-rail-close]": () => setRail(false),
+  "[data-rail-slim]": () => toggleSlim(),
+  "[data-tab]": (tab) => chooseTab(tab),
+  "[data-follows-filters]": (link) => {
+    const address = new URL(location.href);
+    for (const name of ["after", "before"]) address.searchParams.delete(name);
+    address.searchParams.set("format", "csv");
+    link.href = address.href;
+  },
+};
+
+document.addEventListener("click", (event) => {
+  for (const [selector, act] of Object.entries(clicks)) {
+    const found = event.target.closest(selector);
+    if (found) return act(found, event);
+  }
+  if (event.target.tagName === "DIALOG") event.target.close(); // a click beside the sheet
+  const row = event.target.closest("tr[data-href]");
+  if (row && !event.target.closest("a, button, input, label, summary, time[title]") && !getSelection().toString()) {
+    if (event.metaKey || event.ctrlKey) open(row.dataset.href, "_blank", "noopener");
+    else location.assign(row.dataset.href);
+  }
+  for (const menu of document.querySelectorAll("details.drop[open]")) {
+    if (!menu.contains(event.target)) menu.removeAttribute("open");
+  }
+});
+
+async function copy(button) {
+  const source = button.dataset.copyFrom ? byId(button.dataset.copyFrom).textContent : button.dataset.copy;
+  try {
+    await navigator.clipboard.writeText(source);
+  } catch {
+    copyWithoutClipboard(source); // plain http outside localhost has no clipboard API
+  }
+  button.classList.add("is-done");
+  announce("Copied");
+  setTimeout(() => button.classList.remove("is-done"), 1600);
+}
+
+function copyWithoutClipboard(text) {
+  const area = document.createElement("textarea");
+  area.value = text;
+  (document.querySelector("dialog[open]") || document.body).append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
+function announce(text) {
+  const spoken = document.createElement("span");
+  spoken.className = "sr-only";
+  spoken.textContent = text;
+  byId("toasts")?.append(spoken);
+  setTimeout(() => spoken.remove(), 2000);
+}
+
+// --- Left bar --------------------------------------------------------------------------------------------------------
+
+function setRail(isOpen) {
+  byId("shell").classList.toggle("rail-open", isOpen);
+  document.querySelector("[data-rail-open]").setAttribute("aria-expanded", String(isOpen));
+  if (isOpen) byId("rail").querySelector(".place").focus();
+}
+
+function toggleSlim() {
+  const isSlim = byId("shell").classList.toggle("rail-slim");
+  // A cookie and not local storage: the server draws the next page in the right width at once.
+  document.cookie = `switchyard-rail=${isSlim ? "slim" : "wide"}; path=/; max-age=31536000; samesite=lax`;
+}
+
+// --- Tabs ---------------------------------------------------------------------------------------------------------------
+
+function chooseTab(tab) {
+  const list = tab.closest("[role=tablist]");
+  for (const one of list.querySelectorAll("[role=tab]")) {
+    const isChosen = one === tab;
+    one.setAttribute("aria-selected", String(isChosen));
+    one.tabIndex = isChosen ? 0 : -1;
+    byId(one.getAttribute("aria-controls")).hidden = !isChosen;
+  }
+  if (list.dataset.parameter) {
+    const address = new URL(location.href);
+    address.searchParams.set(list.dataset.parameter, tab.dataset.tab);
+    history.replaceState(history.state, "", address);
+  }
+}
+
+function moveTab(tab, step) {
+  const tabs = [...tab.closest("[role=tablist]").querySelectorAll("[role=tab]")];
+  const next = tabs[(tabs.indexOf(tab) + step + tabs.length) % tabs.length];
+  next.focus();
+  chooseTab(next);
+}
+
+// --- Keyboard ----------------------------------------------------------------------------------------------------------------
+
+let waitsForPlace = 0;
+
+document.addEventListener("keydown", (event) => {
+  if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    return openPalette();
+  }
+  if (event.target.closest("#palette")) return paletteKey(event);
+  if (event.target.getAttribute("role") === "tab") {
+    const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
+    if (step) {
+      event.preventDefault();
+      return moveTab(event.target, step);
+    }
+  }
+  if (event.metaKey || event.ctrlKey || event.altKey) return;
+  if (event.key === "Escape") return escape(event);
+  if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  if (waitsForPlace) {
+    clearTimeout(waitsForPlace);
+    waitsForPlace = 0;
+    const place = document.querySelector(`.place[data-letter="${CSS.escape(event.key)}"]`);
+    if (place) location.assign(place.href);
+    return;
+  }
+  const act = shortcuts[event.key];
+  if (act) act(event);
+});
+
+const shortcuts = {
+  g: () => { waitsForPlace = setTimeout(() => { waitsForPlace = 0; }, 1200); },
+  "/": (event) => {
+    const search = document.querySelector("[data-search]");
+    event.preventDefault();
+    if (search) search.focus();
+    else openPalette();
+  },
+  "?": () => openShortcuts(),
+  "[": () => toggleSlim(),
+  j: () => moveRow(1),
+  k: () => moveRow(-1),
+  Enter: (event) => {
+    const row = document.querySelector("tr.is-focused");
+    if (row && event.target.closest("a, button, summary") === null) location.assign(row.dataset.href);
+  },
+};
+
+function moveRow(step) {
+  const rows = [...document.querySelectorAll("tr[data-href]")];
+  if (rows.length === 0) return;
+  const now = rows.findIndex((row) => row.classList.contains("is-focused"));
+  const next = rows[Math.max(0, Math.min(rows.length - 1, now + step))];
+  rows[now]?.classList.remove("is-focused");
+  next.classList.add("is-focused");
+  const link = next.querySelector("a.row-link");
+  if (link) link.focus({ preventScroll: true });
+  next.scrollIntoView({ block: "nearest" });
+}
+
+function escape(event) {
+  if (byId("shell")?.classList.contains("rail-open")) return setRail(false);
+  const menu = document.querySelector("details.drop[open]");
+  if (menu) {
+    menu.removeAttribute("open");
+    return menu.querySelector("summary").focus();
+  }
+  if (document.querySelector("dialog[open]")) return undefined; // the dialog closes itself
+  if (isTyping(event.target)) return event.target.blur();
+  const up = document.querySelector(".crumbs a:last-of-type");
+  if (up) location.assign(up.href);
+  return undefined;
+}
+
+// --- Palette ---------------------------------------------------------------------------------------------------------------------
+
+const paletteItems = () => [...document.querySelectorAll("#palette .palette-item")];
+
+function markFirst() {
+  paletteItems().forEach((item, place) => item.setAttribute("aria-selected", String(place === 0)));
+  pointAtMarked();
+}
+
+function pointAtMarked() {
+  const marked = document.querySelector("#palette .palette-item[aria-selected=true]");
+  const input = document.querySelector("#palette input");
+  if (!input) return;
+  if (marked) input.setAttribute("aria-activedescendant", marked.id);
+  else input.removeAttribute("aria-activedescendant");
+}
+
+function paletteKey(event) {
+  const items = paletteItems();
+  const now = items.findIndex((item) => item.getAttribute("aria-selected") === "true");
+  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    event.preventDefault();
+    const next = Math.max(0, Math.min(items.length - 1, now + (event.key === "ArrowDown" ? 1 : -1)));
+    items.forEach((item, place) => item.setAttribute("aria-selected", String(place === next)));
+    items[next]?.scrollIntoView({ block: "nearest" });
+    pointAtMarked();
+  }
+  if (event.key === "Enter" && items[now]) {
+    event.preventDefault();
+    const chosen = items[now];
+    if (chosen.dataset.sheet !== undefined) {
+      byId("palette").close();
+      openSheet(chosen.href);
+    } else location.assign(chosen.href);
+  }
+}
+
+// --- Forms -------------------------------------------------------------------------------------------------------------------------
+
+document.addEventListener("input", (event) => {
+  const confirm = event.target.closest("[data-confirm]");
+  if (confirm) {
+    const button = confirm.form.querySelector("[data-needs-confirm]");
+    button.disabled = confirm.value.trim() !== confirm.dataset.confirm;
+  }
+  const form = event.target.form;
+  if (form?.matches("[data-changes]")) showChanges(form);
+});
+
+function showChanges(form) {
+  const changed = new Set();
+  for (const control of form.elements) {
+    if (!control.name || control.type === "hidden") continue;
+    const isChanged = control.type === "checkbox" || control.type === "radio"
+      ? control.checked !== control.defaultChecked
+      : control.tagName === "SELECT"
+        ? [...control.options].some((option) => option.selected !== option.defaultSelected)
+        : control.value !== control.defaultValue;
+    if (isChanged) {
+      const label = control.closest(".field")?.querySelector("label, legend");
+      changed.add((label?.firstChild?.textContent || control.name).trim());
+    }
+  }
+  const line = form.querySelector(".changes");
+  if (line) line.textContent = changed.size ? `Changes: ${[...changed].join(", ")}` : "Nothing changed";
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.matches("[data-theme-form]")) return switchTheme(event);
+  form.classList.add("is-sending");
+  setTimeout(() => form.classList.remove("is-sending"), 4000);
+  return undefined;
+});
+
+function switchTheme(event) {
+  event.preventDefault();
+  const root = document.documentElement;
+  const now = root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+  const next = now === "dark" ? "light" : "dark";
+  root.dataset.theme = next;
+  document.dispatchEvent(new CustomEvent("theme-changed"));
+  const body = new FormData(event.target);
+  body.set("theme", next);
+  fetch(event.target.action, { method: "POST", body, headers: { "x-requested-with": "fetch" } });
+}
+
+// Vendor and credential forms show only the fields that the choice above them needs.
+function followChoices(root) {
+  for (const part of root.querySelectorAll("[data-shown-for]")) {
+    const [name, values] = part.dataset.shownFor.split("=");
+    const form = part.closest("form");
+    const chosen = form.querySelector(`[name="${name}"]:checked`) || form.querySelector(`select[name="${name}"]`);
+    part.hidden = !chosen || !values.split("|").includes(chosen.value);
+  }
+}
+document.addEventListener("change", (event) => {
+  if (event.target.form) followChoices(event.target.form);
+  if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+  if (event.target.matches("[data-fills]")) {
+    const option = event.target.selectedOptions?.[0];
+    const filled = event.target.form.querySelector(`[name="${event.target.dataset.fills}"]`);
+    if (filled && option?.dataset.value !== undefined) filled.placeholder = option.dataset.value;
+  }
+});
+
+// --- Time, toasts, live parts --------------------------------------------------------------------------------------------------------
+
+function ago(then) {
+  const gap = (Date.now() - then) / 1000;
+  const seconds = Math.abs(gap);
+  let text;
+  if (seconds < 10) return "just now";
+  if (seconds < 90) text = `${Math.round(seconds)} s`;
+  else if (seconds < 5400) text = `${Math.round(seconds / 60)} min`;
+  else if (seconds < 129600) text = `${Math.round(seconds / 3600)} h`;
+  else if (seconds < 63072000) text = `${Math.round(seconds / 86400)} days`;
+  else text = `${Math.round(seconds / 31536000)} years`;
+  return gap < 0 ? `in ${text}` : `${text} ago`;
+}
+
+setInterval(() => {
+  if (document.hidden) return;
+  for (const time of document.querySelectorAll("time[data-ago]")) time.textContent = ago(Date.parse(time.dateTime));
+}, 15000);
+
+// Polling rests while nobody looks, and while the pointer is in the part that would change under it.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const part = event.target.closest("[data-live]");
+  if (part && event.target === part && (document.hidden || part.matches("[data-rests]:hover"))) event.preventDefault();
+});
+
+document.addEventListener("htmx:responseError", (event) => {
+  toast(event.detail.xhr.status === 404
+    ? "That is not there any more. Reload the page to see how things are."
+    : `The console could not answer (${event.detail.xhr.status}). Nothing was changed; try again.`);
+});
+document.addEventListener("htmx:sendError", (event) => {
+  if (!event.target.closest("[data-live]")) toast("The console cannot be reached. Check the connection and try again.");
+});
+
+function toast(text) {
+  const item = document.createElement("div");
+  item.className = "toast-item notice-stopped";
+  item.dataset.toast = "";
+  const words = document.createElement("span");
+  words.textContent = text;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.dataset.dismiss = "";
+  button.setAttribute("aria-label", "Dismiss");
+  button.textContent = "×";
+  item.append(document.createElement("i"), words, button);
+  byId("toasts").append(item);
+}
+
+function settle(root) {
+  for (const item of root.querySelectorAll("[data-toast]:not([data-settled])")) {
+    item.dataset.settled = "";
+    if (!item.classList.contains("notice-stopped")) setTimeout(() => item.remove(), 7000);
+  }
+  followChoices(root);
+  for (const form of root.querySelectorAll("form[data-changes]")) showChanges(form);
+}
+document.addEventListener("htmx:afterSettle", () => settle(document));
+document.addEventListener("DOMContentLoaded", () => settle(document));

@@ -1,0 +1,209 @@
+"""Usage as pages show it: tables by group with shares, charts with a sentence, totals beside the range before."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from control_plane.dashboards.charts import UNIT_COUNT, UNIT_MONEY, Chart, interval_starts, stacked
+from control_plane.usage.histogram import quantile_us
+from control_plane.usage.rollups import Measures
+from control_plane.usage.selectors.scope import Scope
+from control_plane.usage.selectors.series import Interval, Point, SeriesQuery, usage_series, usage_total
+from control_plane.web import numbers
+from control_plane.web.names import Names
+from control_plane.web.ranges import TimeRange
+
+Filters = Mapping[str, Sequence[str]]
+
+METRICS = (("cost", "Cost"), ("requests", "Requests"), ("tokens", "Tokens"))
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """What one group used. value: the group's id or name as filters take it."""
+
+    value: str
+    name: str
+    measures: Measures
+    share: float
+
+    @property
+    def share_per_mille(self) -> int:
+        return round(1000 * self.share)
+
+    @property
+    def percent(self) -> int:
+        return round(100 * self.share)
+
+    @property
+    def tokens_in(self) -> int:
+        return prompt_tokens(self.measures)
+
+    @property
+    def tokens_out(self) -> int:
+        return self.measures.output + self.measures.reasoning
+
+    @property
+    def first_token_us(self) -> int | None:
+        return quantile_us(self.measures.first_token_counts, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums of a range and of the one before it."""
+
+    now: Measures
+    before: Measures
+
+    @property
+    def cost_change(self) -> str:
+        return _change(
+            self.now.cost_nano_usd,
+            self.before.cost_nano_usd,
+            numbers.money(self.before.cost_nano_usd),
+            numbers.money(self.now.cost_nano_usd),
+        )
+
+    @property
+    def request_change(self) -> str:
+        return _change(self.now.requests, self.before.requests, f"{self.before.requests:,}", f"{self.now.requests:,}")
+
+    @property
+    def tokens_in(self) -> int:
+        return prompt_tokens(self.now)
+
+    @property
+    def tokens_out(self) -> int:
+        return self.now.output + self.now.reasoning
+
+    @property
+    def cache_share(self) -> str:
+        return numbers.share(self.now.cache_read, prompt_tokens(self.now))
+
+    @property
+    def first_token_us(self) -> int | None:
+        return quantile_us(self.now.first_token_counts, 0.5)
+
+    @property
+    def gateway_us(self) -> int | None:
+        return quantile_us(self.now.gateway_counts, 0.5)
+
+
+def prompt_tokens(measures: Measures) -> int:
+    """All that models read."""
+    return (
+        measures.input_fresh
+        + measures.input_tool
+        + measures.cache_read
+        + measures.cache_write_5m
+        + measures.cache_write_1h
+        + measures.cache_write_30m
+        + measures.cache_write_12h
+        + measures.cache_write_other
+    )
+
+
+def totals(scope: Scope, span: TimeRange, filters: Filters | None = None) -> Totals:
+    return Totals(
+        usage_total(scope, since=span.since, until=span.until, filters=filters),
+        usage_total(scope, since=span.before_since, until=span.before_until, filters=filters),
+    )
+
+
+def group_rows(
+    scope: Scope, span: TimeRange, kind: str, names: Names, *, filters: Filters | None = None, most: int = 1000
+) -> list[GroupRow]:
+    """What each group used in a range, the dearest first, then the busiest."""
+    points = usage_series(
+        SeriesQuery(
+            scope=scope,
+            since=span.since,
+            until=span.until,
+            interval=Interval.TOTAL,
+            group_by=(kind,),
+            filters=filters or {},
+        )
+    )
+    whole = sum(point.measures.cost_nano_usd for point in points)
+    rows = [
+        GroupRow(
+            point.group[0],
+            names.of(kind, point.group[0]),
+            point.measures,
+            point.measures.cost_nano_usd / whole if whole else 0.0,
+        )
+        for point in points
+    ]
+    rows.sort(key=lambda row: (-row.measures.cost_nano_usd, -row.measures.requests, row.name))
+    return rows[:most]
+
+
+def chart(
+    scope: Scope,
+    span: TimeRange,
+    kind: str,
+    names: Names,
+    *,
+    zone: ZoneInfo,
+    metric: str = "cost",
+    filters: Filters | None = None,
+    behind: str = "",
+) -> Chart:
+    """A metric over a range, stacked by group."""
+    points = usage_series(
+        SeriesQuery(
+            scope=scope,
+            since=span.since,
+            until=span.until,
+            interval=span.interval,
+            zone=zone,
+            group_by=(kind,) if kind else (),
+            filters=filters or {},
+        )
+    )
+    starts = interval_starts(span.since, span.until, span.interval, zone)
+    return stacked(
+        [
+            (point.start, names.of(kind, point.group[0]) if kind else "all", _value(point, metric))
+            for point in points
+            if point.start is not None
+        ],
+        starts,
+        unit=UNIT_MONEY if metric == "cost" else UNIT_COUNT,
+        zone=zone,
+        interval=span.interval,
+        behind=behind,
+    )
+
+
+def sentence(drawn: Chart, span: TimeRange, metric: str) -> str:
+    """The chart in words, for those who do not see it."""
+    write = numbers.money if drawn.unit == UNIT_MONEY else numbers.compact
+    subject = dict(METRICS)[metric]
+    if drawn.is_empty or drawn.peak is None:
+        return f"{subject}, {span.label}: nothing."
+    at, value = drawn.peak
+    unit = "hour from" if drawn.step_s < 86400 else "day,"
+    moment = f"{at:%H:%M}" if drawn.step_s < 86400 else f"{at:%d %b}"
+    first = drawn.series[0]
+    return (
+        f"{subject}, {span.label}: {write(drawn.total)} in all; the busiest {unit} {moment}, had {write(value)}. "
+        f"{first.label} makes {numbers.share(first.total, drawn.total)} of it."
+    )
+
+
+def _value(point: Point, metric: str) -> int:
+    match metric:
+        case "requests":
+            return point.measures.requests
+        case "tokens":
+            return prompt_tokens(point.measures) + point.measures.output + point.measures.reasoning
+        case _:
+            return point.measures.cost_nano_usd
+
+
+def _change(now: int, before: int, before_text: str, now_text: str) -> str:
+    """+18 % … ($214 → $253). Nothing before has no percentage."""
+    if before == 0:
+        return ""
+    return f"{numbers.change(now, before)} ({before_text} → {now_text})"

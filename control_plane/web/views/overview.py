@@ -1,0 +1,113 @@
+"""The first page: where the money goes, whether anything is on fire, what is still to set up."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from control_plane.credentials.selectors import providers_of
+from control_plane.dashboards.charts import sparkline
+from control_plane.keys.selectors import keys_of, keys_of_user
+from control_plane.usage.selectors.exchanges import ExchangeSearch, exchanges_page
+from control_plane.web.fleet_rows import fleet_standing
+from control_plane.web.names import Names
+from control_plane.web.ranges import read_range, today
+from control_plane.web.request import ConsoleRequest, scope
+from control_plane.web.usage_view import chart, group_rows, sentence, totals
+
+
+@dataclass(frozen=True, slots=True)
+class FirstStep:
+    """One of the three steps of the first run."""
+
+    title: str
+    note: str
+    is_done: bool
+    action: str = ""
+    address: str = ""
+    opens_sheet: bool = False
+
+
+@require_GET
+def overview(request: ConsoleRequest) -> HttpResponse:
+    zone = ZoneInfo(request.user.time_zone)
+    now = timezone.now()
+    day = today(now, zone)
+    fortnight = read_range("30d", "", "", now=now, zone=zone, default="30d")
+    mine, names = scope(request), Names(request.organization)
+    steps = first_steps(request)
+    context = {
+        "today": totals(mine, day),
+        "day": day,
+        "steps": steps,
+        "is_set_up": all(step.is_done for step in steps),
+        "names": names,
+    }
+    if context["is_set_up"]:
+        drawn = chart(mine, fortnight, "model", names, zone=zone, behind=reverse("web:exchanges"))
+        context |= {
+            "chart": drawn,
+            "sentence": sentence(drawn, fortnight, "cost"),
+            "span": fortnight,
+            "spark": sparkline(drawn.totals[-14:]),
+            "by_model": group_rows(mine, fortnight, "model", names, most=6),
+            "by_second": group_rows(
+                mine, fortnight, "user" if request.membership.is_admin else "client", names, most=6
+            ),
+            "failures": failures(request, now),
+        }
+    if request.membership.is_admin:
+        context["fleet"] = fleet_standing(request.organization, now)
+    return render(request, "web/overview.html", context)
+
+
+@require_GET
+def checklist(request: ConsoleRequest) -> HttpResponse:
+    """The first-run steps alone: the page asks for them until they are done."""
+    steps = first_steps(request)
+    return render(request, "web/first_steps.html", {"steps": steps, "is_set_up": all(step.is_done for step in steps)})
+
+
+def first_steps(request: ConsoleRequest) -> tuple[FirstStep, ...]:
+    """Provider, key, first request, as this person sees them."""
+    is_admin = request.membership.is_admin
+    has_provider = providers_of(request.organization).exists()
+    own_keys = keys_of(request.organization) if is_admin else keys_of_user(request.organization, request.user)
+    newest = own_keys.first()
+    found = exchanges_page(ExchangeSearch(scope(request)), limit=1).exchanges
+    return (
+        FirstStep(
+            "Add a provider",
+            "Whose models your tools use: Anthropic, OpenAI, Gemini, or a server of your own.",
+            has_provider,
+            *(("Add a provider", reverse("web:provider-add"), True) if is_admin else ("", "", False)),
+        )
+        if is_admin
+        else FirstStep("A provider is there", "An admin adds it; it is the same for everybody.", has_provider),
+        FirstStep(
+            "Mint a key",
+            "What your tool presents in place of the provider's own key.",
+            newest is not None,
+            "Mint a key",
+            reverse("web:my-key-mint"),
+            True,
+        ),
+        FirstStep(
+            "Send the first request",
+            "Paste two lines into your tool and ask it anything; this ticks itself within seconds.",
+            bool(found),
+            "Set up a tool" if newest is not None else "",
+            reverse("web:key", args=[newest.id]) if newest is not None else "",
+        ),
+    )
+
+
+def failures(request: ConsoleRequest, now: datetime) -> list[object]:
+    """The newest failed exchanges of the last day."""
+    search = ExchangeSearch(scope(request), since=now - timedelta(days=1), outcome="failed")
+    return list(exchanges_page(search, limit=5).exchanges)

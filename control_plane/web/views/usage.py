@@ -1,0 +1,161 @@
+"""My usage, and the spend explorer."""
+
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from control_plane.usage.selectors.series import SeriesQuery, usage_series
+from control_plane.usage.selectors.sessions import SessionSearch, sessions_page
+from control_plane.web.listing import Chip, Filter, chips, csv_response, wants_csv
+from control_plane.web.names import Names
+from control_plane.web.ranges import NAMED, TimeRange, read_range
+from control_plane.web.request import ConsoleRequest, own_scope, scope
+from control_plane.web.usage_view import METRICS, chart, group_rows, prompt_tokens, sentence, totals
+from switchyard_contract.usage import KINDS as TOKEN_KINDS
+
+GROUPS = (
+    ("model", "Model"),
+    ("user", "User"),
+    ("team", "Team"),
+    ("provider", "Provider"),
+    ("key", "Key"),
+    ("client", "Tool"),
+)
+
+
+@require_GET
+def my_usage(request: ConsoleRequest) -> HttpResponse:
+    zone = ZoneInfo(request.user.time_zone)
+    span = _range(request, zone, default="month")
+    mine, names = own_scope(request), Names(request.organization)
+    sessions = sessions_page(SessionSearch(mine, since=span.since, until=span.until), limit=20)
+    drawn = chart(mine, span, "client", names, zone=zone, behind=reverse("web:exchanges"))
+    context = {
+        "range": span,
+        "ranges": NAMED,
+        "today": totals(mine, read_range("today", "", "", now=timezone.now(), zone=zone, default="today")),
+        "totals": totals(mine, span),
+        "by_tool": group_rows(mine, span, "client", names),
+        "by_model": group_rows(mine, span, "model", names),
+        "sessions": sessions.sessions,
+        "chart": drawn,
+        "sentence": sentence(drawn, span, "cost"),
+    }
+    return render(request, "web/usage/mine.html", context)
+
+
+@require_GET
+def spend(request: ConsoleRequest) -> HttpResponseBase:
+    zone = ZoneInfo(request.user.time_zone)
+    span = _range(request, zone, default="30d")
+    names = Names(request.organization)
+    group = _known(request.GET.get("by", ""), GROUPS, "model")
+    metric = _known(request.GET.get("metric", ""), METRICS, "cost")
+    choices = _filters(names)
+    chosen = {one.name: value for one in choices if (value := request.GET.get(one.name, ""))}
+    filters = {name: [value] for name, value in chosen.items()}
+    if wants_csv(request):
+        return _csv(request, span, group, names, filters, zone)
+    drawn = chart(
+        scope(request),
+        span,
+        group,
+        names,
+        zone=zone,
+        metric=metric,
+        filters=filters,
+        behind=_behind(chosen),
+    )
+    shown_chips: tuple[Chip, ...] = chips(request.GET, choices, chosen)
+    context = {
+        "range": span,
+        "ranges": NAMED,
+        "group": group,
+        "groups_offered": GROUPS,
+        "group_label": dict(GROUPS)[group],
+        "metric": metric,
+        "metrics": METRICS,
+        "filters": choices,
+        "chosen": chosen,
+        "chips": shown_chips,
+        "totals": totals(scope(request), span, filters),
+        "rows": group_rows(scope(request), span, group, names, filters=filters),
+        "chart": drawn,
+        "sentence": sentence(drawn, span, metric),
+    }
+    return render(request, "web/usage/spend.html", context)
+
+
+def _range(request: ConsoleRequest, zone: ZoneInfo, *, default: str) -> TimeRange:
+    asked = request.GET
+    return read_range(
+        asked.get("range", ""),
+        asked.get("from", ""),
+        asked.get("to", ""),
+        now=timezone.now(),
+        zone=zone,
+        default=default,
+    )
+
+
+def _known(value: str, offered: Sequence[tuple[str, str]], default: str) -> str:
+    return value if any(value == name for name, _ in offered) else default
+
+
+def _filters(names: Names) -> tuple[Filter, ...]:
+    """What can be chosen here; models and tools are narrowed to by a click in the table."""
+    choices = [Filter(kind, label, names.options(kind)) for kind, label in GROUPS if kind in Names.KINDS]
+    return (*choices, Filter("model", "Model", ()), Filter("client", "Tool", ()))
+
+
+def _behind(chosen: dict[str, str]) -> str:
+    """The exchanges page with what this chart is narrowed to."""
+    kept = "&".join(f"{name}={value}" for name, value in chosen.items())
+    return reverse("web:exchanges") + (f"?{kept}" if kept else "")
+
+
+def _csv(
+    request: ConsoleRequest,
+    span: TimeRange,
+    group: str,
+    names: Names,
+    filters: dict[str, list[str]],
+    zone: ZoneInfo,
+) -> HttpResponseBase:
+    """Every interval and group of the chart and table, with all token counters and full precision."""
+    points = usage_series(
+        SeriesQuery(
+            scope=scope(request),
+            since=span.since,
+            until=span.until,
+            interval=span.interval,
+            zone=zone,
+            group_by=(group,),
+            filters=filters,
+            most_points=200_000,
+        )
+    )
+    head = ("start", group, f"{group}_id", "requests", "errors", "refusals", *TOKEN_KINDS, "prompt", "cost_nano_usd")
+    return csv_response(
+        f"spend-by-{group}",
+        head,
+        (
+            (
+                point.start,
+                names.of(group, point.group[0]),
+                point.group[0],
+                point.measures.requests,
+                point.measures.errors,
+                point.measures.refusals,
+                *(getattr(point.measures, kind) for kind in TOKEN_KINDS),
+                prompt_tokens(point.measures),
+                point.measures.cost_nano_usd,
+            )
+            for point in points
+        ),
+    )
