@@ -12,6 +12,8 @@ class HeldSecrets:
     def __init__(self) -> None:
         self._peppers: dict[int, bytes] = {}
         self._sealing_keys: dict[int, bytes] = {}
+        self.revision = 0
+        """Counts replacements: what was worked out with other key material is worked out anew."""
 
     def __repr__(self) -> str:
         return f"HeldSecrets(peppers={sorted(self._peppers)}, sealing_keys={sorted(self._sealing_keys)})"
@@ -23,6 +25,7 @@ class HeldSecrets:
     def replace(self, material: KeyMaterial) -> None:
         self._peppers = dict(material.peppers)
         self._sealing_keys = dict(material.sealing_keys)
+        self.revision += 1
 
     def digest_of(self, token: KeyToken, pepper_version: int) -> bytes | None:
         """The digest a key would be stored under; None when that pepper is not held."""

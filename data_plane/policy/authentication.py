@@ -6,8 +6,10 @@ all of them cost one digest, so neither words nor time tell an outsider which ke
 
 import hmac
 from collections.abc import Callable
+from hashlib import sha256
 
 from data_plane.policy.decision import Caller, Refusal
+from data_plane.policy.memory import ProvenKey, remember
 from data_plane.policy.snapshot import (
     NEVER_STALE,
     Deny,
@@ -36,15 +38,30 @@ def authenticate(
     is_revoked: Callable[[str], bool],
     now_ms: int,
     beacon_age_ms: int | None,
+    material: int | None = None,
 ) -> Caller | Refusal:
     """Say who calls.
 
     is_revoked: what the pod heard outside the snapshot (tombstones). beacon_age_ms: how long ago the control plane was
-    last heard of; None: not since the start, and then nothing is held to be too old by it.
+    last heard of; None: not since the start, and then nothing is held to be too old by it. material: revision of the
+    key material that digest_of speaks for; with it, a key proven once need not be proven again under this policy.
     Refuses with unauthenticated, key_revoked, key_expired, organization_disabled or policy_pending.
     """
     if presented is None:
         return Refusal(Reason.UNAUTHENTICATED)
+    if material is None:
+        mark = b""
+    else:
+        mark = sha256(presented.encode()).digest()
+        proven = policy.memory.proven.get(mark)
+        if (
+            proven is not None
+            and proven.material == material
+            and not is_revoked(proven.caller.key_id)
+            and not (proven.expires_at_ms and proven.expires_at_ms <= now_ms)
+            and not _is_stale(proven.max_stale_ms, beacon_age_ms)
+        ):
+            return proven.caller
     token = read(presented)
     if token is None or token.kind not in VIRTUAL_KINDS:
         _burn_a_digest(policy, digest_of)
@@ -61,7 +78,11 @@ def authenticate(
         return Refusal(Reason.UNAUTHENTICATED)
     # From here on the caller has proved to hold the key and may be told the truth about it.
     organization = policy.organizations[key.organization_id]
-    return _admit(organization, key, is_revoked=is_revoked, now_ms=now_ms, beacon_age_ms=beacon_age_ms)
+    caller = _admit(organization, key, is_revoked=is_revoked, now_ms=now_ms, beacon_age_ms=beacon_age_ms)
+    if material is not None and isinstance(caller, Caller) and organization.policy is not None:
+        max_stale_ms = organization.policy.max_stale_ms
+        remember(policy.memory.proven, mark, ProvenKey(caller, material, key.expires_at_ms, max_stale_ms))
+    return caller
 
 
 def _admit(
@@ -91,7 +112,7 @@ def _admit(
         )
     if key.expires_at_ms and key.expires_at_ms <= now_ms:
         return Refusal(Reason.KEY_EXPIRED)
-    if policy.max_stale_ms != NEVER_STALE and beacon_age_ms is not None and beacon_age_ms > policy.max_stale_ms:
+    if _is_stale(policy.max_stale_ms, beacon_age_ms):
         return Refusal(
             Reason.POLICY_PENDING,
             "This gateway has been cut off from its control plane for longer than the organization allows.",
@@ -112,6 +133,10 @@ def _admit(
         tags={**team.tags, **principal.tags, **key.tags},
         contact=policy.contact,
     )
+
+
+def _is_stale(max_stale_ms: int, beacon_age_ms: int | None) -> bool:
+    return max_stale_ms != NEVER_STALE and beacon_age_ms is not None and beacon_age_ms > max_stale_ms
 
 
 def _burn_a_digest(policy: PolicySnapshot, digest_of: DigestOf) -> None:

@@ -100,15 +100,16 @@ def _message_for(shard: str) -> Message:
 def _read_part(
     shard: str, at: ShardVersion, message: Message, vendor_protocols: VendorProtocols
 ) -> GlobalPart | OrganizationPolicy | KeyPart | Deny:
+    if type(message) is not type(_message_for(shard)):
+        raise InvalidSnapshot(shard, f"carries a {type(message).__name__}")
     if isinstance(message, pb.GlobalShard):
         return _read_global(shard, message)
     if isinstance(message, pb.PolicyShard):
         return _read_organization(shard, at, message, vendor_protocols)
     if isinstance(message, pb.KeyShard):
         return _read_keys(shard, message)
-    if isinstance(message, pb.DenyShard):
-        return Deny({key.key_id: key.cut_streams for key in message.keys}, frozenset(message.principal_ids))
-    raise InvalidSnapshot(shard, f"carries a {type(message).__name__}")
+    assert isinstance(message, pb.DenyShard)
+    return Deny({key.key_id: key.cut_streams for key in message.keys}, frozenset(message.principal_ids))
 
 
 def _join(parts: Mapping[str, ShardPart]) -> PolicySnapshot:

@@ -33,6 +33,9 @@ def read_price(where: str, row: pb.PriceRow) -> Price:
         raise InvalidSnapshot(f"{where}.bands", "do not ascend")
     if row.per_web_search_nano_usd < 0:
         raise InvalidSnapshot(f"{where}.per_web_search_nano_usd", "is negative")
+    for tier in row.tiers:
+        if not tier.per_mille and not tier.HasField("rates"):
+            raise InvalidSnapshot(f"{where}.tiers[{tier.tier}]", "has neither rates nor a multiplier")
     return Price(
         id=row.id,
         vendor=row.vendor,

@@ -6,6 +6,7 @@ from heapq import nlargest
 
 from data_plane.policy.access import fits, may_use, models_for
 from data_plane.policy.decision import Caller, Destination, Refusal
+from data_plane.policy.memory import PriceSpan, remember
 from data_plane.policy.snapshot import OrganizationPolicy, PolicySnapshot, ProviderRecord
 from switchyard_contract.pricing import Price, price_in_force
 from switchyard_contract.reason import Reason
@@ -20,25 +21,26 @@ PATH_OF_PROTOCOL = {
 }
 _DATED = re.compile(r"(?P<undated>.+?)(?:[-@]\d{8}|-\d{4}-\d{2}-\d{2})")
 _LONGEST_ECHO = 120
+_FOR_EVER_MS = 2**62
 
 
 def resolve(policy: PolicySnapshot, caller: Caller, requested_model: str, protocol: str) -> Destination | Refusal:
     """Say where a request goes.
 
     A name is, in this order: a virtual model; `<provider name>/<model id>`; a model id that exactly one provider
-    serves, by name or else by a glob. Whether the key may use it is asked first, so that a forbidden name and one that
-    does not exist are told apart only to those who may use it.
+    serves, by name or else by a glob. Refuses with no_target or model_not_allowed, and names the closest models that
+    this key may use.
     """
     organization = policy.organizations.get(caller.organization_id)
     if organization is None or organization.policy is None:
         return Refusal(Reason.POLICY_PENDING, retry_after_s=2)
     own = organization.policy
     found = _find(own, requested_model, protocol)
-    if isinstance(found, Refusal):
-        return found
-    if found is None or not may_use(policy, caller, requested_model):
-        return _no(policy, caller, own, requested_model, exists=found is not None)
-    provider, model = found
+    if not found or not may_use(policy, caller, requested_model):
+        return _no(policy, caller, own, requested_model, exists=bool(found))
+    if len(found) > 1:
+        return _ambiguous(found, requested_model)
+    provider, model = found[0]
     if provider.protocols and protocol not in provider.protocols:
         return _wrong_protocol(provider, requested_model, protocol)
     return Destination(
@@ -67,14 +69,29 @@ def price_for(policy: PolicySnapshot, organization_id: str, vendor: str, model: 
     An organization's own row wins over the list. A dated id (claude-haiku-4-5-20251001, gpt-5.1-2025-11-13) without a
     row of its own is priced by the undated name; "vendor/model" as aggregators write it, by the part after the slash.
     """
+    what = (organization_id, vendor, model)
+    span = policy.memory.prices.get(what)
+    if span is None or not span.from_ms <= at_ms < span.until_ms:
+        span = remember(policy.memory.prices, what, _price_span(policy, organization_id, vendor, model, at_ms))
+    return span.price
+
+
+def _price_span(policy: PolicySnapshot, organization_id: str, vendor: str, model: str, at_ms: int) -> PriceSpan:
     organization = policy.organizations.get(organization_id)
     own = organization.policy.prices if organization is not None and organization.policy is not None else {}
+    price, from_ms, until_ms = None, 0, _FOR_EVER_MS
     for name in _price_names(model):
         rows = (*own.get(name, ()), *policy.list_prices.get(name, ()))
+        # The answer may change whenever any row that was looked at begins or ends.
+        for edge_ms in (edge_ms for row in rows for edge_ms in (row.valid_from_ms, row.valid_to_ms)):
+            if edge_ms > at_ms:
+                until_ms = min(until_ms, edge_ms)
+            else:
+                from_ms = max(from_ms, edge_ms)
         price = price_in_force(rows, vendor, name, at_ms) if rows else None
         if price is not None:
-            return price
-    return None
+            break
+    return PriceSpan(price, from_ms, until_ms)
 
 
 def _price_names(model: str) -> list[str]:
@@ -89,36 +106,37 @@ def _price_names(model: str) -> list[str]:
     return names
 
 
-def _find(own: OrganizationPolicy, requested: str, protocol: str) -> tuple[ProviderRecord, str] | Refusal | None:
+def _find(own: OrganizationPolicy, requested: str, protocol: str) -> list[tuple[ProviderRecord, str]]:
     virtual = own.virtual_models.get(requested)
     if virtual is not None:
         provider_id, model = virtual.targets[0]
-        return own.providers[provider_id], model
+        return [(own.providers[provider_id], model)]
     provider_name, slash, model = requested.partition("/")
     provider = own.providers_by_name.get(provider_name) if slash else None
-    if provider is not None and model and (fits(provider.models, model) or f"{provider_name}/{model}" in own.models):
-        return provider, model
-    return _find_plain(own, requested, protocol)
+    if provider is not None and model and (fits(provider.models, model) or requested in own.models):
+        return [(provider, model)]
+    return [(provider, requested) for provider in _serving(own, requested, protocol)] if requested else []
 
 
-def _find_plain(own: OrganizationPolicy, requested: str, protocol: str) -> tuple[ProviderRecord, str] | Refusal | None:
-    if not requested:
-        return None
-    named = [own.providers[record.provider_id] for record in own.models_by_plain_id.get(requested, ())]
-    serving = named or [provider for provider in own.providers.values() if requested in provider.models]
+def _serving(own: OrganizationPolicy, model: str, protocol: str) -> list[ProviderRecord]:
+    """The providers of a plain model id: those that name it, else those whose globs take it."""
+    named = {record.provider_id for record in own.models_by_plain_id.get(model, ())}
+    providers = own.providers.values()
+    serving = [provider for provider in providers if provider.id in named or model in provider.models]
     if not serving:
-        serving = [provider for provider in own.providers.values() if fits(provider.models, requested)]
+        serving = [provider for provider in providers if fits(provider.models, model)]
     # A provider that cannot be spoken to on this path is no rival of one that can.
     speaking = [provider for provider in serving if not provider.protocols or protocol in provider.protocols]
-    serving = speaking or serving
-    if len(serving) > 1:
-        choices = tuple(sorted(f"{provider.name}/{requested}" for provider in serving)[:SUGGESTIONS])
-        return Refusal(
-            Reason.NO_TARGET,
-            f"Several providers serve “{_clip(requested)}”. Name one: {', '.join(choices)}.",
-            suggestions=choices,
-        )
-    return (serving[0], requested) if serving else None
+    return speaking or serving
+
+
+def _ambiguous(found: list[tuple[ProviderRecord, str]], requested: str) -> Refusal:
+    choices = tuple(sorted(f"{provider.name}/{model}" for provider, model in found)[:SUGGESTIONS])
+    return Refusal(
+        Reason.NO_TARGET,
+        f"Several providers serve “{_clip(requested)}”. Name one: {', '.join(choices)}.",
+        suggestions=choices,
+    )
 
 
 def _no(policy: PolicySnapshot, caller: Caller, own: OrganizationPolicy, requested: str, *, exists: bool) -> Refusal:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from google.protobuf.message import Message
 
 from data_plane.policy.decision import PrincipalKind
+from data_plane.policy.memory import PolicyMemory
 from switchyard_contract.pricing import Price
 from switchyard_contract.seal import ShardVersion
 from switchyard_contract.v1.snapshot_pb2 import SealedCredential
@@ -206,6 +207,7 @@ class PolicySnapshot:
     """Version under which keys are minted now."""
     parts: Mapping[str, "ShardPart"] = field(default_factory=dict)
     """What was built from each shard, for the next reading to use again."""
+    memory: PolicyMemory = field(default_factory=PolicyMemory, init=False, compare=False, repr=False)
 
     def policy_version(self, organization_id: str) -> tuple[int, int]:
         """Epoch and version of an organization's policy shard; (0, 0) when it is not held."""
