@@ -1,10 +1,18 @@
-"""The way back to the caller on aiohttp: heads, chunks, a clean end or an honest break."""
+"""The way back to the caller: heads, chunks, a clean end or an honest break, written straight to the connection.
+
+aiohttp reads requests, keeps connections and calls us; the answer's head and framing are ours. Its response classes
+would build, change and serialise a dictionary of headers that is complete and in bytes already, and await three
+coroutines for each chunk of a stream (docs/decisions/0070-answers-are-written-by-us.md).
+"""
 
 import asyncio
+import time
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.client_exceptions import ClientConnectionResetError
-from multidict import CIMultiDict
 
 from data_plane.exchange.ports import ClientGone, Headers
 from data_plane.exchange.stages import Buffer
@@ -12,19 +20,54 @@ from data_plane.ingress.body import read_body
 from data_plane.protocols.codec import RequestHead
 
 _GONE = (ConnectionError, ClientConnectionResetError)
+_FULL_BYTES = 64 * 1024
+"""With more than this unsent a caller is waited for; also where the transport itself says so."""
+_JOINED_BYTES = 32 * 1024
+"""A body up to this size is copied behind its head: cheaper than handing two buffers to the kernel."""
+_BODILESS = frozenset({204, 304})
+_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+
+class OnTheWire(web.StreamResponse):
+    """What aiohttp is given back: an answer that has been written, or will never be."""
+
+    def __init__(self, *, keeps_alive: bool) -> None:
+        super().__init__()
+        self._keeps_alive = keeps_alive
+
+    @property
+    def keep_alive(self) -> bool:
+        return self._keeps_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing: it is done."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing: it is done."""
+
+
+KEPT = OnTheWire(keeps_alive=True)
+CLOSED = OnTheWire(keeps_alive=False)
 
 
 class AnswerStream:
     """One exchange's ClientStream over an aiohttp request."""
 
-    __slots__ = ("_encoding", "_head", "_limit_bytes", "_request", "closes", "response")
+    __slots__ = ("_chunked", "_head", "_keeps_alive", "_limit_bytes", "_request", "has_begun", "is_broken")
 
     def __init__(self, request: web.BaseRequest, head: RequestHead, limit_bytes: int, *, closes: bool) -> None:
+        """closes: the pod is draining, so that the connection is not kept after this answer."""
         self._request, self._head, self._limit_bytes = request, head, limit_bytes
-        self.closes = closes
-        """The pod is draining: the connection is not kept after this answer."""
-        self.response: web.StreamResponse | None = None
+        self._keeps_alive = request.keep_alive and not closes
+        self._chunked = False
+        self.has_begun = False
+        self.is_broken = False
+        """Ended without a clean end, so nothing may follow on this connection."""
+
+    @property
+    def response(self) -> web.StreamResponse:
         """What the handler gives back to aiohttp."""
+        return KEPT if self._keeps_alive and self.has_begun and not self.is_broken else CLOSED
 
     async def read_body(self) -> Buffer:
         encoding = b""
@@ -40,46 +83,57 @@ class AnswerStream:
         return await read_body(self._request, encoding, self._limit_bytes)
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
-        response = web.Response(status=status, headers=_multidict(headers), body=body)
-        await self._begin(response)
+        framing = () if status in _BODILESS else (b"Content-Length: %d" % len(body),)
+        head = self._make_head(status, headers, framing)
+        transport = self._transport()
+        if self._head.method == "HEAD":
+            transport.write(head)
+        elif len(body) <= _JOINED_BYTES:
+            transport.write(head + body)
+        else:
+            transport.writelines((head, body))
+            if transport.get_write_buffer_size() > _FULL_BYTES:
+                await self.drained()
 
     async def start(self, status: int, headers: Headers, length: int | None) -> None:
-        response = web.StreamResponse(status=status, headers=_multidict(headers))
+        framing: tuple[bytes, ...] = ()
         if length is not None:
-            response.content_length = length
-        response._send_headers_immediately = True
-        await self._begin(response)
-
-    async def _begin(self, response: web.StreamResponse) -> None:
-        self.response = response
-        if self.closes:
-            response.force_close()
-        try:
-            await response.prepare(self._request)
-        except _GONE as failure:
-            raise ClientGone from failure
+            framing = (b"Content-Length: %d" % length,)
+        elif self._request.version >= HttpVersion11:
+            self._chunked = True
+            framing = (b"Transfer-Encoding: chunked",)
+        else:
+            # HTTP/1.0 knows no chunks: the end of the connection is the end of the answer.
+            self._keeps_alive = False
+        self._transport().write(self._make_head(status, headers, framing))
 
     async def write(self, data: Buffer) -> None:
-        response = self.response
-        assert response is not None
+        if not self.push(data):
+            await self.drained()
+
+    def push(self, data: Buffer) -> bool:
+        """Hand bytes over without waiting. False: so much is unsent that `drained` should be awaited."""
+        transport = self._request.transport
+        # Over TLS a write to a closed connection may pass without an error.
+        if transport is None or transport.is_closing():
+            raise ClientGone
+        transport.write(b"".join((b"%x\r\n" % len(data), data, b"\r\n")) if self._chunked else data)
+        return transport.get_write_buffer_size() <= _FULL_BYTES
+
+    async def drained(self) -> None:
+        """Return when the caller has taken most of what was handed over."""
         try:
-            await response.write(data)
+            await self._request.writer.drain()
         except _GONE as failure:
             raise ClientGone from failure
-        transport = self._request.transport
-        if transport is None or transport.is_closing():
-            # Over TLS a write to a closed connection may pass without an error.
-            raise ClientGone
 
     async def end(self) -> None:
-        response = self.response
-        assert response is not None
-        try:
-            await response.write_eof()
-        except _GONE as failure:
-            raise ClientGone from failure
+        transport = self._transport()
+        if self._chunked:
+            transport.write(b"0\r\n\r\n")
 
     async def abort(self) -> None:
+        self.is_broken = True
         transport = self._request.transport
         if transport is None:
             raise ClientGone
@@ -88,6 +142,32 @@ class AnswerStream:
         transport.close()
         asyncio.get_running_loop().call_later(5, transport.abort)
 
+    def _transport(self) -> asyncio.Transport:
+        transport = self._request.transport
+        if transport is None or transport.is_closing():
+            raise ClientGone
+        return transport
 
-def _multidict(headers: Headers) -> CIMultiDict[str]:
-    return CIMultiDict([(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers])
+    def _make_head(self, status: int, headers: Headers, framing: tuple[bytes, ...]) -> bytes:
+        """Status line and headers. Raises ValueError when a value would break out of its line."""
+        lines = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b""))]
+        lines += [b": ".join(header) for header in headers]
+        lines += framing
+        if not self._keeps_alive:
+            lines.append(b"Connection: close")
+        elif self._request.version < HttpVersion11:
+            lines.append(b"Connection: keep-alive")
+        if not any(name == b"date" for name, _ in headers):
+            lines.append(_date_line(int(time.time())))
+        head = b"\r\n".join(lines) + b"\r\n\r\n"
+        # Counting is cheaper than looking at every value: a line break too many is somebody else's.
+        breaks = len(lines) + 1
+        if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
+            raise ValueError("a header of the answer holds a line break or NUL")
+        self.has_begun = True
+        return head
+
+
+@lru_cache(maxsize=2)
+def _date_line(second: int) -> bytes:
+    return b"Date: " + formatdate(second, usegmt=True).encode()

@@ -27,7 +27,8 @@ async def read_body(request: web.BaseRequest, encoding: bytes, limit_bytes: int)
     size = 0
     try:
         while not content.at_eof():
-            chunk = await content.readany()
+            # A short body came in the same segment as its head; asking for it must not cost a coroutine.
+            chunk = content.read_nowait() if content.is_eof() else await content.readany()
             size += len(chunk)
             if size > limit_bytes:
                 raise BodyRefused(too_large=True, why=f"The body is larger than the limit of {limit_bytes} bytes.")

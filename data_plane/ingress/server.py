@@ -1,5 +1,6 @@
 """The gateway port: every request comes through `Gateway.handle`."""
 
+import contextlib
 from collections.abc import Callable
 
 import structlog
@@ -14,7 +15,7 @@ from data_plane.exchange.run import run
 from data_plane.exchange.running import Running
 from data_plane.exchange.stages import Arrival
 from data_plane.ingress import probes
-from data_plane.ingress.answer import AnswerStream
+from data_plane.ingress.answer import CLOSED, AnswerStream
 from data_plane.ingress.arrival import Chance, make_arrival, read_head, source_of
 from data_plane.ingress.listing import answer_listing
 from data_plane.policy.decision import Refusal
@@ -59,14 +60,14 @@ class Gateway:
             await self._answer(routed, arrival, out)
         except ClientGone:
             # Nobody is left to be told; the exchange's entry is closed by then.
-            return out.response or web.Response(status=499)
+            return CLOSED
         except Exception:  # A process edge: the entry is closed as internal, the caller is told, the pod lives on.
             log.exception("an exchange broke", exchange=arrival.exchange_id, path=arrival.route.canonical_path)
-            if out.response is None:
-                await self._refuse(_BROKEN, arrival, out)
+            if out.has_begun:
+                with contextlib.suppress(ClientGone):
+                    await out.abort()
             else:
-                await out.abort()
-        assert out.response is not None
+                await self._refuse(_BROKEN, arrival, out)
         return out.response
 
     async def _answer(self, routed: Route | Unknown, arrival: Arrival, out: AnswerStream) -> None:
