@@ -92,7 +92,7 @@ class Entry:
         event.vendor = destination.vendor
         event.account = destination.account
         event.region = destination.region
-        event.is_subscription = admission.passes_caller
+        event.is_subscription = destination.passthrough_caller
         event.streamed = admission.facts.streamed
         event.request_bytes = len(admission.body)
         self.attempt += 1
@@ -149,7 +149,7 @@ class Entry:
         event.stop_reason = tally.stop_reason
         event.error_type = tally.error_type
         event.error_text = tally.error_text
-        if tally.upstream_request_id:
+        if tally.upstream_request_id and not event.upstream_request_id:
             event.upstream_request_id = tally.upstream_request_id
         event.web_searches = tally.web_searches
         event.service_tier = tally.service_tier

@@ -57,7 +57,7 @@ class Stack:
     def ledger_of_provider(self) -> list[dict[str, Any]]:
         with urllib.request.urlopen(f"{self.provider_url}/ledger", timeout=10) as answer:
             found = json.load(answer)
-        return list(found["entries"] if isinstance(found, dict) else found)
+        return list(found["requests"])
 
     def kill(self, name: str) -> int:
         """Kill a process of the stack as a crash would; give back its pid."""

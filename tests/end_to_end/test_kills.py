@@ -11,7 +11,7 @@ from tests.end_to_end.stack import Stack, until
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
 
-VICTIMS = ("pod-1", "web", "grpc", "worker", "beat", "redis", "counters", "postgresql")
+VICTIMS = ("pod-1", "web", "grpc", "worker", "beat", "broker", "counters", "postgresql")
 RATE_PER_S = 25.0
 
 
