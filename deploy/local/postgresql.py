@@ -2,11 +2,13 @@
 
 PostgreSQL refuses to run as root. Started by root, it therefore runs as an unprivileged user id, in a folder of its
 own that this id can reach; where a parent folder is closed to it, in a user namespace; where that is forbidden too,
-its data alone moves to the system's state folder (docs/decisions/0021-embedded-engines.md).
+its data alone moves to the system's state folder. It also refuses to run under an id without a name, as containers
+often give; the user namespace helps there as well (docs/decisions/0021-embedded-engines.md).
 """
 
 import hashlib
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -184,7 +186,12 @@ def place(home: Path, tree: PostgresqlTree) -> Placement:
     folder = home.resolve() / "postgresql"
     if os.geteuid() != 0:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Placement(folder, tree.bin, Identity.SAME)
+        return Placement(folder, tree.bin, _identity_of_ordinary_user(os.geteuid()))
+    if not _has_name(UNPRIVILEGED_ID):
+        raise PostgresqlFailed(
+            f"PostgreSQL does not run as root, and user id {UNPRIVILEGED_ID} (nobody) is not in /etc/passwd. "
+            "Start Switchyard as an ordinary user, or set DATABASE_URL."
+        )
     # A folder that one route made is not readable for the other, so a route once taken is kept.
     made_by_root = (folder / "data").exists() and (folder / "data").stat().st_uid == 0
     if not made_by_root and _is_open_to_all(home.resolve()):
@@ -202,6 +209,25 @@ def place(home: Path, tree: PostgresqlTree) -> Placement:
             "Start Switchyard as an ordinary user, or set DATABASE_URL."
         ) from failure
     return _place_unprivileged(elsewhere, tree)
+
+
+def _identity_of_ordinary_user(user_id: int) -> Identity:
+    if _has_name(user_id):
+        return Identity.SAME
+    if _has_name(UNPRIVILEGED_ID) and can_make_user_namespace():
+        return Identity.NAMESPACE
+    raise PostgresqlFailed(
+        f"PostgreSQL needs a name for the user it runs as, and user id {user_id} has none. "
+        "Add a line for it to /etc/passwd, or set DATABASE_URL."
+    )
+
+
+def _has_name(user_id: int) -> bool:
+    try:
+        pwd.getpwuid(user_id)
+    except KeyError:
+        return False
+    return True
 
 
 def _place_unprivileged(folder: Path, tree: PostgresqlTree) -> Placement:

@@ -18,8 +18,7 @@ from typing import Any
 PR_SET_PDEATHSIG = 1
 CLONE_NEWUSER = 0x10000000
 UNPRIVILEGED_ID = 65534
-"""`nobody` wherever it exists; no entry in the user database is needed to run as it."""
-ID_IN_NAMESPACE = 1000
+"""`nobody`, which every Linux knows; PostgreSQL refuses to run under an id without a name."""
 
 
 class Identity(Enum):
@@ -27,7 +26,7 @@ class Identity(Enum):
 
     SAME = "as the user who started it"
     UNPRIVILEGED = "as an unprivileged user id; only root can ask for it"
-    NAMESPACE = "as root of the machine, but under another id in a user namespace"
+    NAMESPACE = "as the same user, but seen as an unprivileged one inside a user namespace of its own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,5 +107,5 @@ def _enter_user_namespace(libc: ctypes.CDLL) -> None:
     if libc.unshare(CLONE_NEWUSER) != 0:
         raise OSError(ctypes.get_errno(), "no user namespace")
     Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/gid_map").write_text(f"{ID_IN_NAMESPACE} {group_id} 1")
-    Path("/proc/self/uid_map").write_text(f"{ID_IN_NAMESPACE} {user_id} 1")
+    Path("/proc/self/gid_map").write_text(f"{UNPRIVILEGED_ID} {group_id} 1")
+    Path("/proc/self/uid_map").write_text(f"{UNPRIVILEGED_ID} {user_id} 1")

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from deploy.local.ports import is_port_free, pick_free_port, pick_free_ports
-from deploy.local.program import Identity, Program, can_make_user_namespace
+from deploy.local.program import UNPRIVILEGED_ID, Identity, Program, can_make_user_namespace
 
 
 def test_a_port_with_a_listener_is_taken() -> None:
@@ -48,7 +48,7 @@ def test_a_child_is_root_nowhere_when_it_should_not_be(tmp_path: Path) -> None:
         program = Program(
             "child", ("/usr/bin/id", "-u"), tmp_path / "log", {"PATH": "/usr/bin:/bin"}, Identity.NAMESPACE
         )
-        assert run(program).strip() == "1000"
+        assert run(program).strip() == str(UNPRIVILEGED_ID)
 
 
 def test_a_log_is_appended_to_and_for_its_owner_only(tmp_path: Path) -> None:
