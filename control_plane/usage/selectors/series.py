@@ -88,9 +88,9 @@ def usage_series(query: SeriesQuery) -> list[Point]:
         return []
     source, at, measures = _source(query)
     conditions = [*query.scope.conditions(), *_range(query, source)]
-    conditions.extend(_filter(name, values) for name, values in query.filters.items())
+    conditions.extend(_filter(name, values, source) for name, values in query.filters.items())
     start = _start(query, at)
-    groups = [_group_text(name) for name in query.group_by]
+    groups = [_group_text(name, source) for name in query.group_by]
     keys = [start, *groups]
     columns = [*keys, *measures]
     statement = sql.SQL(
@@ -194,16 +194,18 @@ def _value(name: str) -> sql.Composable:
     return sql.Identifier(GROUPINGS[name])
 
 
-def _group_text(name: str) -> sql.Composable:
+def _group_text(name: str, source: str) -> sql.Composable:
     """The grouping as text; ids without dashes, the way the API writes them."""
     value = _value(name)
+    if name == "status" and source == "usage_ledger":
+        return sql.SQL("CASE WHEN client_status = 0 THEN '' ELSE client_status / 100 || 'xx' END")
     if GROUPINGS.get(name, "").endswith("_id") and GROUPINGS[name] != "key_id":
         return sql.SQL("COALESCE(replace({}::text, '-', ''), '')").format(value)
     return sql.SQL("COALESCE({}, '')").format(value)
 
 
-def _filter(name: str, values: Sequence[str]) -> sql.Composable:
-    return sql.SQL("{} = ANY({})").format(_group_text(name), sql.Literal(list(values)))
+def _filter(name: str, values: Sequence[str], source: str) -> sql.Composable:
+    return sql.SQL("{} = ANY({})").format(_group_text(name, source), sql.Literal(list(values)))
 
 
 def _rollup_sums() -> list[sql.Composable]:
