@@ -79,6 +79,9 @@ def _drafts(vendor: str, name: str, model: genai.ModelInfo) -> Iterator[PriceDra
     for index, (start, price) in enumerate(dated):
         end = dated[index + 1][0] if index + 1 < len(dated) else None
         rates = _rates(price, prompt_tokens=0)
+        if "embedding" in name:
+            # An embedding has no output tokens, so its list states no price for them.
+            rates.setdefault("output", 0)
         if "input" not in rates or "output" not in rates:
             continue
         web = price.web_searches_kcount
@@ -163,7 +166,7 @@ def _tiers(model: genai.ModelInfo, price: genai.ModelPrice, rates: Mapping[str, 
         # tier, which the factor then misses by less than they are rounded.
         if has_bands and rest == 0 and any(True for _ in _bands(variant_price)):
             yield PriceTier(tier, per_mille=per_mille)
-        elif "output" in own:
+        elif "output" in own or "output" not in _rates(price, prompt_tokens=0):
             yield PriceTier(tier, rates={**_scaled(rates, per_mille), **own})
 
 

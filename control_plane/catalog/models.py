@@ -17,20 +17,20 @@ class PriceFields(models.Model):
     model = models.CharField(max_length=200)
     rates = models.JSONField()
     """{"input": …, "cache_read": …, …}: field names of the contract's Rates; absent: unknown."""
-    bands = models.JSONField(default=list)
+    bands = models.JSONField(default=list, blank=True)
     """[{"from_prompt_tokens": …, "rates": {…}}], ascending"""
-    tiers = models.JSONField(default=list)
+    tiers = models.JSONField(default=list, blank=True)
     """[{"tier": …, "per_mille": …, "rates": {…} or absent}]"""
     per_web_search_nano_usd = models.BigIntegerField(default=0)
     us_geo_per_mille = models.IntegerField(default=0)
     """0: no uplift for inference in the US; 1100: +10 %."""
-    valid_from = models.DateTimeField(null=True)
+    valid_from = models.DateTimeField(null=True, blank=True)
     """None: always."""
-    valid_to = models.DateTimeField(null=True)
+    valid_to = models.DateTimeField(null=True, blank=True)
     """None: open."""
     source = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    superseded_at = models.DateTimeField(null=True)
+    superseded_at = models.DateTimeField(null=True, blank=True)
     """Since when a corrected row stands in its place; kept, because events name it."""
 
     class Meta:

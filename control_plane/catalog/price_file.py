@@ -11,7 +11,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from control_plane.catalog.price_row import RATE_NAMES, ModelFacts, PriceBand, PriceDraft, PriceList, PriceTier
+from control_plane.catalog.price_row import (
+    MAX_RATE_NANO_USD,
+    RATE_NAMES,
+    ModelFacts,
+    PriceBand,
+    PriceDraft,
+    PriceList,
+    PriceTier,
+)
 from switchyard_contract.quantity import nano_usd
 
 FOLDER = Path(__file__).with_name("price_lists")
@@ -174,8 +182,8 @@ class _Reader:
             if not isinstance(text, str):
                 raise ValueError("write it as text")
             amount = nano_usd(text)
-            if amount < 0:
-                raise ValueError("below zero")
+            if not 0 <= amount <= MAX_RATE_NANO_USD:
+                raise ValueError("below zero or beyond reason")
         except ValueError as failure:
             self.problems.append(f"{where}: {name}: {failure}")
             return 0

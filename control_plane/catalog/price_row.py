@@ -20,6 +20,8 @@ RATE_NAMES = (
 """Field names of the contract's Rates."""
 
 MAX_VERSION_LENGTH = 120
+MAX_RATE_NANO_USD = 10**15
+"""A million dollars per million tokens: beyond is a slip of the unit."""
 
 RateTable = Mapping[str, int]
 """Rate name to nano-USD per million tokens."""

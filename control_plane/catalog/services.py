@@ -12,11 +12,8 @@ from control_plane.audit.services import Actor, ShardKind, Subject, record_chang
 from control_plane.catalog.genai_import import read_genai_prices
 from control_plane.catalog.models import KnownModel, ListPrice, OrganizationPrice
 from control_plane.catalog.price_file import read_price_lists
-from control_plane.catalog.price_row import RATE_NAMES, ModelFacts, PriceDraft, PriceList
+from control_plane.catalog.price_row import MAX_RATE_NANO_USD, RATE_NAMES, ModelFacts, PriceDraft, PriceList
 from control_plane.organizations.models import Organization
-
-MAX_RATE_NANO_USD = 10**15
-"""A million dollars per million tokens: beyond is a slip of the unit."""
 
 
 @dataclass(frozen=True, slots=True)

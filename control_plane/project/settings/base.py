@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from control_plane.project.environment import database_from_url, read_control_settings
@@ -18,8 +17,6 @@ try:
 except InvalidSettings as failure:
     # A stack trace would bury the list of what to mend.
     sys.exit("Switchyard cannot start; these settings are missing or wrong:\n  " + "\n  ".join(failure.problems))
-
-CONTROL_PLANE = Path(__file__).resolve().parent.parent.parent
 
 SECRET_KEY = SWITCHYARD.secret_key
 DEBUG = False
@@ -126,8 +123,8 @@ USE_TZ = True
 USE_I18N = False
 
 STATIC_URL = "/static/"
-STATIC_ROOT = CONTROL_PLANE / "staticfiles"
-# The built files are found in the apps' folders, so a start needs no collectstatic step.
+
+# The built files are found in the apps' folders (no STATIC_ROOT), so a start needs no collectstatic step.
 WHITENOISE_USE_FINDERS = True
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024

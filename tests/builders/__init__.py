@@ -1,0 +1,1 @@
+"""Short constructors for what tests need."""
