@@ -3,15 +3,13 @@
 `run.py` breaks off what nobody closed: forgetting to account for a request shows as *internal*.
 """
 
-from data_plane.conversation.tally import Tally
 from data_plane.conversation.token_estimate import estimate_prompt
 from data_plane.exchange.ports import Ports
-from data_plane.exchange.settlement import price_tally
+from data_plane.exchange.settlement import price_estimate, price_tally
 from data_plane.exchange.stages import Admission, Arrival, Plan, Transcript
 from data_plane.policy.decision import Caller, Refusal
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.protocols.codec import Client
-from switchyard_contract.usage import TokenCounts
 from switchyard_contract.v1 import usage_pb2
 
 _USER = usage_pb2.PRINCIPAL_KIND_OF_EVENT_USER
@@ -108,23 +106,19 @@ class Entry:
         """What a spool that outlives this process would bill: the prompt by its size, at today's price."""
         if admission.facts.operation != "generate":
             return
-        estimate = Tally(tokens=TokenCounts(input_fresh=estimate_prompt(len(admission.body))))
-        cost = price_tally(admission, estimate, self.event.started_at_ms)
-        self.event.tokens.input_fresh = estimate.tokens.input_fresh
+        event = self.event
+        event.tokens.input_fresh = input_fresh = estimate_prompt(len(admission.body))
+        cost = price_estimate(admission, input_fresh, 0, self._arrival.started_at_ms)
         if cost is not None:
-            self.event.cost_nano_usd = cost.amount
-            self.event.price_version = cost.price_id
+            event.cost_nano_usd = cost.amount
+            event.price_version = cost.price_id
 
     def note_progress(self, admission: Admission, answer_bytes: int) -> None:
         """Write down how far a stream is, so that a kill now leaves a good estimate behind."""
         event = self.event
         event.chunks, event.response_bytes = self.chunks, self.bytes_out
-        event.tokens.output = estimate_prompt(answer_bytes)
-        cost = price_tally(
-            admission,
-            Tally(tokens=TokenCounts(input_fresh=event.tokens.input_fresh, output=event.tokens.output)),
-            event.started_at_ms,
-        )
+        event.tokens.output = output = estimate_prompt(answer_bytes)
+        cost = price_estimate(admission, event.tokens.input_fresh, output, event.started_at_ms)
         if cost is not None:
             event.cost_nano_usd = cost.amount
         self._ports.usage.progress(event.SerializeToString(), event.exchange_id, self.attempt)

@@ -21,6 +21,9 @@ class Dialect:
     failure: bytes
     """What an error in the middle of a stream looks like."""
 
+    def __str__(self) -> str:
+        return self.name
+
     def target(self, model: str, *, streams: bool) -> str:
         match self.name:
             case "anthropic_messages":

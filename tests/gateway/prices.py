@@ -1,4 +1,4 @@
-"""The price list of these tests. Round numbers of dollars per million tokens, so that costs can be worked out by hand."""
+"""The price list of these tests: round dollars per million tokens, so that costs can be worked out by hand."""
 
 from switchyard_contract.v1 import snapshot_pb2
 
