@@ -28,6 +28,7 @@ def recognise(arrival: Arrival, policy: PolicySnapshot, ports: Ports) -> tuple[C
         is_revoked=ports.is_revoked,
         now_ms=arrival.started_at_ms,
         beacon_age_ms=ports.beacon_age_ms(),
+        material=ports.secrets.revision,
     )
     if isinstance(caller, Refusal):
         ports.meters.failed_authentication(caller.reason.code, arrival.source)

@@ -4,7 +4,10 @@ from functools import lru_cache
 
 from data_plane.exchange.ports import Secrets
 from data_plane.exchange.stages import Admission, Plan
-from data_plane.policy.decision import Refusal
+from data_plane.policy.decision import Destination, Refusal
+from data_plane.policy.memory import OpenCredential, remember
+from data_plane.policy.snapshot import PolicySnapshot
+from data_plane.protocols.codec import RawHeaders
 from data_plane.protocols.headers import upstream_headers
 from data_plane.providers.catalog import PROVIDERS
 from data_plane.upstream.request import Origin
@@ -25,19 +28,16 @@ def make_plan(admission: Admission, secrets: Secrets) -> Plan | Refusal:
             f"Provider {destination.provider_name} uses the caller's own subscription. Send your Switchyard key as "
             "x-switchyard-key and leave the tool's own sign-in in Authorization.",
         )
-    credential: tuple[tuple[bytes, bytes], ...] = ()
+    credential: RawHeaders = ()
     if not keeps_credential and destination.credential is not None:
         try:
-            secret = secrets.open_credential(
-                destination.credential, admission.caller.organization_id, destination.provider_id
-            )
+            credential = _open_credential(admission.policy, destination, arrival.route.protocol, secrets)
         except EnvelopeFailure:
             return Refusal(
                 Reason.UPSTREAM_FAILED,
                 f"The credential of provider {destination.provider_name} cannot be opened by this gateway. "
                 "Enter it again in the console.",
             )
-        credential = PROVIDERS[destination.vendor].credential_headers(arrival.route.protocol, secret)
     try:
         origin, target = _aim(
             destination.vendor,
@@ -52,6 +52,18 @@ def make_plan(admission: Admission, secrets: Secrets) -> Plan | Refusal:
     headers = upstream_headers(arrival.head, passes_caller=keeps_credential, credential=credential)
     body = admission.codec.rewrite_body(admission.facts, admission.body, destination.model)
     return Plan(admission, destination, origin, target, headers, body)
+
+
+def _open_credential(policy: PolicySnapshot, destination: Destination, protocol: str, secrets: Secrets) -> RawHeaders:
+    """The headers that carry the account's credential: opened once per policy, and again when keys were replaced."""
+    whose = (destination.organization_id, destination.provider_id, protocol)
+    known = policy.memory.credentials.get(whose)
+    if known is not None and known.material == secrets.revision:
+        return known.headers
+    assert destination.credential is not None, "an account without a credential has none to open"
+    secret = secrets.open_credential(destination.credential, destination.organization_id, destination.provider_id)
+    headers = PROVIDERS[destination.vendor].credential_headers(protocol, secret)
+    return remember(policy.memory.credentials, whose, OpenCredential(headers, secrets.revision)).headers
 
 
 @lru_cache(maxsize=4096)

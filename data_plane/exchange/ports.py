@@ -37,7 +37,14 @@ class ClientStream(Protocol):
     async def start(self, status: int, headers: Headers, length: int | None) -> None:
         """Send the head of an answer whose body follows; length None: chunked."""
 
-    async def write(self, data: Buffer) -> None: ...
+    async def write(self, data: Buffer) -> None:
+        """Send bytes, waiting while the caller is slow."""
+
+    def push(self, data: Buffer) -> bool:
+        """Send bytes without waiting. False: so much is unsent that `drained` should be awaited before the next."""
+
+    async def drained(self) -> None:
+        """Return when the caller has taken most of what was sent."""
 
     async def end(self) -> None:
         """End the answer cleanly."""
@@ -62,6 +69,10 @@ class Usage(Protocol):
 
 class Secrets(Protocol):
     """The deployment's key material, held only in memory."""
+
+    @property
+    def revision(self) -> int:
+        """Changes whenever the material does."""
 
     def digest_of(self, token: KeyToken, pepper_version: int) -> bytes | None: ...
     def open_credential(self, sealed: SealedCredential, organization_id: str, provider_id: str) -> str:

@@ -8,8 +8,6 @@ relay     relaying.py          bytes to the caller while a tap listens
 settle    ledger.py            what it used and cost, written down exactly once
 """
 
-import asyncio
-
 from data_plane.exchange.admission import admit
 from data_plane.exchange.answering import our_headers, refuse
 from data_plane.exchange.forwarding import forward
@@ -19,9 +17,8 @@ from data_plane.exchange.ports import ClientGone, ClientStream, Ports
 from data_plane.exchange.pulse import Pulses
 from data_plane.exchange.relaying import relay
 from data_plane.exchange.running import Live, Running
-from data_plane.exchange.stages import Arrival, Plan
+from data_plane.exchange.stages import Arrival
 from data_plane.policy.decision import Refusal
-from data_plane.upstream.connections import UpstreamResponse
 
 
 async def run(arrival: Arrival, out: ClientStream, ports: Ports, running: Running, pulses: Pulses) -> None:
@@ -39,7 +36,7 @@ async def run(arrival: Arrival, out: ClientStream, ports: Ports, running: Runnin
         entry.open_attempt(plan)
         if ports.limits.strict_spool:
             await ports.usage.synced(entry.admitted_sequence)
-        answer = await _forward(plan, ports, live)
+        answer = await forward(plan, ports.upstream, live)
         if isinstance(answer, Refusal):
             return await refuse(answer, arrival, client, out, entry, ports)
         ours = our_headers(arrival, entry, ports, error_source="upstream" if answer.status >= 400 else None)
@@ -53,13 +50,3 @@ async def run(arrival: Arrival, out: ClientStream, ports: Ports, running: Runnin
         running.leave(live)
         if not entry.is_closed:
             entry.break_off()
-
-
-async def _forward(plan: Plan, ports: Ports, live: Live) -> UpstreamResponse | Refusal:
-    try:
-        return await forward(plan, ports.upstream)
-    except asyncio.CancelledError:
-        cut = live.take_cut()
-        if cut is None:
-            raise
-        return cut

@@ -3,7 +3,22 @@
 from data_plane.conversation.tally import Tally
 from data_plane.exchange.stages import Admission
 from data_plane.policy.routing import price_for
-from switchyard_contract.pricing import Billed, Cost, cost_of
+from switchyard_contract.pricing import PER_MILLION, Billed, Cost, cost_of
+from switchyard_contract.quantity import NanoUsd
+
+
+def price_estimate(admission: Admission, input_fresh: int, output: int, at_ms: int) -> Cost | None:
+    """Price an attempt of which only sizes are known, as `cost_of` would; it is done for every request and so kept short."""
+    destination = admission.destination
+    price = price_for(admission.policy, destination.organization_id, destination.vendor, destination.model, at_ms)
+    if price is None:
+        return None
+    rates = price.rates
+    for band in price.bands:
+        if input_fresh >= band.from_prompt_tokens:
+            rates = band.rates
+    scaled = input_fresh * rates.input + output * rates.output
+    return Cost(NanoUsd((2 * scaled + PER_MILLION) // (2 * PER_MILLION)), price.id)
 
 
 def price_tally(admission: Admission, tally: Tally, at_ms: int) -> Cost | None:

@@ -1,15 +1,70 @@
 """Prometheus metrics of a pod: a bounded set of names and labels (docs/operations/metrics.md lists them).
 
-Labels never carry what a caller chose freely: no key, user, session or unknown model. Children are looked up once and
-kept, because finding one costs more than counting.
+Labels never carry what a caller chose freely: no key, user, session or unknown model. What is counted for every
+exchange is kept in plain dictionaries and brought into Prometheus' shape when somebody asks for it.
 """
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections import Counter as Tallies
+from collections.abc import Callable, Iterator
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
-_GATEWAY_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
-_ANSWER_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
+_GATEWAY_BUCKETS_US = (100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000)
+_ANSWER_BUCKETS_US = tuple(
+    int(edge_s * 1_000_000) for edge_s in (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
+)
+
+
+class _Durations:
+    """One histogram: how many observations fell below each edge, and their sum."""
+
+    __slots__ = ("_edges_us", "_found", "_sum_us")
+
+    def __init__(self, edges_us: tuple[int, ...]) -> None:
+        self._edges_us = edges_us
+        self._found = [0] * (len(edges_us) + 1)
+        self._sum_us = 0
+
+    def observe(self, duration_us: int) -> None:
+        self._found[bisect_left(self._edges_us, duration_us)] += 1
+        self._sum_us += duration_us
+
+    def show(self, family: HistogramMetricFamily, protocol: str) -> None:
+        edges = [str(edge_us / 1_000_000) for edge_us in self._edges_us] + ["+Inf"]
+        family.add_metric([protocol], list(zip(edges, accumulate(self._found), strict=True)), self._sum_us / 1_000_000)
+
+
+class _Exchanges(Collector):
+    """What is counted for every exchange."""
+
+    def __init__(self) -> None:
+        self.closed: Tallies[tuple[str, str, str, int]] = Tallies()
+        """By protocol, provider, outcome, hundreds of the status."""
+        self.durations: dict[str, tuple[_Durations, _Durations, _Durations]] = {}
+        """By protocol: until the request left, until the head of the answer, until the end."""
+
+    def collect(self) -> Iterator[Metric]:
+        closed = CounterMetricFamily(
+            "switchyard_exchanges", "Exchanges closed.", labels=("protocol", "provider", "outcome", "status_class")
+        )
+        for (protocol, provider, outcome, hundreds), count in self.closed.items():
+            closed.add_metric([protocol, provider, outcome, f"{hundreds}xx" if hundreds else "none"], count)
+        yield closed
+        for index, (name, meaning) in enumerate(
+            (
+                ("switchyard_gateway_seconds", "From arrival to the request leaving for the provider."),
+                ("switchyard_first_byte_seconds", "From arrival to the head of the provider's answer."),
+                ("switchyard_exchange_seconds", "From arrival to the end."),
+            )
+        ):
+            family = HistogramMetricFamily(name, meaning, labels=("protocol",))
+            for protocol, durations in self.durations.items():
+                durations[index].show(family, protocol)
+            yield family
 
 
 class PodMetrics:
@@ -19,73 +74,42 @@ class PodMetrics:
         """count_failure: takes (reason, source) of each failed authentication on its way to the control plane."""
         self.registry = CollectorRegistry()
         self._count_failure = count_failure
-        registry = self.registry
-        self._exchanges = Counter(
-            "switchyard_exchanges",
-            "Exchanges closed.",
-            ("protocol", "provider", "outcome", "status_class"),
-            registry=registry,
+        self._exchanges = _Exchanges()
+        self.registry.register(self._exchanges)
+        self._refusals = Counter(
+            "switchyard_refusals", "Refusals told.", ("reason", "protocol"), registry=self.registry
         )
-        self._refusals = Counter("switchyard_refusals", "Refusals told.", ("reason", "protocol"), registry=registry)
         self._failures = Counter(
-            "switchyard_failed_authentications", "Requests without an accepted key.", ("reason",), registry=registry
+            "switchyard_failed_authentications",
+            "Requests without an accepted key.",
+            ("reason",),
+            registry=self.registry,
         )
-        self._gateway = Histogram(
-            "switchyard_gateway_seconds",
-            "From arrival to the request leaving for the provider.",
-            ("protocol",),
-            buckets=_GATEWAY_BUCKETS,
-            registry=registry,
-        )
-        self._first_byte = Histogram(
-            "switchyard_first_byte_seconds",
-            "From arrival to the head of the provider's answer.",
-            ("protocol",),
-            buckets=_ANSWER_BUCKETS,
-            registry=registry,
-        )
-        self._duration = Histogram(
-            "switchyard_exchange_seconds",
-            "From arrival to the end.",
-            ("protocol",),
-            buckets=_ANSWER_BUCKETS,
-            registry=registry,
-        )
-        self._exchange_children: dict[tuple[str, str, str, int], Counter] = {}
-        self._refusal_children: dict[tuple[str, str], Counter] = {}
-        self._time_children: dict[str, tuple[Histogram, Histogram, Histogram]] = {}
 
     def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """Show a number that is read when the metrics are fetched."""
         Gauge(name, meaning, registry=self.registry).set_function(read)
 
     def refused(self, reason: str, protocol: str) -> None:
-        child = self._refusal_children.get((reason, protocol))
-        if child is None:
-            child = self._refusal_children[reason, protocol] = self._refusals.labels(reason, protocol)
-        child.inc()
+        self._refusals.labels(reason, protocol).inc()
 
     def served(self, protocol: str, provider: str, outcome: str, status: int) -> None:
-        key = (protocol, provider, outcome, status // 100)
-        child = self._exchange_children.get(key)
-        if child is None:
-            child = self._exchanges.labels(protocol, provider, outcome, f"{status // 100}xx" if status else "none")
-            self._exchange_children[key] = child
-        child.inc()
+        self._exchanges.closed[protocol, provider, outcome, status // 100] += 1
 
     def observe(self, protocol: str, *, gateway_us: int, first_byte_us: int, duration_us: int) -> None:
-        children = self._time_children.get(protocol)
-        if children is None:
-            children = (
-                self._gateway.labels(protocol),
-                self._first_byte.labels(protocol),
-                self._duration.labels(protocol),
+        durations = self._exchanges.durations.get(protocol)
+        if durations is None:
+            durations = (
+                _Durations(_GATEWAY_BUCKETS_US),
+                _Durations(_ANSWER_BUCKETS_US),
+                _Durations(_ANSWER_BUCKETS_US),
             )
-            self._time_children[protocol] = children
-        children[0].observe(gateway_us / 1e6)
+            self._exchanges.durations[protocol] = durations
+        gateway, first_byte, whole = durations
+        gateway.observe(gateway_us)
         if first_byte_us:
-            children[1].observe(first_byte_us / 1e6)
-        children[2].observe(duration_us / 1e6)
+            first_byte.observe(first_byte_us)
+        whole.observe(duration_us)
 
     def failed_authentication(self, reason: str, source: str) -> None:
         self._failures.labels(reason).inc()
