@@ -31,6 +31,15 @@ def resolve(policy: PolicySnapshot, caller: Caller, requested_model: str, protoc
     serves, by name or else by a glob. Refuses with no_target or model_not_allowed, and names the closest models that
     this key may use.
     """
+    wish = (caller.organization_id, caller.models, requested_model, protocol)
+    known = policy.memory.destinations.get(wish)
+    if known is not None:
+        return known
+    found = _resolve(policy, caller, requested_model, protocol)
+    return found if isinstance(found, Refusal) else remember(policy.memory.destinations, wish, found)
+
+
+def _resolve(policy: PolicySnapshot, caller: Caller, requested_model: str, protocol: str) -> Destination | Refusal:
     organization = policy.organizations.get(caller.organization_id)
     if organization is None or organization.policy is None:
         return Refusal(Reason.POLICY_PENDING, retry_after_s=2)
