@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-STREAM_MODEL_PART = "sim-text-12-delay5"
+# So many events, so far apart: at 25 requests/s some twenty answers are always under way.
+BEHAVIOUR = "sim-text-40-delay20"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Load:
         headers = {
             "authorization": f"Bearer {self.key}",
             "content-type": "application/json",
-            "x-sim-behaviour": STREAM_MODEL_PART,
+            "x-sim-behaviour": BEHAVIOUR,
             **ask.headers,
         }
         is_whole = False
