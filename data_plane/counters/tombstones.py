@@ -4,8 +4,9 @@ The control plane adds a revoked key's id to the set `rev:{<organization id>}`, 
 `<organization id> <key id> <0|1>` on `switchyard:revoked` (1: end its running streams). Messages may be lost, so the
 version is looked at every 250 ms and the sets are read when it moved.
 
-A tombstone that was seen stays for the life of the process: nothing takes a revocation back, least of all a flushed
-store. Never on the path of a request: `is_revoked` is a look-up in memory.
+An id that left its set is no longer revoked here (a person came back), but only while the store is trusted: one that
+was flushed, restarted or out of reach may have forgotten, and has to be repaired by the control plane first. Never on
+the path of a request: `is_revoked` is a look-up in memory.
 """
 
 import asyncio
@@ -27,6 +28,8 @@ _ANSWER_TIMEOUT_S = 1.0
 _READ_ANYWAY_S = 5.0
 """All sets are read at least so often: a version raised before its set had the key, or one that a flush set back and
 the next revocation raised to the same number, would hide it."""
+_DISTRUST_S = 60.0
+"""How long a store that may have forgotten takes nothing back; the control plane repairs it every 10 s."""
 _SETS_PER_ROUND_TRIP = 500
 
 
@@ -56,7 +59,8 @@ class TombstoneWatch:
         self._unannounced: dict[str, int] = {}
         """Found in a set, no message yet; the value counts polls since."""
         self._listeners: list[Callable[[frozenset[str], frozenset[str]], object]] = []
-        self._version: str | None = None
+        self._version: int | None = None
+        self._trusted_from_s = float("-inf")
         self._known_organizations: frozenset[str] = frozenset()
         self._read_at_s = float("-inf")
         self._answered_at_s = float("-inf")
@@ -92,6 +96,7 @@ class TombstoneWatch:
             try:
                 await self._poll()
             except (RedisError, OSError) as failure:
+                self._distrust()
                 if was_reachable and not self.reachable:
                     was_reachable = False
                     log.warning("counter store out of reach", why=type(failure).__name__)
@@ -104,23 +109,39 @@ class TombstoneWatch:
     async def _poll(self) -> None:
         self._announce_overdue()
         # Read before the sets: what is added in between is then read once more, not missed.
-        version = str(await self._redis.get(VERSION_KEY))
+        version = _number(await self._redis.get(VERSION_KEY))
         now_s = self._clock_s()
         self._answered_at_s = now_s
         organizations = frozenset(self._organizations())
-        if (
-            version == self._version
-            and organizations == self._known_organizations
-            and now_s - self._read_at_s < _READ_ANYWAY_S
-        ):
-            return
+        if version == self._version and organizations == self._known_organizations:
+            if now_s - self._read_at_s < _READ_ANYWAY_S:
+                return
+        elif self._version is not None and (version is None or version < self._version):
+            log.warning("the counter store has forgotten revocations; what is known here stays")
+            self._distrust()
+        if version is None:
+            self._distrust()
+        # What a message adds from here on may be missing in the sets as they are read.
+        before = frozenset(self._revoked)
         found = await self._read_sets(sorted(organizations))
+        has_moved_on = self._version is not None and version is not None and version > self._version
+        if has_moved_on and now_s >= self._trusted_from_s:
+            self._take_back(before - found)
         self._version, self._known_organizations, self._read_at_s = version, organizations, now_s
         fresh = found - self._revoked
         if fresh:
             self._revoked |= fresh
             self._unannounced.update(dict.fromkeys(fresh, 0))
             self._tell(fresh, frozenset())
+
+    def _take_back(self, raised: frozenset[str]) -> None:
+        self._revoked -= raised
+        self._cut -= raised
+        for key_id in raised:
+            self._unannounced.pop(key_id, None)
+
+    def _distrust(self) -> None:
+        self._trusted_from_s = self._clock_s() + _DISTRUST_S
 
     async def _read_sets(self, organizations: list[str]) -> frozenset[str]:
         found: set[str] = set()
@@ -181,3 +202,8 @@ class TombstoneWatch:
     def _tell(self, revoked: frozenset[str], cut: frozenset[str]) -> None:
         for listener in self._listeners:
             listener(revoked, cut)
+
+
+def _number(text: object) -> int | None:
+    """The version; None: there is none, or somebody put something else there."""
+    return int(text) if isinstance(text, str) and text.isdecimal() else None

@@ -214,6 +214,12 @@ class Journal:
 
         def prepared(segment: Segment) -> None:
             self._is_preparing = False
+            if self.active is not None and segment.number < self.active.number:
+                # The active one ran full meanwhile and another was made. Segments are read back in the order of
+                # their numbers, so this one comes too late.
+                os.close(segment.file)
+                segment.path.unlink()
+                return
             self._standby = segment
             self.count_space()
 

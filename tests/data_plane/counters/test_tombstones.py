@@ -121,6 +121,44 @@ async def test_a_flushed_store_takes_no_revocation_back(store: Store) -> None:
         assert watch.is_revoked("key1")
 
 
+async def take_back(store: Store, key_id: str) -> None:
+    """What the control plane does when a person comes back."""
+    async with Redis.from_url(store.url) as redis, redis.pipeline(transaction=False) as pipeline:
+        pipeline.srem(set_key(OURS), key_id)
+        pipeline.incr(VERSION_KEY)
+        await pipeline.execute()
+
+
+async def test_what_the_control_plane_takes_back_is_no_longer_revoked(store: Store) -> None:
+    await revoke(store, "key1", "key2")
+    # The watch's own clock: a store is trusted only after a while, and this test does not wait for it.
+    skipped_s = 0.0
+    watch = TombstoneWatch(store.url, lambda: [OURS], clock_s=lambda: time.monotonic() + skipped_s)
+    task = asyncio.create_task(watch.run())
+    await until(lambda: watch.is_revoked("key1"))
+    skipped_s = 100.0
+    await take_back(store, "key1")
+    await until(lambda: not watch.is_revoked("key1"))
+    assert watch.is_revoked("key2")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_store_that_forgot_takes_nothing_back_even_when_its_version_moves_on(store: Store) -> None:
+    async with watching(store) as (watch, _):
+        await revoke(store, "key1")
+        await revoke(store, "key2")
+        await until(lambda: watch.is_revoked("key2"))
+        async with Redis.from_url(store.url) as redis:
+            await redis.flushall()
+        await asyncio.sleep(0.6)
+        for number in range(5):
+            await revoke(store, f"later{number}")
+            await until(lambda number=number: watch.is_revoked(f"later{number}"))  # type: ignore[misc]
+        assert watch.is_revoked("key1")
+        assert watch.is_revoked("key2")
+
+
 async def test_a_killed_store_is_noticed_and_its_return_too(store: Store) -> None:
     async with watching(store) as (watch, _):
         await revoke(store, "key1")

@@ -1,6 +1,7 @@
 """Disks that fail on demand, and that know what of a file would survive a power loss."""
 
 import errno
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +16,9 @@ class FailingDisk(LocalDisk):
         """So many syncs to come fail."""
         self.write_faults = 0
         self.is_full = False
+        self.may_prepare = threading.Event()
+        """While it is clear, segments made ahead by the spool's thread are slow to come."""
+        self.may_prepare.set()
         self.free = 1 << 40
         self.written: dict[int, int] = {}
         self.synced: dict[int, int] = {}
@@ -24,6 +28,8 @@ class FailingDisk(LocalDisk):
     def create(self, path: Path, capacity_bytes: int) -> int:
         if self.is_full:
             raise OSError(errno.ENOSPC, "No space left on device")
+        if threading.current_thread() is not threading.main_thread():
+            self.may_prepare.wait(30)
         file = super().create(path, capacity_bytes)
         self.paths[file], self.written[file], self.synced[file] = path, 0, 0
         return file

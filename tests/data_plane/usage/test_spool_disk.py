@@ -72,6 +72,21 @@ async def test_a_failed_write_loses_nothing(tmp_path: Path) -> None:
     assert await ids_unreported(tmp_path) == [f"e{number}" for number in range(20)]
 
 
+async def test_a_segment_that_is_ready_too_late_does_not_turn_the_order_round(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    disk.may_prepare.clear()
+    spool = await a_spool(tmp_path, segment_bytes=4096, limit_bytes=MIB, disk=disk)
+    ids = [f"e{number}" for number in range(60)]
+    for exchange_id in ids:
+        spool.admitted(an_event(exchange_id, padding=200), exchange_id, 1)
+    disk.may_prepare.set()
+    await asyncio.sleep(0.05)
+    for exchange_id in ids:
+        spool.final(an_event(exchange_id, padding=200), exchange_id, 1)
+    await spool.close()
+    assert await ids_unreported(tmp_path) == ids
+
+
 async def test_a_full_disk_stops_admission_while_everything_in_flight_can_still_be_closed(tmp_path: Path) -> None:
     disk = FailingDisk()
     spool = await a_spool(tmp_path, disk=disk, segment_bytes=256 * 1024, limit_bytes=2 * MIB)

@@ -81,7 +81,8 @@ async def work(directory: Path, steps: Steps, model: Model, crash: Path, power_c
             case "fail write":
                 disk.write_faults = 1
     disk.sync_faults = disk.write_faults = 0
-    shutil.copytree(directory, crash)
+    # In the spool's own thread while the loop stands still: everything ends at one moment.
+    spool._thread._thread.submit(shutil.copytree, directory, crash).result()
     if power_cut < 1:
         for file, path in disk.paths.items():
             kept = crash / path.name
@@ -141,14 +142,16 @@ QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCh
 @given(steps=STEPS)
 def test_a_kill_loses_nothing_and_doubles_nothing(tmp_path_factory, steps: Steps) -> None:
     model, rows = run(tmp_path_factory.mktemp("kill"), steps, power_cut=1)
-    if not any(action.startswith("fail") for action, _, _ in steps):
-        assert rows.keys() == model.admitted.keys()
+    # What a disk refused twice in a row was in memory only; a kill may take that, and nothing else.
+    has_refused = any(action.startswith("fail") for action, _, _ in steps)
+    assert rows.keys() == model.admitted.keys() or (has_refused and rows.keys() <= model.admitted.keys())
     for exchange_id, row in rows.items():
         if exchange_id in model.final and not is_estimated(row):
             assert row.tokens.output == 10_000 + model.final[exchange_id]
         elif exchange_id not in model.final:
             assert is_estimated(row)
-            assert row.tokens.output == model.admitted[exchange_id]
+            newest = model.admitted[exchange_id]
+            assert row.tokens.output == newest or (has_refused and row.tokens.output < newest)
 
 
 @QUICK
