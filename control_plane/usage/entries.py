@@ -1,7 +1,9 @@
 """A row of the ledger as a value, and the row that takes one back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -139,9 +141,8 @@ AMOUNTS: tuple[str, ...] = (*TOKEN_KINDS, "web_searches", "cost_nano_usd", "requ
 """What a reversal takes back."""
 
 
-def values_of(row: LedgerRow) -> tuple[Any, ...]:
-    """The row's values in the order of COLUMNS, for COPY."""
-    return tuple([getattr(row, name) for name in COLUMNS])
+values_of: Callable[[LedgerRow], tuple[Any, ...]] = attrgetter(*COLUMNS)
+"""Gives a row's values in the order of COLUMNS, for COPY."""
 
 
 def reversal_revision(kind: str, revision: int) -> int:

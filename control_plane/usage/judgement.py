@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -18,7 +19,6 @@ from switchyard_contract.v1 import usage_pb2
 
 AHEAD_MS: Final = 5 * 60 * 1000
 """A pod's clock may be this far ahead of ours."""
-DAY_MS: Final = 86_400_000
 
 HIGHEST_TOKENS: Final = 10**9
 HIGHEST_COST_NANO_USD: Final = 10**15
@@ -89,7 +89,7 @@ class Horizon:
     @property
     def oldest_ms(self) -> int:
         """The first instant whose partition is still kept: the start of a UTC day."""
-        return (self.now_ms // DAY_MS - self.ledger_days + 1) * DAY_MS
+        return (self.now_ms // ulid.DAY_MS - self.ledger_days + 1) * ulid.DAY_MS
 
     @property
     def latest_ms(self) -> int:
@@ -98,7 +98,7 @@ class Horizon:
 
 def judge(event: usage_pb2.UsageEvent, horizon: Horizon) -> LedgerRow | Oddity:
     """Turn an event into a row, or say why it is odd."""
-    return _odd_identity(event, horizon) or _odd_numbers(event) or _row_of(event, horizon)
+    return _odd_identity(event, horizon) or _odd_numbers(event) or _row_of(event)
 
 
 def _odd_identity(event: usage_pb2.UsageEvent, horizon: Horizon) -> Oddity | None:
@@ -118,10 +118,11 @@ def _odd_identity(event: usage_pb2.UsageEvent, horizon: Horizon) -> Oddity | Non
             return Oddity("id_malformed", f"{name} is no UUID")
     if not event.organization_id:
         return Oddity("id_missing", "organization_id is empty")
-    if _is_malformed(event.organization_id):
+    organization_id = _uuid(event.organization_id)
+    if organization_id is None:
         return Oddity("id_malformed", "organization_id is no UUID")
-    if UUID(event.organization_id) not in horizon.organizations:
-        return Oddity("organization_unknown", f"no organization {UUID(event.organization_id).hex}")
+    if organization_id not in horizon.organizations:
+        return Oddity("organization_unknown", f"no organization {organization_id.hex}")
     if event.kind not in KIND_OF:
         return Oddity("kind_unknown", f"kind {event.kind}")
     if event.outcome not in OUTCOME_OF:
@@ -131,16 +132,19 @@ def _odd_identity(event: usage_pb2.UsageEvent, horizon: Horizon) -> Oddity | Non
 
 def _odd_numbers(event: usage_pb2.UsageEvent) -> Oddity | None:
     for name, highest in _LIMITS.items():
-        if not 0 <= getattr(event, name) <= highest:
-            return Oddity("number_absurd", f"{name} is {getattr(event, name)}")
+        if not 0 <= (number := getattr(event, name)) <= highest:
+            return Oddity("number_absurd", f"{name} is {number}")
+    tokens = event.tokens
     for name in TOKEN_KINDS:
-        if getattr(event.tokens, name) > HIGHEST_TOKENS:
-            return Oddity("number_absurd", f"tokens.{name} is {getattr(event.tokens, name)}")
+        if (number := getattr(tokens, name)) > HIGHEST_TOKENS:
+            return Oddity("number_absurd", f"tokens.{name} is {number}")
     return None
 
 
-def _row_of(event: usage_pb2.UsageEvent, horizon: Horizon) -> LedgerRow:
+def _row_of(event: usage_pb2.UsageEvent) -> LedgerRow:
     tokens = event.tokens
+    organization_id = _uuid(event.organization_id)
+    assert organization_id is not None
     return LedgerRow(
         day=ulid.day_of(event.exchange_id),
         exchange_id=event.exchange_id,
@@ -149,7 +153,7 @@ def _row_of(event: usage_pb2.UsageEvent, horizon: Horizon) -> LedgerRow:
         revision=event.revision,
         outcome=OUTCOME_OF[event.outcome],
         reason=_clip(event.reason),
-        organization_id=UUID(event.organization_id),
+        organization_id=organization_id,
         key_id=_clip(event.key_id),
         principal_id=_uuid(event.principal_id),
         principal_kind=PRINCIPAL_KIND_OF.get(event.principal_kind, ""),
@@ -213,20 +217,21 @@ def _row_of(event: usage_pb2.UsageEvent, horizon: Horizon) -> LedgerRow:
 
 
 def _is_malformed(text: str) -> bool:
-    if not text:
-        return False
-    try:
-        UUID(text)
-    except ValueError:
-        return True
-    return False
+    return bool(text) and _uuid(text) is None
 
 
+@lru_cache(maxsize=8192)
 def _uuid(text: str) -> UUID | None:
-    return UUID(text) if text else None
+    """None: empty, or no UUID. Remembered, because a batch names few owners in many events."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
 
 
 def _clip(text: str, length: int = NAME_LENGTH) -> str:
+    if len(text) <= length and "\x00" not in text:
+        return text
     # PostgreSQL has no NUL in text; one such name must not stop the whole batch.
     return text[:length].replace("\x00", "\ufffd")
 
