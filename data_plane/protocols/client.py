@@ -1,6 +1,8 @@
 """Which tool calls, and which conversation the call belongs to (clients' own words first)."""
 
 import re
+from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 from data_plane.protocols.codec import Client, RequestFacts, RequestHead, SessionHints
@@ -42,14 +44,51 @@ def identify(head: RequestHead, facts: RequestFacts | None = None, key_id: str =
     digest of key, system prompt and first user message. Without facts the head alone speaks; without key_id nothing is
     derived.
     """
+    return place(read_tool(head), facts.hints if facts is not None else None, key_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What the headers alone say about who calls."""
+
+    client: Client
+    """With the session that a header names, if one does."""
+    goose_session: str
+    """A date and a counter that starts anew on every machine: unique only together with the key."""
+
+
+def read_tool(head: RequestHead) -> Tool:
+    """Say which tool calls, by its headers."""
     headers = _texts(head)
     name, version = _name(headers)
     agent_id = headers.get(b"x-claude-code-agent-id", "")
     if not agent_id and name == "codex" and headers.get(b"thread-id", "") != headers.get(b"session-id", ""):
         agent_id = headers.get(b"thread-id", "")
     parent = headers.get(b"x-parent-session-id", "")
-    session_id, is_derived = _session(headers, facts.hints if facts is not None else None, key_id)
-    return Client(name, version, session_id, agent_id, parent, is_derived)
+    named = (headers.get(carrier, "") for carrier in (*SESSION_HEADERS, *TOOL_SESSION_HEADERS))
+    session_id = next(filter(None, named), "")
+    return Tool(Client(name, version, session_id, agent_id, parent), headers.get(GOOSE_SESSION_HEADER, ""))
+
+
+def place(tool: Tool, hints: SessionHints | None, key_id: str) -> Client:
+    """Say in which conversation the tool is; what its headers name comes before what its body hints at."""
+    client = tool.client
+    if client.session_id:
+        return client
+    if tool.goose_session:
+        return _in_session(client, f"{tool.goose_session}@{key_id}" if key_id else tool.goose_session)
+    if hints is None:
+        return client
+    if hints.session_id:
+        return _in_session(client, _clean(hints.session_id))
+    if hints.opening and key_id:
+        derived = sha256(key_id.encode() + b"\0" + hints.opening).hexdigest()[:32]
+        return _in_session(client, derived, is_derived=True)
+    return client
+
+
+def _in_session(client: Client, session_id: str, *, is_derived: bool = False) -> Client:
+    return Client(client.name, client.version, session_id, client.agent_id, client.parent_session_id, is_derived)
 
 
 def _texts(head: RequestHead) -> dict[bytes, str]:
@@ -78,16 +117,22 @@ _READ = frozenset(
 
 def _clean(text: str) -> str:
     """Printable and short: these texts end on pages and in logs."""
-    return "".join(sign for sign in text.strip()[:MAX_ID] if sign.isprintable())
+    text = text.strip()[:MAX_ID]
+    return text if text.isprintable() else "".join(sign for sign in text if sign.isprintable())
 
 
 def _name(headers: dict[bytes, str]) -> tuple[str, str]:
     agent = headers.get(b"user-agent", "")
     if headers.get(b"originator", "").startswith("codex"):
-        found = _USER_AGENTS[1][1].search(agent)
-        return "codex", found["version"] if found else headers.get(b"version", "")
+        name, version = _name_of_agent(agent)
+        return "codex", version if name == "codex" else headers.get(b"version", "")
     if GOOSE_SESSION_HEADER in headers and not agent:
         return "goose", ""
+    return _name_of_agent(agent)
+
+
+@lru_cache(maxsize=1024)
+def _name_of_agent(agent: str) -> tuple[str, str]:
     for name, pattern in _USER_AGENTS:
         found = pattern.search(agent)
         if found is None:
@@ -98,20 +143,3 @@ def _name(headers: dict[bytes, str]) -> tuple[str, str]:
         return name, found["version"]
     product = _PRODUCT.match(agent)
     return (product["name"].lower(), product["version"] or "") if product else ("", "")
-
-
-def _session(headers: dict[bytes, str], hints: SessionHints | None, key_id: str) -> tuple[str, bool]:
-    for carrier in (*SESSION_HEADERS, *TOOL_SESSION_HEADERS):
-        if headers.get(carrier):
-            return headers[carrier], False
-    goose = headers.get(GOOSE_SESSION_HEADER)
-    if goose:
-        # A date and a counter that starts anew on every machine: unique only together with the key.
-        return (f"{goose}@{key_id}" if key_id else goose), False
-    if hints is None:
-        return "", False
-    if hints.session_id:
-        return _clean(hints.session_id), False
-    if hints.opening and key_id:
-        return sha256(key_id.encode() + b"\0" + hints.opening).hexdigest()[:32], True
-    return "", False

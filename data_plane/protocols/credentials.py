@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 from data_plane.protocols.codec import InvalidRequest, RequestHead
-from data_plane.protocols.headers import KEY_HEADERS
+from data_plane.protocols.headers import CALLER_CREDENTIALS, KEY_HEADERS
 
-_PLAIN_CARRIERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
+_OURS = frozenset(KEY_HEADERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +29,26 @@ def presented_key(head: RequestHead, *, takes_query_key: bool | None = None) -> 
     x-api-key, which then belong to the provider (subscription pass-through).
     takes_query_key: whether `?key=` counts (Gemini routes); None: decided by the path.
     """
-    ours = {_bearer(value) for name in KEY_HEADERS for value in _values(head, name)} - {""}
+    ours: set[str] = set()
+    keys: set[str] = set()
+    has_own = False
+    for name, value in head.headers:
+        if name in _OURS:
+            ours.add(_bearer(value))
+        elif name in CALLER_CREDENTIALS:
+            has_own = has_own or name in (b"authorization", b"x-api-key")
+            keys.add(_bearer(value) if name == b"authorization" else _text(value))
+    ours.discard("")
     if len(ours) > 1:
         raise InvalidRequest("x-switchyard-key", "came twice with different keys")
     if ours:
-        own_credentials = any(_values(head, name) for name in (b"authorization", b"x-api-key"))
-        return Presented(ours.pop(), passes_caller=own_credentials)
-    keys = {_bearer(value) for value in _values(head, b"authorization")}
-    keys |= {_text(value) for name in _PLAIN_CARRIERS for value in _values(head, name)}
-    if takes_query_key or (takes_query_key is None and _is_gemini_path(head.path)):
-        keys |= set(_query_keys(head.query))
-    keys -= {""}
+        return Presented(ours.pop(), passes_caller=has_own)
+    if takes_query_key or (takes_query_key is None and head.query and _is_gemini_path(head.path)):
+        keys.update(_query_keys(head.query))
+    keys.discard("")
     if len(keys) > 1:
         raise InvalidRequest("authorization", "two different keys came with this request; send one of them")
     return Presented(keys.pop() if keys else None, passes_caller=False)
-
-
-def _values(head: RequestHead, name: bytes) -> list[bytes]:
-    return [value for key, value in head.headers if key == name]
 
 
 def _text(value: bytes) -> str:

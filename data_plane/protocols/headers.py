@@ -1,6 +1,8 @@
 """The header rule: lists are open, what is dropped is named (interface: everything unknown passes both ways)."""
 
 from collections.abc import Iterable, Iterator
+from enum import Enum
+from functools import lru_cache
 
 from data_plane.protocols.codec import RawHeaders, RequestHead
 from switchyard_contract.virtual_key import KEY_PATTERN
@@ -68,7 +70,17 @@ _NEVER_TO_CLIENT = _HOP_BY_HOP | {
     b"openai-organization",
     b"openai-project",
 }
+_NONE: frozenset[bytes] = frozenset()
 _IDENTITY = (b"accept-encoding", b"identity")
+
+
+class _Fate(Enum):
+    """What becomes of a request's header, by its name."""
+
+    PASSES = 0
+    STAYS_HERE = 1
+    IS_CALLERS_CREDENTIAL = 2
+    ADDS_BETAS = 3
 
 
 def upstream_headers(head: RequestHead, *, passes_caller: bool, credential: RawHeaders = ()) -> RawHeaders:
@@ -78,16 +90,18 @@ def upstream_headers(head: RequestHead, *, passes_caller: bool, credential: RawH
     otherwise `credential` is the account's. A virtual key never leaves, wherever the client put it.
     """
     named = _named_by_connection(head.headers)
-    betas = [value for name, value in head.headers if name in BETA_HEADERS]
+    betas: list[bytes] = []
     kept: list[tuple[bytes, bytes]] = []
-    for name, value in head.headers:
-        if name in _NEVER_UPSTREAM or name in named or name.startswith(_OUR_PREFIXES):
-            continue
-        if name.startswith(_FORWARDED_PREFIX) or (b"_" in name and _reads_like_a_dropped_name(name)):
-            continue
-        if name in CALLER_CREDENTIALS and (not passes_caller or name not in _PASSED or _is_ours(value)):
-            continue
-        kept.append((name, value))
+    for header in head.headers:
+        name = header[0]
+        fate = _fate_of(name)
+        if fate is _Fate.PASSES:
+            if name not in named:
+                kept.append(header)
+        elif fate is _Fate.ADDS_BETAS:
+            betas.append(header[1])
+        elif fate is _Fate.IS_CALLERS_CREDENTIAL and passes_caller and name in _PASSED and not _is_ours(header[1]):
+            kept.append(header)
     if betas:
         kept = _with_betas(kept, betas)
     kept.append(_IDENTITY)
@@ -97,16 +111,9 @@ def upstream_headers(head: RequestHead, *, passes_caller: bool, credential: RawH
 
 def client_headers(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
     """The provider's headers for the client, without framing, which belongs to the connection. Any case of names."""
-    lowered = tuple((name.lower(), value) for name, value in headers)
-    named = _named_by_connection(lowered)
-    return tuple(
-        (name, value)
-        for name, value in lowered
-        if name not in _NEVER_TO_CLIENT and name not in named and not name.startswith(b"x-switchyard-")
-    )
-
-
-_PASSED = frozenset({b"authorization", b"x-api-key"})
+    kept = [(lowered, value) for name, value in headers if (lowered := _client_name(name)) is not None]
+    named = _named_by_connection((name.lower(), value) for name, value in headers)
+    return tuple(header for header in kept if header[0] not in named) if named else tuple(kept)
 
 
 def names_a_session(headers: RawHeaders) -> bool:
@@ -114,22 +121,37 @@ def names_a_session(headers: RawHeaders) -> bool:
     return any(name in _ANY_SESSION for name, _ in headers)
 
 
+# Requests bring the same few names again and again; the bound is for those who make names up.
+@lru_cache(maxsize=1024)
+def _fate_of(name: bytes) -> _Fate:
+    if name in BETA_HEADERS:
+        return _Fate.ADDS_BETAS
+    if name in CALLER_CREDENTIALS:
+        return _Fate.IS_CALLERS_CREDENTIAL
+    if name in _NEVER_UPSTREAM or name.startswith((*_OUR_PREFIXES, _FORWARDED_PREFIX)):
+        return _Fate.STAYS_HERE
+    if b"_" in name and _fate_of(name.replace(b"_", b"-")) is not _Fate.PASSES:
+        # Some servers take content_length for Content-Length (CGI naming): a dropped name must not slip by with `_`.
+        return _Fate.STAYS_HERE
+    return _Fate.PASSES
+
+
+@lru_cache(maxsize=1024)
+def _client_name(name: bytes) -> bytes | None:
+    lowered = name.lower()
+    return None if lowered in _NEVER_TO_CLIENT or lowered.startswith(b"x-switchyard-") else lowered
+
+
+_PASSED = frozenset({b"authorization", b"x-api-key"})
+
+
 def _is_ours(value: bytes) -> bool:
     return KEY_PATTERN.search(value.decode("latin-1")) is not None
 
 
-def _reads_like_a_dropped_name(name: bytes) -> bool:
-    # Some servers take content_length for Content-Length (CGI naming), so a dropped name must not slip by with `_`.
-    dashed = name.replace(b"_", b"-")
-    return (
-        dashed in _NEVER_UPSTREAM
-        or dashed in CALLER_CREDENTIALS
-        or dashed.startswith((*_OUR_PREFIXES, _FORWARDED_PREFIX))
-    )
-
-
-def _named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
-    return frozenset(_tokens(value for name, value in headers if name == b"connection"))
+def _named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
+    values = [value for name, value in headers if name == b"connection"]
+    return frozenset(_tokens(values)) - _HOP_BY_HOP if values else _NONE
 
 
 def _tokens(values: Iterable[bytes]) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ MAX_TAGS = 64
 MAX_NAME = 64
 MAX_VALUE = 256
 MAX_HEADER_BYTES = 16 * 1024
+_NAMES = frozenset(METADATA_HEADERS)
 
 
 def read_metadata(headers: RawHeaders) -> dict[str, str]:
@@ -19,12 +20,15 @@ def read_metadata(headers: RawHeaders) -> dict[str, str]:
     Numbers and booleans become text. Raises InvalidRequest naming the header when it is no flat JSON object, or when
     there are too many tags or too long ones.
     """
+    found = [header for header in headers if header[0] in _NAMES or header[0].startswith(METADATA_PREFIX)]
+    if not found:
+        return {}
     tags: dict[str, str] = {}
-    for name, value in headers:
-        if name.startswith(METADATA_PREFIX):
+    for name, value in found:
+        if name not in _NAMES:
             tags[name.removeprefix(METADATA_PREFIX).decode("latin-1")] = unquote(value.decode("latin-1").strip())
     for name in reversed(METADATA_HEADERS):
-        for header, value in headers:
+        for header, value in found:
             if header == name:
                 tags.update(_read_object(name.decode(), value))
     if len(tags) > MAX_TAGS:

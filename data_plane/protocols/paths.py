@@ -65,12 +65,22 @@ _VERTEX = re.compile(r"projects/[^/]+/locations/[^/]+/(?:publishers/[^/]+/)?(?=m
 _SLASHES = re.compile(r"/{2,}")
 
 
+_EXACT = {
+    (method, canonical_path): Route(protocol, operation, None, canonical_path)
+    for methods in _FIXED.values()
+    for method, (protocol, operation, canonical_path) in methods.items()
+}
+
+
 def route(method: str, path: str, headers: RawHeaders = (), query: str = "") -> Route | Unknown:
     """Say what a request asks for.
 
     Headers and query decide only whose words a listing of models is in. Gemini models may hold slashes, dots and
     percent-encoding: the model is what stands between `models/` and the last colon.
     """
+    exact = _EXACT.get((method, path))
+    if exact is not None:
+        return exact
     if path in ("/", "/api/hello") and method in ("HEAD", "GET"):
         return Route(SWITCHYARD, "hello", None, path)
     if path.rstrip("/") == "/switchyard/v1/me":

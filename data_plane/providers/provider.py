@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote_plus, urlsplit
 
@@ -90,13 +91,20 @@ class Provider:
         """
         if not base_url and not self.address:
             raise NotSpoken(self.vendor, protocol)
-        parts = urlsplit(base_url or self.address)
-        if not parts.hostname:
-            raise ValueError(f"the address {base_url!r} has no host")
-        origin = Origin(parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
-        target = join_path(parts.path, path).replace("{model}", quote_model(model))
+        origin, target = _join(base_url or self.address, path)
+        if "{model}" in path:
+            target = target.replace("{model}", quote_model(model))
         passed = without_key(query)
         return origin, f"{target}?{passed}" if passed else target
+
+
+@lru_cache(maxsize=1024)
+def _join(address: str, path: str) -> tuple[Origin, str]:
+    parts = urlsplit(address)
+    if not parts.hostname:
+        raise ValueError(f"the address {address!r} has no host")
+    origin = Origin(parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
+    return origin, join_path(parts.path, path)
 
 
 def without_key(query: str) -> str:
