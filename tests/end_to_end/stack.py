@@ -66,7 +66,13 @@ class Stack:
         return pid
 
     def wait_for_new_pid(self, name: str, old: int, limit_s: float = 60) -> int:
-        return until(lambda: self.pid(name) if self.pid(name) != old else None, limit_s, f"{name} was not restarted")
+
+        def successor() -> int | None:
+            # While a process is down, the file has no line for it.
+            found = self.local["pids"].get(name)
+            return int(found) if found is not None and int(found) != old else None
+
+        return until(successor, limit_s, f"{name} was not restarted")
 
     def spools_are_empty(self) -> bool:
         """Whether every pod has handed all its events over."""
