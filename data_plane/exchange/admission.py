@@ -8,10 +8,10 @@ from data_plane.policy.decision import Caller, Refusal
 from data_plane.policy.routing import resolve
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.protocols.catalog import CODECS
-from data_plane.protocols.client import identify
+from data_plane.protocols.client import place
 from data_plane.protocols.codec import Client, InvalidRequest
 from data_plane.protocols.credentials import presented_key
-from data_plane.protocols.metadata import read_metadata
+from data_plane.protocols.standing import standing_of
 from switchyard_contract.reason import Reason
 
 
@@ -50,7 +50,7 @@ async def admit(
         return Refusal(Reason.SPOOL_UNAVAILABLE), None
     codec = CODECS[arrival.route.protocol]
     try:
-        tags = read_metadata(arrival.head.headers)
+        standing = standing_of(arrival.head)
         body = await out.read_body()
         facts = codec.read_request(arrival.head, arrival.route.operation, arrival.route.path_model, body)
     except InvalidRequest as failure:
@@ -58,15 +58,15 @@ async def admit(
     except BodyRefused as failure:
         reason = Reason.REQUEST_TOO_LARGE if failure.too_large else Reason.REQUEST_INVALID
         return Refusal(reason, failure.why), None
-    client = identify(arrival.head, facts, caller.key_id)
+    client = place(standing.tool, facts.hints, caller.key_id)
     entry.know_client(client)
     entry.event.requested_model = facts.model
-    if tags:
-        entry.event.request_tags.update(tags)
+    if standing.tags:
+        entry.event.request_tags.update(standing.tags)
     destination = resolve(policy, caller, facts.model, arrival.route.protocol)
     if isinstance(destination, Refusal):
         return destination, client
     return (
-        Admission(arrival, policy, caller, client, codec, facts, body, destination, passes_caller),
+        Admission(arrival, policy, caller, client, codec, standing, facts, body, destination, passes_caller),
         client,
     )

@@ -9,6 +9,7 @@ from data_plane.policy.memory import OpenCredential, remember
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.protocols.codec import RawHeaders
 from data_plane.protocols.headers import upstream_headers
+from data_plane.protocols.standing import provider_headers
 from data_plane.providers.catalog import PROVIDERS
 from data_plane.upstream.request import Origin
 from switchyard_contract.envelope import EnvelopeFailure
@@ -49,7 +50,10 @@ def make_plan(admission: Admission, secrets: Secrets) -> Plan | Refusal:
         )
     except ValueError as failure:
         return Refusal(Reason.NO_TARGET, f"Provider {destination.provider_name} cannot be asked: {failure}.")
-    headers = upstream_headers(arrival.head, passes_caller=keeps_credential, credential=credential)
+    if keeps_credential:
+        headers = upstream_headers(arrival.head, passes_caller=True)
+    else:
+        headers = provider_headers(arrival.head, admission.standing, credential)
     body = admission.codec.rewrite_body(admission.facts, admission.body, destination.model)
     return Plan(admission, destination, origin, target, headers, body)
 

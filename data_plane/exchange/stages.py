@@ -10,6 +10,7 @@ from data_plane.policy.decision import Caller, Destination
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.protocols.codec import Client, Codec, RequestFacts, RequestHead
 from data_plane.protocols.paths import Route
+from data_plane.protocols.standing import Standing
 from data_plane.upstream.request import Origin
 
 Buffer = bytes | bytearray | memoryview
@@ -38,6 +39,7 @@ class Admission(msgspec.Struct, frozen=True):
     caller: Caller
     client: Client
     codec: Codec
+    standing: Standing
     facts: RequestFacts
     body: Buffer
     destination: Destination
