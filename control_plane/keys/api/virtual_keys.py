@@ -1,5 +1,6 @@
 """REST: virtual keys. The key itself is in one answer only: that of its minting."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -60,6 +61,7 @@ class KeyOut(serializers.Serializer[VirtualKey]):
     revoked_at = serializers.DateTimeField(allow_null=True)
     revoke_reason = serializers.CharField()
     rotated_from = serializers.SerializerMethodField()
+    last_used_at = serializers.SerializerMethodField()
 
     def get_kind(self, key: VirtualKey) -> str:
         return "personal" if key.user_id else "service"
@@ -76,6 +78,10 @@ class KeyOut(serializers.Serializer[VirtualKey]):
 
     def get_rotated_from(self, key: VirtualKey) -> str | None:
         return None if key.rotated_from is None else key.rotated_from.key_id
+
+    def get_last_used_at(self, key: VirtualKey) -> datetime | None:
+        uses: Mapping[str, datetime] = self.context["view"].last_uses_of(key)
+        return uses.get(key.key_id)
 
 
 class KeyMinted(KeyOut):
@@ -155,6 +161,19 @@ class KeyViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
     http_method_names = ["get", "post", "patch", "head", "options"]
     field_names: ClassVar[dict[str, str]] = {"tags": "metadata", "allowed_models": "models"}
 
+    def last_uses(self, keys: Sequence[VirtualKey]) -> Mapping[str, datetime]:
+        """When keys were last used, by public id. Usage lies above keys: the composition overrides this."""
+        return {}
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        page = super().paginate_queryset(queryset)
+        self._page_uses = self.last_uses(page or [])
+        return page
+
+    def last_uses_of(self, key: VirtualKey) -> Mapping[str, datetime]:
+        """The last uses of the page, or of this key alone."""
+        return self.last_uses([key]) if self._page_uses is None else self._page_uses
+
     def wait_applied(self, key: VirtualKey) -> dict[str, Any] | None:
         """Wait until pods hold the newest change of a key, and say how many do.
 
@@ -162,6 +181,8 @@ class KeyViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
         this.
         """
         return None
+
+    _page_uses: Mapping[str, datetime] | None = None
 
     def scoped(self) -> QuerySet[VirtualKey]:
         return keys_for(self.caller).select_related("rotated_from")

@@ -4,7 +4,9 @@ Spans audit (which version holds the change), snapshots (which shard) and fleet 
 """
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from control_plane.audit.models import Change, Outbox, ShardKind
@@ -15,6 +17,7 @@ from control_plane.keys.models import VirtualKey
 from control_plane.snapshots.models import ShardHead
 from control_plane.snapshots.selectors import key_bucket_counts
 from control_plane.snapshots.shards import deny_shard, key_shard
+from control_plane.usage.selectors import key_last_uses
 from switchyard_contract.seal import ShardVersion
 from switchyard_contract.virtual_key import bucket_of
 
@@ -33,7 +36,11 @@ class Applied:
 
 
 class AppliedKeyViewSet(KeyViewSet):
-    """Keys whose changes can be awaited."""
+    """Keys whose changes can be awaited, with the time of their last use."""
+
+    def last_uses(self, keys: Sequence[VirtualKey]) -> Mapping[str, datetime]:
+        uses = key_last_uses(self.caller.organization_id, [key.key_id for key in keys]) if keys else {}
+        return {key_id: use.used_at for key_id, use in uses.items()}
 
     def wait_applied(self, key: VirtualKey) -> dict[str, Any]:
         return asdict(wait_applied(key))

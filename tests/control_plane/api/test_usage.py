@@ -1,6 +1,7 @@
 """Usage, exchanges and sessions over REST."""
 
 import csv
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -125,6 +126,19 @@ def test_an_exchange_shows_its_attempts_and_the_sum_behind_its_cost(acme: Tenant
         {"kind": "output", "tokens": 50, "rate_nano_usd_per_million": 15_000_000_000},
     ]
     assert (attempt["cost"]["computed_nano_usd"], attempt["cost"]["agrees"]) == (1_350_000, True)
+
+
+def test_a_key_shows_when_it_was_last_used(acme: Tenant) -> None:
+    before = {key["id"]: key["last_used_at"] for key in get(acme, "keys").json()["results"]}
+    ids = book_usage(acme)
+    after = {key["id"]: key["last_used_at"] for key in get(acme, "keys").json()["results"]}
+
+    assert set(before.values()) == {None}
+    account = get(acme, f"exchanges/{ids['account']}").json()
+    used_at = datetime.fromisoformat(after[acme.account_key.key_id])
+    assert used_at == datetime.fromisoformat(account["started_at"])
+    shown = get(acme, f"keys/{acme.account_key.key_id}").json()
+    assert shown["last_used_at"] == after[acme.account_key.key_id]
 
 
 def test_usage_sums_what_the_exchanges_say(acme: Tenant) -> None:
