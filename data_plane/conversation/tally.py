@@ -1,6 +1,6 @@
 """What an answer told about itself: usage, the model that answered, how it ended."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from switchyard_contract.usage import TokenCounts
 
@@ -13,11 +13,10 @@ def told(number: int | None) -> int:
     return 0 if number is None else min(max(number, 0), MAX_TOLD)
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(msgspec.Struct, frozen=True):
     """The sum of one answer. Its texts are the provider's own words, never the caller's."""
 
-    tokens: TokenCounts = field(default_factory=TokenCounts)
+    tokens: TokenCounts = TokenCounts()
     model: str = ""
     """As the answer names it; empty when it did not."""
     stop_reason: str = ""

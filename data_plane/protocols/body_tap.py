@@ -1,7 +1,8 @@
 """Listening to an answer that is one JSON document: collect it up to a bound, read it at the end."""
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from data_plane.conversation.tally import Tally
 from data_plane.conversation.token_estimate import estimate_prompt

@@ -1,12 +1,14 @@
 """The shape every protocol fills: read a request, listen to its answer, say no in its own words.
 
 Same-protocol traffic passes byte for byte. A codec never re-serialises: it finds byte ranges and splices.
+Values are structs, not dataclasses: they are made for every request, and a frozen dataclass costs twelve times as much.
 Failure: `InvalidRequest`.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from data_plane.conversation.tally import Tally
 from data_plane.policy.access import ListedModel
@@ -36,8 +38,7 @@ class InvalidRequest(ValueError):
         self.field, self.why = field, why
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(msgspec.Struct, frozen=True):
     """The start of a request."""
 
     method: str
@@ -55,8 +56,7 @@ class RequestHead:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class SessionHints:
+class SessionHints(msgspec.Struct, frozen=True):
     """What the body says about the conversation it belongs to."""
 
     session_id: str = ""
@@ -65,8 +65,7 @@ class SessionHints:
     """Digest of system prompt and first user message; every tool without a session id resends both. Empty: none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Splice:
+class Splice(msgspec.Struct, frozen=True):
     """Replace body[start:end] by text. start == end: insert."""
 
     start: int
@@ -74,8 +73,7 @@ class Splice:
     text: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFacts:
+class RequestFacts(msgspec.Struct, frozen=True):
     """What the gateway must know of a request; everything else in it is none of its business."""
 
     protocol: str
@@ -91,7 +89,7 @@ class RequestFacts:
     """The upstream is asked for usage that the client did not ask for: the answer's extra chunk is removed."""
     usage_splice: Splice | None = None
     """How it is asked for."""
-    hints: SessionHints = field(default_factory=SessionHints)
+    hints: SessionHints = SessionHints()
     cache_write_default: str = "cache_write_other"
     """Where cache writes are counted whose lifetime the answer does not tell; a name of TokenCounts."""
     has_tools: bool = False
@@ -99,8 +97,7 @@ class RequestFacts:
     """Size of the body: what a prompt is estimated from where nobody tells its tokens."""
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(msgspec.Struct, frozen=True):
     """The tool at the other end and the conversation it is in, as far as it tells."""
 
     name: str = ""
@@ -112,8 +109,7 @@ class Client:
     """The session was worked out from the conversation's opening; the client named none."""
 
 
-@dataclass(frozen=True, slots=True)
-class WireAnswer:
+class WireAnswer(msgspec.Struct, frozen=True):
     """A complete answer of the gateway's own."""
 
     status: int

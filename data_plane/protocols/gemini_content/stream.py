@@ -1,8 +1,7 @@
 """Listening to a Gemini stream: every chunk is a whole document with running sums."""
 
-from dataclasses import replace
-
 import msgspec
+from msgspec.structs import replace
 
 from data_plane.conversation.tally import Tally
 from data_plane.protocols.codec import RequestFacts
