@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -27,9 +28,16 @@ class DatabaseThreads:
 
     def close(self) -> None:
         """Close every thread's connections and end the threads. Blocking."""
+        # The barrier makes each thread take exactly one of these.
+        all_here = threading.Barrier(self._threads)
         for _ in range(self._threads):
-            self._executor.submit(connections.close_all)
+            self._executor.submit(_close_connections, all_here)
         self._executor.shutdown(wait=True)
+
+
+def _close_connections(all_here: threading.Barrier) -> None:
+    connections.close_all()
+    all_here.wait(timeout=10)
 
 
 def _with_fresh_connection(function: Callable[..., T], *arguments: Any, **named: Any) -> T:
