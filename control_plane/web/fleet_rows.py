@@ -83,7 +83,7 @@ def fleet_standing(organization: Organization, now: datetime) -> FleetStanding:
     prefix = policy_shard(organization.id).removesuffix("policy")
     concerned = PodShard.objects.filter(Q(shard=GLOBAL) | Q(shard__startswith=prefix)).order_by("shard")
     pods = Pod.objects.prefetch_related(Prefetch("shards", queryset=concerned)).order_by("pod_id")
-    heads = shard_heads()
+    heads = {shard: head.at for shard, head in shard_heads().items()}
     return FleetStanding(tuple(_row(pod, heads, prefix, now) for pod in pods), heads.get(policy_shard(organization.id)))
 
 

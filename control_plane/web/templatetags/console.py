@@ -1,5 +1,6 @@
 """Tags and filters of the console's templates. Templates decide nothing; these only write."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
@@ -74,6 +75,24 @@ def duration_us(microseconds: int | None) -> str:
 def duration_or_dash(microseconds: int) -> str:
     """Zero stands for a thing that did not happen."""
     return numbers.duration(microseconds or None)
+
+
+@register.filter
+def shard_label(shard: str) -> str:
+    """A shard without the organization in front: policy, keys/0, deny."""
+    return shard.split("/", 2)[-1]
+
+
+@register.filter
+def json_text(value: object) -> str:
+    """A fact of the audit as text: words as they are, lists with commas, nothing as a dash."""
+    if value in ("", None, [], {}):
+        return "–"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ", ".join(str(part) for part in value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 @register.filter

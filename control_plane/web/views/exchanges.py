@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -19,7 +18,7 @@ from control_plane.usage.selectors.sessions import SessionSearch, sessions_page
 from control_plane.web.listing import Chip, Filter, csv_response, wants_csv, without
 from control_plane.web.names import Names
 from control_plane.web.ranges import NAMED, read_range
-from control_plane.web.request import ConsoleRequest, scope
+from control_plane.web.request import ConsoleRequest, scope, zone_of
 from switchyard_contract.reason import REASON_BY_CODE
 from switchyard_contract.usage import KINDS as TOKEN_KINDS
 
@@ -125,7 +124,7 @@ def exchange(request: ConsoleRequest, exchange_id: str) -> HttpResponse:
 def _search(request: ConsoleRequest, names: Names) -> tuple[ExchangeSearch, tuple[Filter, ...], tuple[Chip, ...]]:
     """Read the address. A search text is a request's id when it looks like one, otherwise a session's."""
     asked = request.GET
-    zone = ZoneInfo(request.user.time_zone)
+    zone = zone_of(request)
     text = asked.get("q", "").strip()[:200]
     filters = [Filter("status", "Status", STATUSES), Filter("outcome", "Outcome", OUTCOMES)]
     if request.membership.is_admin:

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -28,8 +27,7 @@ from control_plane.web.forms.failures import show_failure
 from control_plane.web.forms.keys import MintForm, RevokeForm, RotateForm, ServiceKeyForm
 from control_plane.web.key_rows import key_rows, key_state, owner_name
 from control_plane.web.listing import Filter, Sort, csv_response, list_rows, wants_csv
-from control_plane.web.ranges import read_range
-from control_plane.web.request import ConsoleRequest, actor
+from control_plane.web.request import ConsoleRequest, actor, month_of
 from control_plane.web.respond import form_status, go_to, whole_page
 from control_plane.web.setup_panel import SetupPanel, setup_panel
 
@@ -39,7 +37,7 @@ SERVICE_FIELDS = {"owner": "service_account", "expires_at": "expires"}
 @require_GET
 def my_keys(request: ConsoleRequest) -> HttpResponse:
     keys = keys_of_user(request.organization, request.user)
-    rows = key_rows(request.organization, keys, since=_month(request))
+    rows = key_rows(request.organization, keys, since=month_of(request))
     alive = [row for row in rows if row.state.is_alive]
     context = {
         "alive": alive,
@@ -105,7 +103,7 @@ def service_key_mint(request: ConsoleRequest) -> HttpResponse:
 @require_GET
 def key_page(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
     key = _key(request, key_id)
-    since = _month(request)
+    since = month_of(request)
     own = Scope(request.organization.id)
     context = {
         "key": key,
@@ -153,7 +151,7 @@ def revoke(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
         )
         messages.success(request, f"{key.name} is revoked. Every pod refuses it within a second.")
         return go_to(request, reverse("web:key", args=[key.id]))
-    row = key_rows(request.organization, [key], since=_month(request))[0]
+    row = key_rows(request.organization, [key], since=month_of(request))[0]
     context = {"form": form, "key": key, "row": row, "owner": owner_name(key)}
     return render(request, "web/keys/revoke.html", context, status=form_status(form.errors))
 
@@ -194,7 +192,7 @@ def keys(request: ConsoleRequest) -> HttpResponseBase:
         },
         limit=100_000 if wants_csv(request) else 50,
     )
-    listed = key_rows(request.organization, listing.rows, since=_month(request))
+    listed = key_rows(request.organization, listing.rows, since=month_of(request))
     if wants_csv(request):
         head = ("name", "prefix", "owner", "team", "state", "created", "expires", "last_used", "spent_nano_usd")
         return csv_response(
@@ -245,11 +243,6 @@ def _key(request: ConsoleRequest, key_id: UUID) -> VirtualKey:
 def _chargeable(request: ConsoleRequest) -> list[Team]:
     """Teams a person may charge: the own ones; all, for somebody who is in none."""
     return list(teams_of_user(request.organization, request.user)) or list(teams_of(request.organization))
-
-
-def _month(request: ConsoleRequest) -> datetime:
-    zone = ZoneInfo(request.user.time_zone)
-    return read_range("month", "", "", now=timezone.now(), zone=zone, default="month").since
 
 
 def _since(text: str) -> datetime | None:

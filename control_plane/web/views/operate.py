@@ -94,7 +94,13 @@ def change(request: ConsoleRequest, sequence: int) -> HttpResponse:
     found = changes_of(request.organization.id).filter(sequence=sequence).first()
     if found is None:
         raise Http404
-    return render(request, "web/operate/change.html", {"change": found, "facts": _facts(found)})
+    context = {
+        "change": found,
+        "facts": _facts(found),
+        "hash": bytes(found.hash).hex(),
+        "previous_hash": bytes(found.previous_hash).hex() or "none: this is the first entry",
+    }
+    return render(request, "web/operate/change.html", context)
 
 
 @require_GET

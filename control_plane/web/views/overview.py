@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -17,7 +16,7 @@ from control_plane.usage.selectors.exchanges import ExchangeSearch, exchanges_pa
 from control_plane.web.fleet_rows import fleet_standing
 from control_plane.web.names import Names
 from control_plane.web.ranges import read_range, today
-from control_plane.web.request import ConsoleRequest, scope
+from control_plane.web.request import ConsoleRequest, scope, zone_of
 from control_plane.web.usage_view import chart, group_rows, sentence, totals
 
 
@@ -35,7 +34,7 @@ class FirstStep:
 
 @require_GET
 def overview(request: ConsoleRequest) -> HttpResponse:
-    zone = ZoneInfo(request.user.time_zone)
+    zone = zone_of(request)
     now = timezone.now()
     day = today(now, zone)
     fortnight = read_range("30d", "", "", now=now, zone=zone, default="30d")

@@ -1,7 +1,6 @@
 """Providers, models and prices, and the names that lead to them."""
 
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib import messages
@@ -37,7 +36,7 @@ from control_plane.web.names import Names
 from control_plane.web.prices import PriceRow, prices_by_model
 from control_plane.web.provider_test import Reached, try_provider
 from control_plane.web.ranges import read_range
-from control_plane.web.request import ConsoleRequest, actor, scope
+from control_plane.web.request import ConsoleRequest, actor, scope, zone_of
 from control_plane.web.respond import form_status, go_to
 from control_plane.web.usage_view import group_rows
 
@@ -46,7 +45,7 @@ CREDENTIAL_FIELDS = {"credential": "secret"}
 
 @require_GET
 def providers(request: ConsoleRequest) -> HttpResponse:
-    zone = ZoneInfo(request.user.time_zone)
+    zone = zone_of(request)
     span = read_range("30d", "", "", now=timezone.now(), zone=zone, default="30d")
     used = {
         row.value: row.measures for row in group_rows(scope(request), span, "provider", Names(request.organization))
@@ -104,9 +103,7 @@ def provider(request: ConsoleRequest, provider_id: UUID) -> HttpResponse:
         "vendor": vendors().get(found.vendor),
         "routes": _routes_to(found),
         "free_names": sum(offer.is_free for offer in short_names_offered(found)),
-        "newest": next(
-            iter(exchanges_page(ExchangeSearch(scope(request), provider_id=found.id), limit=1).exchanges), None
-        ),
+        "newest": next(iter(newest), None),
         "history": changes_of(request.organization.id).filter(subject_kind="provider", subject_id=found.id.hex)[:20],
     }
     return render(request, "web/providers/provider.html", context)

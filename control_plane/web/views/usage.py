@@ -14,7 +14,7 @@ from control_plane.usage.selectors.sessions import SessionSearch, sessions_page
 from control_plane.web.listing import Chip, Filter, chips, csv_response, wants_csv
 from control_plane.web.names import Names
 from control_plane.web.ranges import NAMED, TimeRange, read_range
-from control_plane.web.request import ConsoleRequest, own_scope, scope
+from control_plane.web.request import ConsoleRequest, own_scope, scope, zone_of
 from control_plane.web.usage_view import METRICS, chart, group_rows, prompt_tokens, sentence, totals
 from switchyard_contract.usage import KINDS as TOKEN_KINDS
 
@@ -30,7 +30,7 @@ GROUPS = (
 
 @require_GET
 def my_usage(request: ConsoleRequest) -> HttpResponse:
-    zone = ZoneInfo(request.user.time_zone)
+    zone = zone_of(request)
     span = _range(request, zone, default="month")
     mine, names = own_scope(request), Names(request.organization)
     sessions = sessions_page(SessionSearch(mine, since=span.since, until=span.until), limit=20)
@@ -51,7 +51,7 @@ def my_usage(request: ConsoleRequest) -> HttpResponse:
 
 @require_GET
 def spend(request: ConsoleRequest) -> HttpResponseBase:
-    zone = ZoneInfo(request.user.time_zone)
+    zone = zone_of(request)
     span = _range(request, zone, default="30d")
     names = Names(request.organization)
     group = _known(request.GET.get("by", ""), GROUPS, "model")

@@ -44,7 +44,7 @@ function draw(box) {
     scales: { x: { time: true, range: (_, low, high) => [low - content.step / 2, high + content.step / 2] }, y: { range: (_, __, high) => [0, high > 0 ? high * 1.08 : 1] } },
     axes: [
       { stroke: token("--chart-axis"), font, grid: { show: false }, ticks: { show: false }, space: 64,
-        values: (_, splits) => splits.map((at) => tick(at, content)), splits: () => ticks(content) },
+        values: (_, splits) => splits.map((at) => tick(at, content)), splits: (plot) => ticks(content, plot.width) },
       { stroke: token("--chart-axis"), font, grid: { stroke: token("--chart-grid"), width: 1 }, ticks: { show: false },
         size: 64, values: (_, splits) => splits.map(onAxis) },
     ],
@@ -75,8 +75,8 @@ function stack(rows) {
   return layers;
 }
 
-function ticks(content) {
-  const most = 10;
+function ticks(content, width) {
+  const most = Math.max(2, Math.floor((width - 80) / 72));
   const step = Math.max(1, Math.ceil(content.times.length / most));
   return content.times.filter((_, place) => place % step === 0);
 }

@@ -1,0 +1,98 @@
+"""Every page of the console by a name, as an admin or a member reaches it in the world of `world.py`."""
+
+from dataclasses import dataclass
+
+from django.urls import reverse
+
+from control_plane.audit.selectors import changes_of
+from control_plane.organizations.selectors import membership_of, memberships_of
+from control_plane.routing.selectors import virtual_models_of
+from tests.browser.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A page. opens: what to press once it is there (a sheet, the palette)."""
+
+    name: str
+    path: str
+    opens: str = ""
+
+
+def admin_spots(world: World) -> tuple[Spot, ...]:
+    organization = world.organization
+    member = membership_of(world.member, organization)
+    route = virtual_models_of(organization).first()
+    change = changes_of(organization.id).first()
+    assert member is not None
+    assert route is not None
+    assert change is not None
+    assert memberships_of(organization).exists()
+    anthropic = world.providers["anthropic"]
+    key = world.admin_key.id
+    return (
+        Spot("overview", reverse("web:overview")),
+        Spot("palette", reverse("web:overview"), opens="palette"),
+        Spot("shortcuts", reverse("web:overview"), opens="shortcuts"),
+        Spot("my-keys", reverse("web:my-keys")),
+        Spot("my-key-mint", reverse("web:my-key-mint")),
+        Spot("my-key-mint-sheet", reverse("web:my-keys"), opens="a[data-sheet].btn-primary"),
+        Spot("key", reverse("web:key", args=[key])),
+        Spot("key-rotate", reverse("web:key-rotate", args=[key])),
+        Spot("key-revoke", reverse("web:key-revoke", args=[key])),
+        Spot("my-usage", reverse("web:my-usage")),
+        Spot("spend", reverse("web:spend")),
+        Spot("spend-by-user", reverse("web:spend") + "?by=user&range=7d&metric=tokens"),
+        Spot("spend-nothing", reverse("web:spend") + "?from=2020-01-01&to=2020-01-07"),
+        Spot("exchanges", reverse("web:exchanges")),
+        Spot("exchanges-none", reverse("web:exchanges") + "?q=no-such-session"),
+        Spot("exchange-served", reverse("web:exchange", args=[world.served_exchange])),
+        Spot("exchange-failed", reverse("web:exchange", args=[world.failed_exchange])),
+        Spot("exchange-refused", reverse("web:exchange", args=[world.refused_exchange])),
+        Spot("routes", reverse("web:virtual-models")),
+        Spot("route-add", reverse("web:virtual-model-add")),
+        Spot("route-delete", reverse("web:virtual-model-delete", args=[route.id])),
+        Spot("providers", reverse("web:providers")),
+        Spot("provider", reverse("web:provider", args=[anthropic.id])),
+        Spot("provider-add", reverse("web:provider-add")),
+        Spot("provider-offer", reverse("web:provider-offer", args=[world.providers["max"].id])),
+        Spot("provider-edit", reverse("web:provider-edit", args=[anthropic.id])),
+        Spot("provider-credential", reverse("web:provider-credential", args=[anthropic.id])),
+        Spot("provider-delete", reverse("web:provider-delete", args=[anthropic.id])),
+        Spot("models", reverse("web:models")),
+        Spot("members", reverse("web:members")),
+        Spot("member", reverse("web:member", args=[member.id])),
+        Spot("member-add", reverse("web:member-add")),
+        Spot("member-remove", reverse("web:member-remove", args=[member.id])),
+        Spot("member-activity", reverse("web:member-activity", args=[member.id])),
+        Spot("teams", reverse("web:teams")),
+        Spot("team", reverse("web:team", args=[world.teams["platform"].id])),
+        Spot("team-add", reverse("web:team-add")),
+        Spot("team-edit", reverse("web:team-edit", args=[world.teams["platform"].id])),
+        Spot("service-accounts", reverse("web:service-accounts")),
+        Spot("service-account", reverse("web:service-account", args=[world.account.id])),
+        Spot("service-account-add", reverse("web:service-account-add")),
+        Spot("service-account-edit", reverse("web:service-account-edit", args=[world.account.id])),
+        Spot("service-account-activity", reverse("web:service-account-activity", args=[world.account.id])),
+        Spot("keys", reverse("web:keys")),
+        Spot("service-key-mint", reverse("web:service-key-mint")),
+        Spot("fleet", reverse("web:fleet")),
+        Spot("pod", reverse("web:pod", args=["pod-3"])),
+        Spot("audit", reverse("web:audit")),
+        Spot("change", reverse("web:change", args=[change.sequence])),
+        Spot("settings", reverse("web:settings")),
+        Spot("profile", reverse("web:profile")),
+        Spot("not-found", "/nowhere"),
+    )
+
+
+def member_spots(world: World) -> tuple[Spot, ...]:
+    return (
+        Spot("member-overview", reverse("web:overview")),
+        Spot("member-my-keys", reverse("web:my-keys")),
+        Spot("member-key", reverse("web:key", args=[world.member_key.id])),
+        Spot("member-my-usage", reverse("web:my-usage")),
+        Spot("member-exchanges", reverse("web:exchanges")),
+        Spot("member-exchange", reverse("web:exchange", args=[world.served_exchange])),
+        Spot("member-profile", reverse("web:profile")),
+    )

@@ -1,0 +1,96 @@
+"""Pictures of every page: light and dark, 1,440 and 390 pixels wide, full and empty. `make screenshots`.
+
+    python -m tests.browser.screenshots [part of a page's name …]
+
+Writes screenshots/<width>-<theme>/<page>.png, and prints what the console said in the browser's log.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.environment import TestPlaces, choose_places, install
+
+FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
+THEMES = ("light", "dark")
+
+
+def main(wanted: list[str]) -> None:
+    places = choose_places()
+    install(places)
+    with _engines(places):
+        _draw(wanted)
+
+
+@contextmanager
+def _engines(places: TestPlaces) -> Iterator[None]:
+    from deploy.local.engines import Engines
+    from deploy.local.postgresql import Postgresql
+    from deploy.local.valkey import Valkey
+
+    passwords = places.installation.passwords
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+        home.chmod(0o711)
+        engines = [
+            Postgresql(home, home / "postgresql.log", places.postgresql_port, passwords["postgresql"], durable=False),
+            Valkey("broker", home, home / "broker.log", places.broker_port, passwords["broker"]),
+            Valkey("counters", home, home / "counters.log", places.counters_port, passwords["counters"]),
+        ]
+        stack.enter_context(Engines(engines))
+        yield
+
+
+def _draw(wanted: list[str]) -> None:
+    import os
+
+    os.environ["DJANGO_SETTINGS_MODULE"] = "control_plane.project.settings.test"
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+    from pytest_django.live_server_helper import LiveServer
+
+    call_command("migrate", verbosity=0)
+    from tests.browser.chromium import DESKTOP, PHONE, chromium, sign_in, visit
+    from tests.browser.places import Spot, admin_spots, member_spots
+    from tests.browser.world import ADMIN, MEMBER, PASSWORD, a_bare_organization, a_world
+
+    world = a_world()
+    a_bare_organization()
+    server = LiveServer("127.0.0.1")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright's loop runs in this thread; nothing else is async
+    empty = (Spot("first-run-overview", "/"), Spot("first-run-my-keys", "/my/keys"), Spot("first-run-exchanges", "/exchanges"),
+             Spot("first-run-providers", "/providers"), Spot("first-run-fleet", "/fleet"), Spot("first-run-spend", "/spend"))  # fmt: skip
+    visitors = ((ADMIN, admin_spots(world)), (MEMBER, member_spots(world)), ("first@example.com", empty))
+    with chromium() as browser:
+        for width, size in (("1440", DESKTOP), ("390", PHONE)):
+            for theme in THEMES:
+                folder = FOLDER / f"{width}-{theme}"
+                folder.mkdir(parents=True, exist_ok=True)
+                options = {"viewport": size, "color_scheme": theme, "reduced_motion": "reduce"}
+                out = browser.new_context(**options)
+                page = out.new_page()
+                page.goto(server.url + "/sign-in")
+                page.screenshot(path=folder / "sign-in.png")
+                out.close()
+                for email, spots in visitors:
+                    context = browser.new_context(**options)
+                    page = sign_in(context, server.url, email, PASSWORD)
+                    page.on("console", lambda message: print(f"  {message.type}: {message.text}"))
+                    page.on("pageerror", lambda failure: print(f"  error: {failure}"))
+                    for spot in spots:
+                        if wanted and not any(part in spot.name for part in wanted):
+                            continue
+                        visit(page, server.url, spot)
+                        page.screenshot(path=folder / f"{spot.name}.png", full_page=not spot.opens)
+                        wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+                        print(f"{width} {theme} {spot.name}{' WIDER THAN THE SCREEN' if wide else ''}")
+                    context.close()
+    server.stop()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
