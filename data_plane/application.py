@@ -16,6 +16,7 @@ from data_plane.counters.tombstones import TombstoneWatch
 from data_plane.exchange.ports import Limits, Ports
 from data_plane.exchange.pulse import Pulses
 from data_plane.exchange.running import Running
+from data_plane.ingress.connection import HEAD_LIMIT_S, Listener
 from data_plane.ingress.probes import Health, make_admin_application
 from data_plane.ingress.server import Gateway
 from data_plane.policy.decision import Refusal
@@ -203,7 +204,7 @@ class PodApplication:
         """Serve until `stop`, then drain."""
         settings = self._settings
         self.subscription.restore()
-        server = web.Server(
+        server = Listener(
             self.gateway.handle,
             access_log=None,
             keepalive_timeout=_CLIENT_KEEP_ALIVE_S,
@@ -224,6 +225,7 @@ class PodApplication:
             reuse_port=True,
             backlog=1024,
             ssl=_tls_of(settings),
+            ssl_handshake_timeout=HEAD_LIMIT_S if settings.gateway_tls_cert is not None else None,
         )
         self._has_started = True
         log.info("pod started", gateway=f"{settings.gateway_host}:{settings.gateway_port}", version=self._version)
@@ -235,6 +237,7 @@ class PodApplication:
                 ("tombstones", self.tombstones.run()),
                 ("pulses", self.pulses.run()),
                 ("lag", self._lag.run()),
+                ("connections", server.run()),
             )
         ]
         try:
@@ -249,17 +252,18 @@ class PodApplication:
             await admin.cleanup()
             await self._pool.close()
 
-    async def _drain(self, listener: asyncio.AbstractServer, server: web.Server) -> None:
+    async def _drain(self, listener: asyncio.AbstractServer, server: Listener) -> None:
         """Not ready at once; then no new connections; then wait for what runs; then end it in its own protocol."""
         settings = self._settings
         self.gateway.is_draining = True
         log.info("draining", in_flight=len(self._running))
         await asyncio.sleep(settings.drain_accept_s)
         listener.close()
-        server.pre_shutdown()
         deadline_s = time.monotonic() + settings.drain_s
         while len(self._running) and time.monotonic() < deadline_s:
+            server.close_idle()
             await asyncio.sleep(0.05)
+        server.close_idle()
         if len(self._running):
             log.warning("drain ended with exchanges running", in_flight=len(self._running))
             self._running.cut_all(Refusal(Reason.DRAINING, retry_after_s=1))

@@ -28,6 +28,10 @@ class BodyRefused(Exception):
 class ClientStream(Protocol):
     """The way back to the caller. Every write raises ClientGone once the connection is closed."""
 
+    @property
+    def is_gone(self) -> bool:
+        """The connection is lost or closing."""
+
     async def read_body(self) -> Buffer:
         """The whole request body, decoded. Raises BodyRefused or ClientGone."""
 
@@ -48,6 +52,9 @@ class ClientStream(Protocol):
 
     async def end(self) -> None:
         """End the answer cleanly."""
+
+    def when_gone(self, call: Callable[[], None] | None) -> None:
+        """Have something called once, when the caller's connection is lost; at once when it is. None: no longer."""
 
     async def abort(self) -> None:
         """Deliver what was written, then close without a clean end, so that nobody takes it for complete."""

@@ -7,12 +7,15 @@ read on within limits.
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
 
+import msgspec
+
+from data_plane.exchange.flow import Course, Flow
 from data_plane.exchange.forwarding import refuse_for
 from data_plane.exchange.ledger import Entry
 from data_plane.exchange.ports import ClientGone, ClientStream, Headers, Ports
-from data_plane.exchange.pulse import Pulse, Pulses
+from data_plane.exchange.pulse import Pulses
 from data_plane.exchange.running import Live
 from data_plane.exchange.stages import Plan, Transcript
 from data_plane.policy.decision import Refusal
@@ -24,11 +27,9 @@ from switchyard_contract.reason import Reason
 
 _WHOLE_BYTES = 1024 * 1024
 """An answer that is no stream is sent in one piece up to this size."""
-_PROGRESS_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Relay:
+class Relay(msgspec.Struct, frozen=True):
     """One answer on its way: where from, where to, who listens."""
 
     answer: UpstreamResponse
@@ -43,6 +44,13 @@ class Relay:
     @property
     def request_bytes(self) -> int:
         return len(self.plan.admission.body)
+
+    def limit_reading(self) -> None:
+        """The caller has left. A provider that says nothing more would keep the exchange open until its own limit."""
+        if self.ports.may_drain():
+            asyncio.get_running_loop().call_later(self.ports.limits.client_gone_s, self.answer.abort)
+        else:
+            self.answer.abort()
 
     def cut(self, *, client_left: bool) -> Transcript:
         return Transcript(self.tap.counted(self.request_bytes), client_left, was_cut=True)
@@ -60,7 +68,9 @@ async def relay(
 ) -> Transcript | Refusal:
     """Hand the answer on. A Refusal comes back only while nothing has been sent to the caller."""
     try:
-        _note_head(answer, entry)
+        headers = client_headers(answer.headers)
+        told = dict(headers)
+        _note_head(answer, told, entry)
         if answer.status == 401 and not plan.destination.passthrough_caller:
             # Never the provider's own 401: the tool would take it for a verdict on its key and sign in again.
             return Refusal(
@@ -68,11 +78,13 @@ async def relay(
                 f"Provider {plan.destination.provider_name} refused the gateway's credential. "
                 "An administrator has to renew it in the console.",
             )
-        is_stream = answer.status < 400 and (answer.header(b"content-type") or b"").startswith(b"text/event-stream")
+        is_stream = answer.status < 400 and told.get(b"content-type", b"").startswith(b"text/event-stream")
         tap = plan.admission.codec.tap(plan.admission.facts, streamed=is_stream)
-        way = Relay(answer, plan, client_headers(answer.headers) + ours, out, entry, ports, live, tap)
+        way = Relay(answer, plan, headers + ours, out, entry, ports, live, tap)
+        out.when_gone(way.limit_reading)
         return await _relay_stream(way, pulses) if is_stream else await _relay_whole(way)
     finally:
+        out.when_gone(None)
         # Harmless after a clean end; anything else must not go back to the pool.
         answer.abort()
 
@@ -100,7 +112,8 @@ async def _relay_whole(way: Relay) -> Transcript | Refusal:
             except ClientGone:
                 client_left = True
     except UpstreamError as failure:
-        if started:
+        if started or out.is_gone:
+            client_left = client_left or out.is_gone
             await _abort(out)
             return way.cut(client_left=client_left)
         why = refuse_for(failure, way.plan.destination.provider_name)
@@ -136,15 +149,17 @@ async def _relay_stream(way: Relay, pulses: Pulses) -> Transcript:
     refusal: Refusal | None = None
     client_left = False
     pulse = pulses.watch(out, tap, way.plan.admission.codec.keep_alive)
+    flow = Flow(Course(answer, way.plan.admission, out, entry, way.ports, tap), pulse)
     entry.client_status = answer.status
     try:
         try:
             await out.start(answer.status, way.headers, None)
-            await _pump(way, pulse)
+            answer.pipe_to(flow)
+            await _keep_flowing(flow, way)
         except ClientGone:
             client_left = True
             pulses.forget(pulse)
-            await _read_on(answer, way.ports, tap)
+            await _read_on(flow, way)
         if not tap.has_ended:
             refusal = Refusal(
                 Reason.UPSTREAM_TRUNCATED, f"Provider {provider_name} ended its answer before it was complete."
@@ -162,6 +177,8 @@ async def _relay_stream(way: Relay, pulses: Pulses) -> Transcript:
     finally:
         pulses.forget(pulse)
     if refusal is not None:
+        # Nothing more may come between the error event and the end.
+        answer.abort()
         if not client_left:
             entry.event.reason = refusal.reason.code
             await _fail(way, refusal)
@@ -176,39 +193,21 @@ async def _relay_stream(way: Relay, pulses: Pulses) -> Transcript:
     return Transcript(tap.finish(), client_left, was_cut=False)
 
 
-async def _pump(way: Relay, pulse: Pulse) -> None:
-    """Move chunks until the upstream ends."""
-    entry, tap = way.entry, way.tap
-    clock_s, chunk_of, feed, write = way.ports.clock_s, way.answer.chunk, tap.feed, way.out.write
-    next_progress_s = clock_s() + _PROGRESS_S
-    answer_bytes = 0
-    saw_content = False
-    while (chunk := await chunk_of()) is not None:
-        passed = feed(chunk)
-        answer_bytes += len(chunk)
-        entry.chunks += 1
-        if passed:
-            pulse.is_writing = True
-            await write(passed)
-            pulse.is_writing = False
-            entry.bytes_out += len(passed)
-        pulse.last_s = now_s = clock_s()
-        if not saw_content and tap.has_content:
-            saw_content = True
-            entry.event.first_token_us = entry.elapsed_us()
-        if now_s >= next_progress_s:
-            next_progress_s = now_s + _PROGRESS_S
-            entry.note_progress(way.plan.admission, answer_bytes)
+async def _keep_flowing(flow: Flow, way: Relay) -> None:
+    """Return at the end of the answer; meanwhile hold the provider back whenever the caller is slow."""
+    while not await flow.happened():
+        await way.out.drained()
+        flow.go_on()
 
 
-async def _read_on(answer: UpstreamResponse, ports: Ports, tap: Tap) -> None:
+async def _read_on(flow: Flow, way: Relay) -> None:
     """Read without a caller until the end or the limit; what the provider produced is billed by it, so by us."""
-    if tap.has_ended or not ports.may_drain():
+    if way.tap.has_ended or not way.ports.may_drain():
         return
+    flow.forget_caller()
     try:
-        async with asyncio.timeout(ports.limits.client_gone_s):
-            while (chunk := await answer.chunk()) is not None:
-                tap.feed(chunk)
+        async with asyncio.timeout(way.ports.limits.client_gone_s):
+            await flow.happened()
     except TimeoutError:
         return
 
@@ -238,11 +237,11 @@ async def _abort(out: ClientStream) -> None:
         return
 
 
-def _note_head(answer: UpstreamResponse, entry: Entry) -> None:
+def _note_head(answer: UpstreamResponse, told: Mapping[bytes, bytes], entry: Entry) -> None:
     event = entry.event
     event.upstream_status = answer.status
     event.first_byte_us = entry.elapsed_us()
     event.host = answer.origin.host
-    request_id = answer.header(b"request-id") or answer.header(b"x-request-id")
+    request_id = told.get(b"request-id") or told.get(b"x-request-id")
     if request_id is not None:
         event.upstream_request_id = request_id[:100].decode("latin-1")

@@ -7,6 +7,7 @@ coroutines for each chunk of a stream (docs/decisions/0070-answers-are-written-b
 
 import asyncio
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -17,6 +18,7 @@ from aiohttp.client_exceptions import ClientConnectionResetError
 from data_plane.exchange.ports import ClientGone, Headers
 from data_plane.exchange.stages import Buffer
 from data_plane.ingress.body import read_body
+from data_plane.ingress.connection import Connection
 from data_plane.protocols.codec import RequestHead
 
 _GONE = (ConnectionError, ClientConnectionResetError)
@@ -68,6 +70,11 @@ class AnswerStream:
     def response(self) -> web.StreamResponse:
         """What the handler gives back to aiohttp."""
         return KEPT if self._keeps_alive and self.has_begun and not self.is_broken else CLOSED
+
+    @property
+    def is_gone(self) -> bool:
+        transport = self._request.transport
+        return transport is None or transport.is_closing()
 
     async def read_body(self) -> Buffer:
         encoding = b""
@@ -131,6 +138,14 @@ class AnswerStream:
         transport = self._transport()
         if self._chunked:
             transport.write(b"0\r\n\r\n")
+
+    def when_gone(self, call: Callable[[], None] | None) -> None:
+        connection = self._request.protocol
+        assert isinstance(connection, Connection)
+        if call is not None and connection.transport is None:
+            call()
+        else:
+            connection.on_lost = call
 
     async def abort(self) -> None:
         self.is_broken = True

@@ -40,7 +40,7 @@ class Usage(msgspec.Struct, rename="camel"):
             output=told(output),
             reasoning=thoughts,
         )
-        return counts, prompt < cached
+        return counts, prompt < cached or (self.prompt_token_count or 0) < 0
 
     @property
     def tier(self) -> str:

@@ -1,0 +1,115 @@
+"""A client's connection: aiohttp's, with a limit for heads, a word when it is lost, and quiet answers to bad HTTP.
+
+aiohttp waits for a request's head as long as it waits for the next request. Someone who sends a byte a minute would
+hold connections for nothing, so a sweep closes those whose head is overdue.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_protocol import RequestHandler
+
+log = structlog.get_logger()
+
+HEAD_LIMIT_S = 10.0
+"""From a connection's start, or from the first byte of a later request, to the end of the head."""
+_SWEEP_S = 1.0
+_LATE = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_UNREADABLE = (
+    b'{"error":{"message":"Switchyard: This is no HTTP/1.1 request that can be read safely.",'
+    b'"type":"invalid_request_error","param":null,"code":"request_invalid"}}'
+)
+
+
+class Connection(RequestHandler):
+    """One connection of the gateway port."""
+
+    __slots__ = ("head_began_s", "on_lost")
+
+    def __init__(self, manager: "Listener", *, loop: asyncio.AbstractEventLoop, **wishes: Any) -> None:
+        super().__init__(manager, loop=loop, **wishes)
+        self.on_lost: Callable[[], None] | None = None
+        """Called once when the client is gone; set by whoever answers."""
+        self.head_began_s = loop.time()
+        """When the head that is on its way began; 0: none is."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Between requests: whatever came so far is at most a part of a head."""
+        waiter = self._waiter
+        return waiter is not None and not waiter.done()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.is_idle:
+            if not self.head_began_s:
+                self.head_began_s = self._loop.time()
+        elif self._request_count:
+            self.head_began_s = 0.0
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        on_lost, self.on_lost = self.on_lost, None
+        if on_lost is not None:
+            on_lost()
+
+    def is_overdue(self, now_s: float, limit_s: float) -> bool:
+        return self.is_idle and self.head_began_s > 0.0 and now_s - self.head_began_s > limit_s
+
+    def close_late(self) -> None:
+        if self.transport is not None:
+            self.transport.write(_LATE)
+        self.force_close()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Answer what could not be read, or broke outside the gateway's own net.
+
+        Neither log nor answer repeats what came: it may hold a key or a prompt.
+        """
+        if status >= 500:
+            log.error("a request broke the server", error=type(exc).__name__)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun already")
+        status = 431 if isinstance(exc, LineTooLong) else status
+        response = web.Response(status=status, body=_UNREADABLE, content_type="application/json")
+        response.force_close()
+        return response
+
+
+class Listener(web.Server):
+    """Makes connections, and looks after those that wait."""
+
+    def __init__(
+        self,
+        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        *,
+        head_limit_s: float = HEAD_LIMIT_S,
+        **wishes: Any,
+    ) -> None:
+        super().__init__(handler, **wishes)  # type: ignore[arg-type]  # any awaitable will do
+        self._wishes = wishes
+        self._head_limit_s = head_limit_s
+
+    def __call__(self) -> Connection:
+        return Connection(self, loop=self._loop, **self._wishes)
+
+    async def run(self) -> None:
+        """Close what is overdue, until cancelled."""
+        while True:
+            await asyncio.sleep(min(_SWEEP_S, self._head_limit_s / 4))
+            now_s = self._loop.time()
+            for connection in self.connections:
+                if isinstance(connection, Connection) and connection.is_overdue(now_s, self._head_limit_s):
+                    connection.close_late()
+
+    def close_idle(self) -> None:
+        """Close the connections that wait for a next request: nobody loses an answer by it."""
+        for connection in self.connections:
+            if isinstance(connection, Connection) and connection.is_idle:
+                connection.force_close()
