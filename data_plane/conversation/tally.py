@@ -13,6 +13,11 @@ def told(number: int | None) -> int:
     return 0 if number is None else min(max(number, 0), MAX_TOLD)
 
 
+def below_zero(*numbers: int | None) -> bool:
+    """Whether a provider told a sum that cannot be."""
+    return any(number is not None and number < 0 for number in numbers)
+
+
 class Tally(msgspec.Struct, frozen=True):
     """The sum of one answer. Its texts are the provider's own words, never the caller's."""
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from data_plane.conversation.tally import Tally, told
+from data_plane.conversation.tally import Tally, below_zero, told
 from data_plane.policy.access import ListedModel
 from data_plane.protocols.codec import RequestFacts
 from data_plane.protocols.error_text import clean_error
@@ -84,7 +84,7 @@ class Usage(msgspec.Struct):
             output=max(output - thinking, 0) + extra_out,
             reasoning=min(thinking, output),
         )
-        return counts, thinking > output
+        return counts, thinking > output or below_zero(self.input_tokens, self.output_tokens)
 
     def _compactions(self) -> tuple[int, int, int, int]:
         """Compaction passes are billed but are not in the sums."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from data_plane.conversation.tally import Tally, told
+from data_plane.conversation.tally import Tally, below_zero, told
 from data_plane.policy.access import ListedModel
 from data_plane.protocols.codec import RequestFacts
 from data_plane.protocols.error_text import clean_error
@@ -40,7 +40,7 @@ class Usage(msgspec.Struct, rename="camel"):
             output=told(output),
             reasoning=thoughts,
         )
-        return counts, prompt < cached or (self.prompt_token_count or 0) < 0
+        return counts, prompt < cached or below_zero(self.prompt_token_count, output)
 
     @property
     def tier(self) -> str:

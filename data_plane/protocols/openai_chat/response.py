@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from data_plane.conversation.tally import Tally, told
+from data_plane.conversation.tally import Tally, below_zero, told
 from data_plane.protocols.codec import RequestFacts
 from data_plane.protocols.error_text import clean_error
 from data_plane.protocols.openai_envelope import ErrorBody, disjoint
@@ -33,7 +33,7 @@ class Usage(msgspec.Struct):
         """Disjoint counters, and whether the numbers contradict one another."""
         prompt = self.prompt_tokens_details or PromptDetails()
         completion = self.completion_tokens_details or CompletionDetails()
-        return disjoint(
+        counts, is_inconsistent = disjoint(
             prompt=told(self.prompt_tokens),
             cached=told(prompt.cached_tokens),
             writes={cache_write_default: told(prompt.cache_write_tokens)},
@@ -41,6 +41,7 @@ class Usage(msgspec.Struct):
             reasoning=told(completion.reasoning_tokens),
             total=told(self.total_tokens),
         )
+        return counts, is_inconsistent or below_zero(self.prompt_tokens, self.completion_tokens)
 
 
 class Choice(msgspec.Struct):

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from data_plane.conversation.tally import Tally, told
+from data_plane.conversation.tally import Tally, below_zero, told
 from data_plane.protocols.codec import RequestFacts
 from data_plane.protocols.error_text import clean_error
 from data_plane.protocols.openai_envelope import ErrorBody, disjoint
@@ -34,7 +34,7 @@ class Usage(msgspec.Struct):
     def counts(self, cache_write_default: str) -> tuple[TokenCounts, bool]:
         """Disjoint counters, and whether the numbers contradict one another."""
         details = self.input_tokens_details or InputDetails()
-        return disjoint(
+        counts, is_inconsistent = disjoint(
             prompt=told(self.input_tokens),
             cached=told(details.cached_tokens),
             writes=_writes(details, cache_write_default),
@@ -42,6 +42,7 @@ class Usage(msgspec.Struct):
             reasoning=told((self.output_tokens_details or OutputDetails()).reasoning_tokens),
             total=told(self.total_tokens),
         )
+        return counts, is_inconsistent or below_zero(self.input_tokens, self.output_tokens)
 
 
 def _writes(details: InputDetails, cache_write_default: str) -> dict[str, int]:
