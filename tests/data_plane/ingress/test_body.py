@@ -30,8 +30,8 @@ def test_a_bomb_is_refused_as_too_large(encoding: bytes, size: int) -> None:
     ("packed", "encoding"),
     [
         (b"not gzip at all", b"gzip"),
-        (gzip.compress(b"x" * 1000)[:-4], b"gzip"),
-        (gzip.compress(b"x") + b"behind", b"gzip"),
+        (gzip.compress(b"x" * 1000, mtime=0)[:-4], b"gzip"),
+        (gzip.compress(b"x", mtime=0) + b"behind", b"gzip"),
         (b"not zstd at all", b"zstd"),
         (b"{}", b"br"),
         (b"{}", b"gzip, gzip"),
