@@ -57,7 +57,7 @@ async def admit(
         return Refusal(Reason.REQUEST_INVALID, str(failure)), None
     except BodyRefused as failure:
         reason = Reason.REQUEST_TOO_LARGE if failure.too_large else Reason.REQUEST_INVALID
-        return Refusal(reason, failure.why), None
+        return Refusal(reason, failure.why, http_status=failure.http_status), None
     client = place(standing.tool, facts.hints, caller.key_id)
     entry.know_client(client)
     entry.event.requested_model = facts.model

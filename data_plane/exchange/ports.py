@@ -20,9 +20,10 @@ class ClientGone(Exception):
 class BodyRefused(Exception):
     """The request's body cannot be taken; carries the refusal's reason and sentence."""
 
-    def __init__(self, *, too_large: bool, why: str) -> None:
+    def __init__(self, *, too_large: bool, why: str, http_status: int | None = None) -> None:
+        """http_status: where 413 and 400 are too coarse."""
         super().__init__(why)
-        self.too_large, self.why = too_large, why
+        self.too_large, self.why, self.http_status = too_large, why, http_status
 
 
 class ClientStream(Protocol):

@@ -81,7 +81,6 @@ async def relay(
         is_stream = answer.status < 400 and told.get(b"content-type", b"").startswith(b"text/event-stream")
         tap = plan.admission.codec.tap(plan.admission.facts, streamed=is_stream)
         way = Relay(answer, plan, headers + ours, out, entry, ports, live, tap)
-        out.when_gone(way.limit_reading)
         return await _relay_stream(way, pulses) if is_stream else await _relay_whole(way)
     finally:
         out.when_gone(None)
@@ -95,6 +94,7 @@ async def _relay_whole(way: Relay) -> Transcript | Refusal:
     collected: list[bytes] = []
     size = 0
     started = client_left = False
+    out.when_gone(way.limit_reading)
     try:
         while (chunk := await answer.chunk()) is not None:
             if not size:
@@ -154,6 +154,7 @@ async def _relay_stream(way: Relay, pulses: Pulses) -> Transcript:
     try:
         try:
             await out.start(answer.status, way.headers, None)
+            out.when_gone(flow.lose_caller)
             answer.pipe_to(flow)
             await _keep_flowing(flow, way)
         except ClientGone:

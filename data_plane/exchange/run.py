@@ -16,7 +16,7 @@ from data_plane.exchange.planning import make_plan
 from data_plane.exchange.ports import ClientGone, ClientStream, Ports
 from data_plane.exchange.pulse import Pulses
 from data_plane.exchange.relaying import relay
-from data_plane.exchange.running import Live, Running
+from data_plane.exchange.running import Running
 from data_plane.exchange.stages import Arrival
 from data_plane.policy.decision import Refusal
 

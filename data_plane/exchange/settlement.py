@@ -8,7 +8,7 @@ from switchyard_contract.quantity import NanoUsd
 
 
 def price_estimate(admission: Admission, input_fresh: int, output: int, at_ms: int) -> Cost | None:
-    """Price an attempt of which only sizes are known, as `cost_of` would; it is done for every request and so kept short."""
+    """Price an attempt of which only sizes are known, as `cost_of` would; short, as it is done for every request."""
     destination = admission.destination
     price = price_for(admission.policy, destination.organization_id, destination.vendor, destination.model, at_ms)
     if price is None:
