@@ -38,6 +38,7 @@ class Flow:
         "_course",
         "_failure",
         "_feed",
+        "_has_begun",
         "_has_ended",
         "_is_caller_gone",
         "_is_caller_slow",
@@ -53,11 +54,18 @@ class Flow:
         self._feed = course.tap.feed
         self._answer_bytes = 0
         self._failure: BaseException | None = None
-        self._has_ended = self._is_caller_gone = self._is_caller_slow = self._reads_on = self._saw_content = False
+        self._has_begun = self._has_ended = self._saw_content = False
+        self._is_caller_gone = self._is_caller_slow = self._reads_on = False
         self._next_progress_s = course.ports.clock_s() + _PROGRESS_S
         self._waiter: asyncio.Future[None] | None = None
 
     # What the relay calls.
+
+    def begin(self) -> None:
+        """Let the answer run in, if it does not yet."""
+        if not self._has_begun:
+            self._has_begun = True
+            self._course.answer.pipe_to(self)
 
     async def happened(self) -> bool:
         """Wait for what is no chunk. True: the end; False: the caller is slow, so await its draining and `go_on`.

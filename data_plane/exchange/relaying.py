@@ -155,7 +155,7 @@ async def _relay_stream(way: Relay, pulses: Pulses) -> Transcript:
         try:
             await out.start(answer.status, way.headers, None)
             out.when_gone(flow.lose_caller)
-            answer.pipe_to(flow)
+            flow.begin()
             await _keep_flowing(flow, way)
         except ClientGone:
             client_left = True
@@ -206,6 +206,7 @@ async def _read_on(flow: Flow, way: Relay) -> None:
     if way.tap.has_ended or not way.ports.may_drain():
         return
     flow.forget_caller()
+    flow.begin()
     try:
         async with asyncio.timeout(way.ports.limits.client_gone_s):
             await flow.happened()
