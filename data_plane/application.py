@@ -257,6 +257,7 @@ class PodApplication:
         settings = self._settings
         self.gateway.is_draining = True
         log.info("draining", in_flight=len(self._running))
+        await self.subscription.tell()
         await asyncio.sleep(settings.drain_accept_s)
         listener.close()
         deadline_s = time.monotonic() + settings.drain_s
@@ -272,7 +273,7 @@ class PodApplication:
     async def _flush(self) -> None:
         """Give the last events to the control plane while it listens; what is left stays on the disk."""
         deadline_s = time.monotonic() + 5
-        while self._spool.depth_records and self.reporter.is_connected and time.monotonic() < deadline_s:
+        while self._spool.depth_records and self.reporter.is_connected and time.monotonic() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 

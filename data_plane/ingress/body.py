@@ -4,10 +4,12 @@ A compressed body may grow only so far: 20 to 1 past the first MiB, and never pa
 become a gigabyte here.
 """
 
+import asyncio
 import zlib
+from dataclasses import dataclass
 
 import zstandard
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from data_plane.exchange.ports import BodyRefused, ClientGone
 from data_plane.exchange.stages import Buffer
@@ -17,18 +19,33 @@ _MAX_RATIO = 20
 _STEP = 256 * 1024
 
 
-async def read_body(request: web.BaseRequest, encoding: bytes, limit_bytes: int) -> Buffer:
-    """Take the whole body. Raises BodyRefused when it is too large or does not inflate, ClientGone when it stops."""
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How slow a body may come: so many bytes a second, once a time of grace is over."""
+
+    grace_s: float = 10.0
+    bytes_per_s: int = 1024
+
+
+PACE = Pace()
+
+
+async def read_body(request: web.BaseRequest, encoding: bytes, limit_bytes: int, pace: Pace = PACE) -> Buffer:
+    """Take the whole body.
+
+    Raises BodyRefused when it is too large, too slow or does not inflate, ClientGone when it stops.
+    """
     declared = request.content_length
     if declared is not None and declared > limit_bytes:
         raise BodyRefused(too_large=True, why=f"The body is {declared} bytes; the limit here is {limit_bytes}.")
     content = request.content
     chunks: list[bytes] = []
     size = 0
+    began_s = asyncio.get_running_loop().time()
     try:
         while not content.at_eof():
             # A short body came in the same segment as its head; asking for it must not cost a coroutine.
-            chunk = content.read_nowait() if content.is_eof() else await content.readany()
+            chunk = content.read_nowait() if content.is_eof() else await _next_chunk(content, began_s, size, pace)
             size += len(chunk)
             if size > limit_bytes:
                 raise BodyRefused(too_large=True, why=f"The body is larger than the limit of {limit_bytes} bytes.")
@@ -41,6 +58,15 @@ async def read_body(request: web.BaseRequest, encoding: bytes, limit_bytes: int)
     return inflate(body, encoding, limit_bytes)
 
 
+async def _next_chunk(content: StreamReader, began_s: float, size: int, pace: Pace) -> bytes:
+    try:
+        async with asyncio.timeout_at(began_s + pace.grace_s + size / pace.bytes_per_s):
+            return await content.readany()
+    except TimeoutError as failure:
+        why = f"The body came too slowly: {size} bytes so far."
+        raise BodyRefused(too_large=False, why=why, http_status=408) from failure
+
+
 def inflate(body: bytes, encoding: bytes, limit_bytes: int) -> bytes:
     """Undo one layer of gzip or zstd."""
     if encoding == b"gzip":
@@ -49,6 +75,7 @@ def inflate(body: bytes, encoding: bytes, limit_bytes: int) -> bytes:
         return _inflate_zstd(body, limit_bytes)
     raise BodyRefused(
         too_large=False,
+        http_status=415,
         why=f"Content-Encoding {encoding.decode('latin-1')[:40]!r} is not understood; send gzip, zstd or none.",
     )
 

@@ -92,7 +92,7 @@ class Listener(web.Server):
         head_limit_s: float = HEAD_LIMIT_S,
         **wishes: Any,
     ) -> None:
-        super().__init__(handler, **wishes)  # type: ignore[arg-type]  # any awaitable will do
+        super().__init__(handler, **wishes)
         self._wishes = wishes
         self._head_limit_s = head_limit_s
 

@@ -19,6 +19,8 @@ class Refusal:
     message: str = ""
     """Whole sentences for the person; empty: the reason's own sentence."""
     retry_after_s: int | None = None
+    http_status: int | None = None
+    """Where the reason's own status is too coarse (408, 415)."""
     suggestions: tuple[str, ...] = ()
     """Model names this caller may use that come closest to what was asked for."""
 

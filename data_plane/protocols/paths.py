@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from urllib.parse import unquote
 
 from data_plane.protocols.codec import (
@@ -64,6 +65,13 @@ _VERSION = re.compile(r"(?:v1|v1beta|v1beta1|v1alpha)(?:/|$)")
 _VERTEX = re.compile(r"projects/[^/]+/locations/[^/]+/(?:publishers/[^/]+/)?(?=models/)|publishers/[^/]+/(?=models/)")
 _SLASHES = re.compile(r"/{2,}")
 
+_KNOWN_PATHS: dict[str, tuple[str, str]] = {
+    **{rest: (methods["POST"][0], f"POST {methods['POST'][2]}") for rest, methods in _FIXED.items()},
+    "models": ("", "GET /v1/models"),
+    "completions": (OPENAI_CHAT, "POST /v1/chat/completions"),
+}
+"""What a mistyped path is compared with. Protocol empty: whose words a listing of models would be in."""
+_LONGEST_GUESS = 40
 
 _EXACT = {
     (method, canonical_path): Route(protocol, operation, None, canonical_path)
@@ -152,8 +160,12 @@ def _listing_protocol(prefix: str, version: str, headers: RawHeaders, query: str
 
 
 def _nearest(rest: str, listing: str) -> Unknown:
-    """Guess what was meant by the last words of the path."""
-    rest = rest.lower()
+    """Guess what was meant: the known path that looks most alike, else by words in it, else by who asks."""
+    rest = rest.strip("/").lower()
+    alike = get_close_matches(rest[-_LONGEST_GUESS:], _KNOWN_PATHS, n=1, cutoff=0.7)
+    if alike:
+        protocol, right_path = _KNOWN_PATHS[alike[0]]
+        return Unknown(protocol or listing, right_path)
     if "message" in rest or rest == "complete":
         return Unknown(ANTHROPIC_MESSAGES, "POST /v1/messages")
     if "generatecontent" in rest or "counttokens" in rest or "embedcontent" in rest:

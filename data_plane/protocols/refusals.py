@@ -11,7 +11,7 @@ from data_plane.protocols.codec import Client, RawHeaders
 from switchyard_contract.reason import Reason
 
 CODEX = "codex"
-_CODEX_RETRIES_THESE = frozenset({402, 403, 404, 413})
+_CODEX_RETRIES_THESE = frozenset({402, 403, 404, 413, 415})
 _SHORT_WAIT_S = 2
 
 
@@ -28,7 +28,7 @@ class Verdict:
 def judge(refusal: Refusal, client: Client, decision_id: str) -> Verdict:
     """Choose status, headers and text for this client."""
     reason = refusal.reason
-    status = reason.http_status
+    status = refusal.http_status or reason.http_status
     if client.name == CODEX and (status in _CODEX_RETRIES_THESE or reason is Reason.KEY_REVOKED):
         # An unknown or expired key stays 401: Codex's `auth` command fetches a new one after it.
         status = 400
