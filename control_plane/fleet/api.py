@@ -3,13 +3,13 @@
 import django_filters
 from django.db.models import Prefetch, Q, QuerySet
 from django.http import Http404
-from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from control_plane.fleet.models import Pod, PodShard
-from control_plane.fleet.selectors import LIVE_FOR, live_pods
+from control_plane.fleet.selectors import PodState, live_pods, state_of
 from control_plane.rest.views import ListMixin, TenantView
 
 GLOBAL_SHARD = "global"
@@ -33,6 +33,9 @@ class PodOut(serializers.Serializer[Pod]):
     contract_revision = serializers.IntegerField()
     address = serializers.CharField()
     is_live = serializers.SerializerMethodField(help_text="It has an open stream and spoke lately.")
+    state = serializers.SerializerMethodField(
+        help_text="live; silent: nothing comes; out_of_reach: cut off, it may serve on; gone: it drained and left."
+    )
     first_seen_at = serializers.DateTimeField()
     connected_at = serializers.DateTimeField(allow_null=True)
     last_seen_at = serializers.DateTimeField(allow_null=True)
@@ -48,8 +51,11 @@ class PodOut(serializers.Serializer[Pod]):
     shards = PodShardOut(many=True)
 
     def get_is_live(self, pod: Pod) -> bool:
-        lately = timezone.now() - LIVE_FOR
-        return pod.disconnected_at is None and pod.last_seen_at is not None and pod.last_seen_at >= lately
+        return state_of(pod) is PodState.LIVE
+
+    @extend_schema_field(serializers.ChoiceField([state.value for state in PodState]))
+    def get_state(self, pod: Pod) -> str:
+        return state_of(pod).value
 
 
 class PodFilter(django_filters.FilterSet):

@@ -72,9 +72,12 @@ class FleetRecorder:
         self._has_news.set()
 
     def reported(self, pod_id: str, status: delivery_pb2.Status) -> None:
-        """Kept at most every few seconds per pod, however often it speaks."""
+        """Kept at most every few seconds per pod, however often it speaks; that it leaves is kept at once."""
         now_s = time.monotonic()
-        if now_s - self._reported_at_s.get(pod_id, -REPORT_INTERVAL_S) < REPORT_INTERVAL_S * 0.9:
+        if (
+            not status.draining
+            and now_s - self._reported_at_s.get(pod_id, -REPORT_INTERVAL_S) < REPORT_INTERVAL_S * 0.9
+        ):
             return
         self._reported_at_s[pod_id] = now_s
         self._news.reports[pod_id] = Report(

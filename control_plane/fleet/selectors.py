@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -12,6 +13,18 @@ from switchyard_contract.seal import ShardVersion
 
 LIVE_FOR = timedelta(seconds=30)
 """A pod that has not spoken for so long is not live, whatever its stream says."""
+
+
+class PodState(StrEnum):
+    """Whether the control plane reaches a pod."""
+
+    LIVE = "live"
+    SILENT = "silent"
+    """Its stream is open, and nothing comes."""
+    OUT_OF_REACH = "out_of_reach"
+    """Its stream broke and it had not said that it leaves: it may serve on with what it held then."""
+    GONE = "gone"
+    """It drained and left, or never came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +58,16 @@ def pods() -> QuerySet[Pod]:
 def live_pods(now: datetime | None = None) -> QuerySet[Pod]:
     """Pods with an open stream that spoke lately."""
     return Pod.objects.filter(disconnected_at__isnull=True, last_seen_at__gte=(now or timezone.now()) - LIVE_FOR)
+
+
+def state_of(pod: Pod, now: datetime | None = None) -> PodState:
+    """What the control plane can say of a pod from here."""
+    if pod.connected_at is None:
+        return PodState.GONE
+    if pod.disconnected_at is not None:
+        return PodState.GONE if pod.draining else PodState.OUT_OF_REACH
+    spoke_at = pod.last_seen_at or pod.connected_at
+    return PodState.LIVE if spoke_at >= (now or timezone.now()) - LIVE_FOR else PodState.SILENT
 
 
 def lags_of(pod: Pod) -> list[Lag]:

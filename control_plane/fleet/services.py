@@ -112,7 +112,9 @@ def fleet_record(*, news: News) -> None:
             pod.boot_id, pod.software_version = greeting.boot_id, greeting.software_version[:60]
             pod.address, pod.contract_revision = greeting.address[:200], greeting.contract_revision
             pod.connected_at, pod.last_seen_at, pod.disconnected_at = greeting.at, greeting.at, None
-        if (report := news.reports.get(name)) is not None:
+            # Whoever greets does not leave, whatever its last life said at its end.
+            pod.draining = False
+        if (report := news.reports.get(name)) is not None and (greeting is None or greeting.at <= report.at):
             _put_report(pod, report)
         if (departure := news.departures.get(name)) is not None and _is_last_stream(pod, departure):
             pod.disconnected_at = departure.at

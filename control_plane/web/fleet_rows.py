@@ -2,17 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Prefetch, Q
 
 from control_plane.fleet.models import Pod, PodShard
+from control_plane.fleet.selectors import PodState, state_of
 from control_plane.organizations.models import Organization
 from control_plane.snapshots.selectors import shard_heads
 from control_plane.snapshots.shards import GLOBAL, policy_shard
 from switchyard_contract.seal import ShardVersion
-
-SILENT_AFTER = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,8 @@ class FleetStanding:
 
     @property
     def in_trouble(self) -> int:
-        return sum(row.is_live and row.tone != "works" for row in self.rows)
+        """Also pods that cannot be reached: they may serve on with an old policy."""
+        return sum(row.tone in ("look", "stopped") for row in self.rows)
 
     @property
     def in_flight(self) -> int:
@@ -100,12 +100,15 @@ def _shards(shards: Iterable[PodShard], heads: dict[str, ShardVersion], prefix: 
 
 def _state(pod: Pod, shards: tuple[ShardRow, ...], now: datetime) -> tuple[str, str, bool]:
     """The worst that holds; a pod that is gone is off, not failed: scaling down is no trouble."""
-    is_connected = pod.connected_at is not None and pod.disconnected_at is None
-    if not is_connected:
-        return "off", "gone", False
-    spoke_at = max((at for at in (pod.last_seen_at, pod.status_at, pod.connected_at) if at), default=None)
-    if spoke_at is None or now - spoke_at > SILENT_AFTER:
-        return "stopped", "silent", False
+    match state_of(pod, now):
+        case PodState.GONE:
+            return "off", "gone", False
+        case PodState.OUT_OF_REACH:
+            return "stopped", "out of reach", False
+        case PodState.SILENT:
+            return "stopped", "silent", False
+        case PodState.LIVE:
+            pass
     if any(row.is_refused for row in shards):
         return "stopped", "refuses policy", True
     if pod.degraded or not pod.counters_reachable:

@@ -6,6 +6,7 @@ Source: docs/decisions/0038-snapshots-in-the-pod.md
 """
 
 import asyncio
+import contextlib
 import os
 import random
 import time
@@ -105,6 +106,8 @@ class Subscription(Generic[P]):
         self._heard_at_s = 0.0
         self._attempts_in_a_row = 0
         self._beacon_saved_at_s = 0.0
+        self._tell_now = asyncio.Event()
+        self._was_told = asyncio.Event()
 
     def restore(self) -> None:
         """Start from the shelf, before anything else: the pod then serves without the control plane. Blocking.
@@ -144,6 +147,19 @@ class Subscription(Generic[P]):
                 finally:
                     self.is_connected = False
                 await asyncio.sleep(self._back_off_s())
+
+    async def tell(self, limit_s: float = 1.0) -> None:
+        """Have the control plane told now how this pod is; gives up after the limit, or at once when not connected.
+
+        A pod that leaves without having said that it drains is taken for one that is cut off.
+        """
+        if not self.is_connected:
+            return
+        self._was_told.clear()
+        self._tell_now.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._was_told.wait()
 
     def stop_in_good_order(self) -> None:
         """Put on the shelf what still waits, and tell the next start that nothing has killed this one. Blocking."""
@@ -338,7 +354,10 @@ class Subscription(Generic[P]):
 
     async def _tell_status(self, link: "_Link") -> None:
         while True:
-            await asyncio.sleep(self._status_interval_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._status_interval_s):
+                    await self._tell_now.wait()
+            self._tell_now.clear()
             standing = self._standing()
             await link.write(
                 delivery_pb2.PodMessage(
@@ -354,6 +373,7 @@ class Subscription(Generic[P]):
                     )
                 )
             )
+            self._was_told.set()
 
     async def _watch(self) -> None:
         while True:

@@ -414,6 +414,7 @@ def _pods(organization: Organization) -> None:
             disconnected_at=now - timedelta(minutes=30) if gone else None,
             last_seen_at=now - timedelta(minutes=30) if gone else now,
             status_at=now,
+            draining=gone,
             in_flight=0 if gone else 3 + int(name[-1]),
             spool_records=12,
             spool_bytes=48_000,

@@ -202,6 +202,15 @@ def _free_ports(count: int) -> list[int]:
                 one.close()
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports that are free right now, for whatever a test starts beside the stack."""
+    with contextlib.ExitStack() as opened:
+        sockets = [opened.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         try:
