@@ -184,6 +184,15 @@ async def test_status_tells_how_the_pod_is(tmp_path: Path) -> None:
     assert list(status.degraded) == list(STANDING.degraded)
 
 
+async def test_a_pod_can_tell_at_once_how_it_is(tmp_path: Path) -> None:
+    delivery = ScriptedDelivery(whole_policy(1))
+    async with serving(delivery) as server, subscribing(tmp_path, server.address, status_interval_s=3600) as pod:
+        await until(lambda: len(delivery.acks) == 4)
+        assert delivery.statuses == []
+        await pod.subscription.tell(limit_s=5)
+        await until(lambda: len(delivery.statuses) == 1)
+
+
 async def test_a_shard_that_is_still_listed_is_not_forgotten(tmp_path: Path) -> None:
     delivery = ScriptedDelivery(whole_policy(1, "a"))
     async with serving(delivery) as server, subscribing(tmp_path, server.address) as pod:
