@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import redis.asyncio
 import redis.exceptions
 import structlog
-from django.db import DatabaseError
+from django.db import Error as DatabaseFailure
 
 from control_plane.fleet.database import DatabaseThreads
 from control_plane.snapshots.announcement import CHANNEL
@@ -23,7 +23,7 @@ CACHE_BYTES = 256 * 1024 * 1024
 
 
 class SnapshotFeed:
-    """Satisfies the servicer's `Feed`."""
+    """Satisfies the servicer's `Feed`. Its owner runs `poll` and `listen` as two tasks."""
 
     def __init__(self, database: DatabaseThreads, redis_url: str) -> None:
         self._database = database
@@ -42,12 +42,6 @@ class SnapshotFeed:
     def changed(self) -> asyncio.Event:
         return self._changed
 
-    async def run(self) -> None:
-        """Keep up until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._poll())
-            tasks.create_task(self._listen())
-
     async def sealed(self, shard: str) -> Sealed | None:
         cached, head = self._cache.get(shard), self._heads.get(shard)
         if cached is not None and head is not None and cached.at == head.at:
@@ -55,7 +49,7 @@ class SnapshotFeed:
             return cached
         try:
             loaded = await self._database.run(sealed_shard, shard)
-        except DatabaseError as failure:
+        except DatabaseFailure as failure:
             log.warning("sealed shard not read", shard=shard, why=type(failure).__name__)
             return None
         if loaded is not None:
@@ -63,7 +57,7 @@ class SnapshotFeed:
         return loaded
 
     async def refresh(self) -> None:
-        """Compile open denials, then read what is in force. Raises DatabaseError."""
+        """Compile open denials, then read what is in force. Raises DatabaseFailure."""
         await self._database.run(open_denials_compile)
         heads = await self._database.run(shard_heads)
         if heads != self._heads:
@@ -71,7 +65,8 @@ class SnapshotFeed:
             changed, self._changed = self._changed, asyncio.Event()
             changed.set()
 
-    async def _poll(self) -> None:
+    async def poll(self) -> None:
+        """Look at the database a few times a second, and at once after an announcement, until cancelled."""
         while True:
             self._poll_now.clear()
             try:
@@ -79,7 +74,7 @@ class SnapshotFeed:
                 if self._is_database_away:
                     log.info("database is back")
                 self._is_database_away = False
-            except DatabaseError as failure:
+            except DatabaseFailure as failure:
                 # Pods keep what they have; beacons go on.
                 if not self._is_database_away:
                     log.warning("database is away; nothing new will be delivered", why=type(failure).__name__)
@@ -90,7 +85,8 @@ class SnapshotFeed:
             except TimeoutError:
                 continue
 
-    async def _listen(self) -> None:
+    async def listen(self) -> None:
+        """Hear announcements until cancelled."""
         while True:
             store = redis.asyncio.Redis.from_url(self._redis_url, socket_connect_timeout=2, health_check_interval=10)
             try:

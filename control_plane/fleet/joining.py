@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Any
 
 import grpc
-from django.db import DatabaseError
+from django.db import Error as DatabaseFailure
 
 from control_plane.fleet.database import DatabaseThreads
 from control_plane.keys.services import pod_token_authenticate
@@ -33,7 +33,7 @@ class PodGate:
         mark = sha256(text.encode()).digest()
         try:
             token = await self._database.run(pod_token_authenticate, text)
-        except DatabaseError:
+        except DatabaseFailure:
             if mark in self._accepted:
                 return self._accepted[mark]
             await context.abort(grpc.StatusCode.UNAVAILABLE, "join tokens cannot be checked right now")

@@ -8,7 +8,7 @@ import asyncio
 import time
 
 import structlog
-from django.db import DatabaseError
+from django.db import Error as DatabaseFailure
 from django.utils import timezone
 
 from control_plane.fleet.database import DatabaseThreads
@@ -114,7 +114,7 @@ class FleetRecorder:
             return True
         try:
             await self._database.run(fleet_record, news=news)
-        except DatabaseError as failure:
+        except DatabaseFailure as failure:
             log.warning("fleet not recorded, trying again", why=type(failure).__name__)
             self._news.update_missing(news)
             self._has_news.set()

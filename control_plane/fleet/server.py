@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -26,6 +27,7 @@ log = structlog.get_logger()
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 STOP_GRACE_S = 2.0
+CANCEL_AGAIN_S = 0.5
 OPTIONS = [
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -44,9 +46,24 @@ class PortTaken(Exception):
     """The address cannot be listened on."""
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The services are up."""
+
+    port: int
+    tasks: tuple[asyncio.Task[None], ...]
+
+    async def until_broken(self) -> None:
+        """Return only by raising what one of the tasks behind the services failed with."""
+        done, _ = await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        raise RuntimeError("a task of the gRPC process ended by itself")
+
+
 @contextlib.asynccontextmanager
-async def serving(address: str) -> AsyncIterator[int]:
-    """Serve on an address (port 0: any free one) while the block runs; gives the port. Raises PortTaken."""
+async def serving(address: str) -> AsyncIterator[Serving]:
+    """Serve on an address (port 0: any free one) while the block runs. Raises PortTaken."""
     deployment = settings.SWITCHYARD
     database = DatabaseThreads()
     recorder = FleetRecorder(database)
@@ -74,20 +91,30 @@ async def serving(address: str) -> AsyncIterator[int]:
             UsageIntakeServicer(inbox=inbox, authenticate=gate.authenticate, stored=hint.want), server
         )
         health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
-        keeping = [asyncio.create_task(task) for task in (feed.run(), recorder.run(), hint.run())]
+        keeping = tuple(asyncio.create_task(task) for task in (feed.poll(), feed.listen(), recorder.run(), hint.run()))
         await server.start()
         for service in SERVICES:
             await health_service.set(service, health_pb2.HealthCheckResponse.SERVING)
         try:
-            yield port
+            yield Serving(port, keeping)
         finally:
             await health_service.enter_graceful_shutdown()
             # Streams never end by themselves; pods dial the next process.
             await server.stop(STOP_GRACE_S)
-            for task in keeping:
-                task.cancel()
-            await asyncio.gather(*keeping, return_exceptions=True)
+            await _end(keeping)
             await asyncio.to_thread(database.close)
+
+
+async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: the Redis client swallows a cancellation that meets it while it connects."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+    for task in tasks:
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            log.error("a task of the gRPC process had failed", exc_info=failure)
 
 
 async def serve_until_stopped() -> None:
@@ -97,9 +124,16 @@ async def serve_until_stopped() -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopped.set)
-    async with serving(f"{deployment.grpc_host}:{deployment.grpc_port}") as port:
-        log.info("gRPC services are up", port=port, tls=bool(deployment.grpc_tls_cert))
-        await stopped.wait()
+    async with serving(f"{deployment.grpc_host}:{deployment.grpc_port}") as served:
+        log.info("gRPC services are up", port=served.port, tls=bool(deployment.grpc_tls_cert))
+        # A process whose tasks broke would look alive and deliver nothing: better to end and be started anew.
+        broken = asyncio.create_task(served.until_broken())
+        stop = asyncio.create_task(stopped.wait())
+        await asyncio.wait([broken, stop], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if broken.done():
+            broken.result()
+        broken.cancel()
         log.info("gRPC services stop")
 
 

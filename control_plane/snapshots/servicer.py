@@ -213,12 +213,15 @@ class _Stream:
             self._answered.clear()
             await self._send_updates()
             now_s = time.monotonic()
-            if now_s >= next_beacon_s:
+            # A beacon names what is in force; before the first look at the database that is not known.
+            if now_s >= next_beacon_s and self._service.feed.heads:
                 await self._write(self._service.beacon())
                 next_beacon_s = now_s + self._service.beacon_interval_s
             if (shard := self._delivery.overdue(now_s)) is not None:
                 raise TimeoutError(shard)
-            deadline_s = min(filter(None, (next_beacon_s, self._delivery.next_deadline_s())))
+            deadline_s = next_beacon_s or now_s + self._service.beacon_interval_s
+            if (answer_s := self._delivery.next_deadline_s()) is not None:
+                deadline_s = min(deadline_s, answer_s)
             await _first_of(changed, self._answered, timeout_s=max(0.0, deadline_s - now_s))
 
     async def _send_updates(self) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
+from django.db import Error as DatabaseFailure
 from django.db import connection, transaction
 from django.utils import timezone
 from google.protobuf.message import Message
@@ -92,7 +93,7 @@ def open_denials_compile() -> int:
     """Compile every open denial; says how many organizations had one. The gRPC process calls this at each poll."""
     organizations = organizations_with_open_outbox(ShardKind.DENY)
     for organization_id in organizations:
-        deny_compile(organization_id)
+        _compile_apart(deny_compile, organization_id)
     return len(organizations)
 
 
@@ -100,7 +101,7 @@ def everything_compile() -> None:
     """Compile whatever is open, missing, or sealed with a key that is no longer the signing key."""
     open_denials_compile()
     for organization_id in organizations_with_open_outbox(ShardKind.POLICY, ShardKind.KEYS):
-        organization_compile(organization_id)
+        _compile_apart(organization_compile, organization_id)
     is_global_missing = not ShardHead.objects.filter(shard=GLOBAL, version__gte=1).exists()
     has_open = open_outbox(ShardKind.GLOBAL, None).exists()
     if is_global_missing or has_open or organizations_without_shards():
@@ -142,6 +143,16 @@ def snapshots_prune(*, now: datetime | None = None) -> int:
     )
     Snapshot.objects.filter(is_published=False, created_at__lt=now - FAILURES_ARE_KEPT_FOR).delete()
     return emptied
+
+
+def _compile_apart(compile_one: Callable[[UUID], None], organization_id: UUID) -> None:
+    """Compile for one organization; what is broken there must not keep the others from getting theirs."""
+    try:
+        compile_one(organization_id)
+    except DatabaseFailure:
+        raise
+    except Exception:
+        log.exception("compile failed", organization=organization_id.hex)
 
 
 CompileOnce = Callable[[datetime], dict[ShardKind, ShardVersion | None]]

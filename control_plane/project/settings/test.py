@@ -26,3 +26,5 @@ from control_plane.project.settings.base import *  # noqa: E402, F403
 ALLOWED_HOSTS = ["*"]
 # Argon2 is slow on purpose; the tests sign in hundreds of times.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# pytest collects the lines itself; a handler of ours would write to a stream that it has closed by then.
+LOGGING = {"version": 1, "disable_existing_loggers": False}

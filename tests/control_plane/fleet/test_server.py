@@ -52,8 +52,8 @@ def database(transactional_db: None) -> Iterator[DatabaseThreads]:
 
 @pytest.fixture
 async def port(tenant: Tenant) -> AsyncIterator[int]:
-    async with serving("127.0.0.1:0") as port:
-        yield port
+    async with serving("127.0.0.1:0") as served:
+        yield served.port
 
 
 async def eventually(database: DatabaseThreads, find: Callable[[], T], timeout_s: float = 5.0) -> T:
@@ -281,6 +281,16 @@ async def test_fifty_pods_hear_of_a_revocation_in_under_a_second(
         begun.append(time.monotonic())
         revoked.set()
     assert max(watch.result() for watch in watches) - begun[0] < 1.0
+
+
+async def test_a_process_whose_tasks_broke_says_so(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    async with serving("127.0.0.1:0") as served, asyncio.timeout(5):
+        monkeypatch.setattr("control_plane.fleet.feed.shard_heads", broken)
+        with pytest.raises(ZeroDivisionError):
+            await served.until_broken()
 
 
 async def test_pods_are_served_on_while_the_database_is_away(

@@ -17,6 +17,7 @@ def test_structured_and_library_lines_come_out_alike_and_without_keys() -> None:
     target = logging.getLogger("test.logs")
     target.addHandler(handler)
     target.propagate = False
+    target.setLevel(logging.INFO)
     token = mint(KeyKind.PERSONAL).text
     try:
         structlog.get_logger("test.logs").info("key seen", text=f"Bearer {token}", nested={"list": [token]})

@@ -2,8 +2,9 @@
 
 import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from unittest.mock import patch
+from uuid import UUID
 
 import pytest
 from django.conf import settings as django_settings
@@ -11,7 +12,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
-from control_plane.audit.models import Change, Outbox, ShardKind
+from control_plane.audit.models import Outbox, ShardKind
 from control_plane.audit.selectors import changes_between
 from control_plane.keys.models import VirtualKey
 from control_plane.keys.services import key_revoke, key_update, user_deactivate
@@ -348,8 +349,22 @@ def test_a_burst_becomes_one_version_and_waiting_has_an_end(tenant: Tenant) -> N
     assert timezone.now() - newest.created_at >= timedelta(milliseconds=100)
 
 
-def test_changes_are_only_ever_added(tenant: Tenant) -> None:
-    assert Change.objects.filter(organization_id=tenant.organization.id).count() == 4
+def test_what_is_broken_in_one_organization_does_not_keep_others_from_their_denials(tenant: Tenant) -> None:
+    other = a_tenant()
+    everything_compile()
+    for row in (tenant, other):
+        key_revoke(key=a_key(row).key, reason="x", actor=row.actor)
+    real = selectors.denied_keys
+
+    def broken(organization_id: UUID, now: datetime) -> list[VirtualKey]:
+        if organization_id == tenant.organization.id:
+            raise ZeroDivisionError
+        return real(organization_id, now)
+
+    with patch.object(snapshot_services, "denied_keys", broken):
+        assert open_denials_compile() == 2
+    assert version(deny_shard(other.organization.id)) == 2
+    assert version(deny_shard(tenant.organization.id)) == 1
 
 
 def _commit_elsewhere(tenant: Tenant, name: str) -> None:
