@@ -98,7 +98,7 @@ def last_words(log_path: Path, lines: int = 12) -> str:
 def _spawn(program: Program) -> _Running:
     log = program.open_log()
     try:
-        return _Running(program, subprocess.Popen(program.arguments, **program.popen_arguments(log)))
+        return _Running(program, subprocess.Popen(program.command_line(), **program.popen_arguments(log)))
     finally:
         os.close(log)
 

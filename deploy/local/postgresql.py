@@ -21,7 +21,8 @@ import psycopg
 from psycopg import sql
 
 from deploy.local.binaries import PostgresqlTree, find_postgresql
-from deploy.local.program import UNPRIVILEGED_ID, Identity, Program, can_make_user_namespace
+from deploy.local.entry import UNPRIVILEGED_ID
+from deploy.local.program import Identity, Program, can_make_user_namespace
 
 NAME = "switchyard"
 """Of the role and of the database."""
@@ -159,7 +160,7 @@ class Postgresql:
         log = program.open_log()
         try:
             done = subprocess.run(
-                program.arguments,
+                program.command_line(),
                 **program.popen_arguments(log),
                 timeout=INITDB_TIMEOUT_S,
                 check=False,

@@ -4,21 +4,18 @@ Children live in a session of their own, so that a Ctrl-C reaches only the proce
 kernel to be ended with it, so that even `kill -9` of the parent leaves nothing behind.
 """
 
-import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-PR_SET_PDEATHSIG = 1
-CLONE_NEWUSER = 0x10000000
-UNPRIVILEGED_ID = 65534
-"""`nobody`, which every Linux knows; PostgreSQL refuses to run under an id without a name."""
+_ENTRY = (sys.executable, "-I", "-S", str(Path(__file__).with_name("entry.py")))
 
 
 class Identity(Enum):
@@ -48,17 +45,21 @@ class Program:
 
         log_descriptor: open for append, so that the log may be cut from outside while the child writes.
         """
-        keywords: dict[str, Any] = {
+        return {
             "stdin": subprocess.DEVNULL,
             "stdout": log_descriptor,
             "stderr": log_descriptor,
             "env": dict(self.environment),
             "start_new_session": True,
-            "preexec_fn": _entry_steps(self.identity, os.getpid()),
         }
-        if self.identity is Identity.UNPRIVILEGED:
-            keywords |= {"user": UNPRIVILEGED_ID, "group": UNPRIVILEGED_ID, "extra_groups": []}
-        return keywords
+
+    def command_line(self) -> tuple[str, ...]:
+        """Give what is started: `entry.py`, which becomes the program; where that is moot, the program itself."""
+        if not sys.platform.startswith("linux"):
+            return self.arguments
+        program, *rest = self.arguments
+        found = shutil.which(program, path=self.environment.get("PATH", os.defpath)) or program
+        return (*_ENTRY, self.identity.name, str(os.getpid()), found, *rest)
 
     def open_log(self) -> int:
         """Open the log for append; only its owner may read it."""
@@ -70,42 +71,5 @@ def can_make_user_namespace() -> bool:
     """Say whether this machine lets us run a child in a user namespace of its own."""
     if not sys.platform.startswith("linux"):
         return False
-    child = os.fork()
-    if child == 0:
-        try:
-            _enter_user_namespace(_libc())
-        except OSError:
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return status == 0
-
-
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
-
-
-def _entry_steps(identity: Identity, parent: int) -> Callable[[], None] | None:
-    """Build what the child does between fork and exec. The library is loaded before the fork, never after it."""
-    if not sys.platform.startswith("linux"):
-        return None
-    libc = _libc()
-
-    def enter() -> None:
-        if identity is Identity.NAMESPACE:
-            _enter_user_namespace(libc)
-        # A change of user id clears the request, so it comes last; and the parent may be gone already.
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return enter
-
-
-def _enter_user_namespace(libc: ctypes.CDLL) -> None:
-    user_id, group_id = os.geteuid(), os.getegid()
-    if libc.unshare(CLONE_NEWUSER) != 0:
-        raise OSError(ctypes.get_errno(), "no user namespace")
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/gid_map").write_text(f"{UNPRIVILEGED_ID} {group_id} 1")
-    Path("/proc/self/uid_map").write_text(f"{UNPRIVILEGED_ID} {user_id} 1")
+    tried = subprocess.run([*_ENTRY, "probe", "0"], check=False, capture_output=True)
+    return tried.returncode == 0

@@ -143,7 +143,7 @@ class _Child:
             self.service.before_start()
         log = program.open_log()
         try:
-            self.process = await asyncio.create_subprocess_exec(*program.arguments, **program.popen_arguments(log))
+            self.process = await asyncio.create_subprocess_exec(*program.command_line(), **program.popen_arguments(log))
         finally:
             os.close(log)
         self._changed()

@@ -288,7 +288,7 @@ class Platform:
         log = program.open_log()
         try:
             keywords = program.popen_arguments(log) | {"stdout": subprocess.PIPE}
-            process = await asyncio.create_subprocess_exec(*program.arguments, **keywords)
+            process = await asyncio.create_subprocess_exec(*program.command_line(), **keywords)
         finally:
             os.close(log)
         try:

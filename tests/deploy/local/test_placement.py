@@ -10,9 +10,10 @@ import pytest
 from deploy.local import postgresql
 from deploy.local.binaries import PostgresqlTree, find_postgresql
 from deploy.local.engines import Engines
+from deploy.local.entry import UNPRIVILEGED_ID
 from deploy.local.ports import pick_free_port
 from deploy.local.postgresql import Postgresql, PostgresqlFailed, place
-from deploy.local.program import UNPRIVILEGED_ID, Identity
+from deploy.local.program import Identity
 
 TREE = PostgresqlTree(Path("/usr/lib/postgresql/18/bin"), None)
 

@@ -5,8 +5,9 @@ import socket
 import subprocess
 from pathlib import Path
 
+from deploy.local.entry import UNPRIVILEGED_ID
 from deploy.local.ports import is_port_free, pick_free_port, pick_free_ports
-from deploy.local.program import UNPRIVILEGED_ID, Identity, Program, can_make_user_namespace
+from deploy.local.program import Identity, Program, can_make_user_namespace
 
 
 def test_a_port_with_a_listener_is_taken() -> None:
@@ -29,7 +30,7 @@ def test_picked_ports_are_free_and_different() -> None:
 def run(program: Program) -> str:
     log = program.open_log()
     try:
-        subprocess.run(program.arguments, **program.popen_arguments(log), check=True)
+        subprocess.run(program.command_line(), **program.popen_arguments(log), check=True)
     finally:
         os.close(log)
     return program.log_path.read_text()
