@@ -1,5 +1,9 @@
 """Our own words to a caller: a refusal in its protocol, and the headers that say what happened."""
 
+from functools import lru_cache
+from string import punctuation
+from urllib.parse import quote
+
 from data_plane.exchange.ledger import Entry
 from data_plane.exchange.ports import ClientGone, ClientStream, Headers, Ports
 from data_plane.exchange.stages import Arrival
@@ -7,6 +11,8 @@ from data_plane.policy.decision import Refusal
 from data_plane.protocols.catalog import CODECS
 from data_plane.protocols.client import identify
 from data_plane.protocols.codec import Client
+
+_SAFE = punctuation.replace("%", "") + " "
 
 
 async def refuse(
@@ -29,19 +35,37 @@ def our_headers(arrival: Arrival, entry: Entry, ports: Ports, *, error_source: s
     """What every answer says of itself (interface: x-switchyard-*)."""
     event = entry.event
     exchange_id = arrival.exchange_id.encode()
-    headers = [
+    return (
         (b"x-switchyard-request-id", exchange_id),
         (b"x-switchyard-decision", exchange_id),
-        (b"x-switchyard-version", ports.version.encode()),
-        (b"x-switchyard-pod", ports.pod_id.encode()),
-        (b"x-switchyard-attempts", b"%d" % entry.attempt),
         (b"traceparent", arrival.traceparent.encode()),
+        *_lasting_headers(
+            ports.version,
+            ports.pod_id,
+            entry.attempt,
+            f"{event.policy_epoch}.{event.policy_version}" if event.organization_id else "",
+            event.provider_name,
+            event.model,
+            error_source or "",
+        ),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _lasting_headers(
+    version: str, pod_id: str, attempts: int, policy_version: str, provider: str, model: str, error_source: str
+) -> Headers:
+    """What is the same for one answer after the other."""
+    headers = [
+        ("x-switchyard-version", version),
+        ("x-switchyard-pod", pod_id),
+        ("x-switchyard-attempts", str(attempts)),
     ]
-    if event.organization_id:
-        headers.append((b"x-switchyard-policy-version", b"%d.%d" % (event.policy_epoch, event.policy_version)))
-    if event.provider_name:
-        headers.append((b"x-switchyard-provider", event.provider_name.encode()))
-        headers.append((b"x-switchyard-model", event.model.encode()))
-    if error_source is not None:
-        headers.append((b"x-switchyard-error-source", error_source.encode()))
-    return tuple(headers)
+    if policy_version:
+        headers.append(("x-switchyard-policy-version", policy_version))
+    if provider:
+        # A model's name is the caller's own text where a provider serves anything: no sign of it may end the line.
+        headers += [("x-switchyard-provider", quote(provider, _SAFE)), ("x-switchyard-model", quote(model, _SAFE))]
+    if error_source:
+        headers.append(("x-switchyard-error-source", error_source))
+    return tuple((name.encode(), value.encode()) for name, value in headers)

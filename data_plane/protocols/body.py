@@ -35,6 +35,9 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ANY: JSONDecoder = JSONDecoder()
 _TEXT = msgspec.json.Decoder(str | None)
 _KEY_NAME = msgspec.json.Decoder(str)
+_TURNS = msgspec.json.Decoder(list[Any])
+_READ_WHOLE = 16 * 1024
+"""Turns up to this size are read all at once, which is quicker than one by one."""
 _OBJECT = msgspec.json.Decoder(dict[str, Any] | None)
 
 
@@ -241,6 +244,11 @@ def opening(fields: Fields, system: str, turns: str, parts: str = "content") -> 
 
 def _opening_texts(window: bytes, parts: str) -> tuple[str, str]:
     """What system turns say before the first user turn, and what that one says."""
+    if len(window) <= _READ_WHOLE and window.startswith(b"["):
+        try:
+            return _texts_of_turns(_TURNS.decode(window)[:_OPENING_TURNS], parts)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # Half an emoji, which the reader below lets pass.
     text = window.decode("utf-8", "replace")
     if text.startswith('"'):
         return "", text[1 : 1 + _OPENING_TEXT]  # Responses: the input may be one string
@@ -261,6 +269,18 @@ def _opening_texts(window: bytes, parts: str) -> tuple[str, str]:
             return before, said[:_OPENING_TEXT]
         before = (before + said)[:_OPENING_SYSTEM]
         at = end
+    return before, ""
+
+
+def _texts_of_turns(turns: list[Any], parts: str) -> tuple[str, str]:
+    before = ""
+    for turn in turns:
+        if not isinstance(turn, dict):
+            break
+        said = _text_of(turn.get(parts))
+        if said and turn.get("role", "user") == "user":
+            return before, said[:_OPENING_TEXT]
+        before = (before + said)[:_OPENING_SYSTEM]
     return before, ""
 
 

@@ -26,9 +26,24 @@ class TokenCounts:
     reasoning: int = 0
 
     def __post_init__(self) -> None:
-        for name in KINDS:
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is negative: {getattr(self, name)}")
+        # Asked once for all: this is built for every answer.
+        if (
+            min(
+                self.input_fresh,
+                self.input_tool,
+                self.cache_read,
+                self.cache_write_5m,
+                self.cache_write_1h,
+                self.cache_write_30m,
+                self.cache_write_12h,
+                self.cache_write_other,
+                self.output,
+                self.reasoning,
+            )
+            < 0
+        ):
+            name, count = next((name, getattr(self, name)) for name in KINDS if getattr(self, name) < 0)
+            raise ValueError(f"{name} is negative: {count}")
 
     @property
     def prompt(self) -> int:
