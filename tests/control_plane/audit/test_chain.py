@@ -34,7 +34,7 @@ def record(number: int, organization_id: object = ORGANIZATION) -> Change:
         )
 
 
-def tampered(sql: str, *parameters: object) -> None:
+def tampered(sql: str, *parameters: bytes) -> None:
     """What somebody with the database's own rights could do."""
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE audit_change DISABLE TRIGGER USER")

@@ -56,7 +56,7 @@ async def port(tenant: Tenant) -> AsyncIterator[int]:
         yield served.port
 
 
-async def eventually(database: DatabaseThreads, find: Callable[[], T], timeout_s: float = 5.0) -> T:
+async def eventually(database: DatabaseThreads, find: Callable[[], T | None], timeout_s: float = 5.0) -> T:
     """Ask the database until it gives something."""
     deadline = time.monotonic() + timeout_s
     while not (found := await database.run(find)):

@@ -37,7 +37,7 @@ def store() -> Iterator[redis.Redis]:
 
 
 def entombed(store: redis.Redis, tenant: Tenant) -> set[str]:
-    return set(store.smembers(tombstones_key(tenant.organization.id)))
+    return {str(member) for member in store.smembers(tombstones_key(tenant.organization.id))}
 
 
 def test_the_names_in_the_store_are_those_that_pods_watch() -> None:

@@ -1,6 +1,7 @@
 """Virtual keys: minting, changing, rotating, revoking."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -44,7 +45,8 @@ def test_a_service_account_gets_a_key_of_its_own_kind_charged_to_its_team() -> N
 def test_a_key_belongs_to_exactly_one() -> None:
     tenant = a_tenant()
     account = a_service_account(tenant)
-    for owner in ({}, {"user": tenant.admin, "service_account": account}):
+    owners: list[dict[str, Any]] = [{}, {"user": tenant.admin, "service_account": account}]
+    for owner in owners:
         with pytest.raises(ValidationError) as failure:
             key_mint(organization=tenant.organization, name="x", actor=tenant.actor, **owner)
         assert "owner" in failure.value.message_dict
@@ -56,7 +58,8 @@ def test_a_key_belongs_to_exactly_one() -> None:
 def test_nothing_of_another_organization_makes_a_key() -> None:
     one, other = a_tenant(), a_tenant()
     account = a_service_account(other)
-    for owner in ({"user": other.admin}, {"user": a_user()}, {"service_account": account}):
+    owners: list[dict[str, Any]] = [{"user": other.admin}, {"user": a_user()}, {"service_account": account}]
+    for owner in owners:
         with pytest.raises(ValidationError):
             key_mint(organization=one.organization, name="x", actor=one.actor, **owner)
     with pytest.raises(ValidationError):

@@ -1,5 +1,7 @@
 """Names that clients may use."""
 
+import functools
+
 import pytest
 from django.core.exceptions import ValidationError
 
@@ -50,10 +52,16 @@ def test_only_the_named_ones_are_made() -> None:
 def test_a_name_is_led_elsewhere_with_one_change() -> None:
     tenant = a_tenant()
     provider = a_provider(tenant)
-    facts = {"organization": tenant.organization, "name": "team/fast.1", "provider": provider, "actor": tenant.actor}
-    made = virtual_model_set(model="claude-a", **facts)
-    moved = virtual_model_set(model="claude-b", **facts)
-    virtual_model_set(model="claude-b", **facts)
+    lead_to = functools.partial(
+        virtual_model_set,
+        organization=tenant.organization,
+        name="team/fast.1",
+        provider=provider,
+        actor=tenant.actor,
+    )
+    made = lead_to(model="claude-a")
+    moved = lead_to(model="claude-b")
+    lead_to(model="claude-b")
     assert moved.id == made.id
     actions = [row.action for row in changes_of(tenant.organization.id)[:2]]
     assert actions == ["virtual_model.updated", "virtual_model.created"]

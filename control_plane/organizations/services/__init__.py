@@ -1,0 +1,46 @@
+"""Change tenants: organizations, teams, memberships, service accounts.
+
+What ends keys (a person leaves, a service account is switched off) lives in `control_plane.keys.services`.
+"""
+
+from control_plane.organizations.services.memberships import (
+    check_not_last_admin,
+    membership_add,
+    membership_update,
+)
+from control_plane.organizations.services.service_accounts import (
+    check_same_organization,
+    service_account_create,
+    service_account_update,
+)
+from control_plane.organizations.services.teams import (
+    team_create,
+    team_member_add,
+    team_member_remove,
+    team_update,
+)
+from control_plane.organizations.services.tenants import (
+    organization_create,
+    organization_disable,
+    organization_enable,
+    organization_subject,
+    organization_update,
+)
+
+__all__ = [
+    "check_not_last_admin",
+    "check_same_organization",
+    "membership_add",
+    "membership_update",
+    "organization_create",
+    "organization_disable",
+    "organization_enable",
+    "organization_subject",
+    "organization_update",
+    "service_account_create",
+    "service_account_update",
+    "team_create",
+    "team_member_add",
+    "team_member_remove",
+    "team_update",
+]
