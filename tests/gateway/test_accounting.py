@@ -117,9 +117,7 @@ def test_a_reader_that_left_before_the_head_is_billed_too(fleet: Fleet, key: Key
 def test_reading_on_has_a_limit(fleet: Fleet, key: KeyToken, marker: str, dialect: Dialect) -> None:
     model = dialect.model
     headers = dialect.headers(key, x_sim_marker=marker, x_sim_behaviour="stall6")
-    stream = fleet.pod.open(
-        "POST", dialect.target(model, streams=True), headers, dialect.body(model, streams=True)
-    )
+    stream = fleet.pod.open("POST", dialect.target(model, streams=True), headers, dialect.body(model, streams=True))
     stream.read_events(3)
     stream.hang_up()
     row = only_row(fleet, key)

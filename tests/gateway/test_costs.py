@@ -32,9 +32,7 @@ GOLDEN = (
         "anthropic: reads, 5m and 1h writes, thinking",
         ANTHROPIC,
         "in1200-read300-w5m100-w1h50-out80-think20",
-        TokenCounts(
-            input_fresh=1200, cache_read=300, cache_write_5m=100, cache_write_1h=50, output=80, reasoning=20
-        ),
+        TokenCounts(input_fresh=1200, cache_read=300, cache_write_5m=100, cache_write_1h=50, output=80, reasoning=20),
         5_865_000,
     ),
     # 200000 x 3 + 10 x 15
@@ -78,9 +76,7 @@ GOLDEN = (
         "responses: reads, 30m and 12h writes, reasoning",
         RESPONSES,
         "in1200-read300-w30m100-w12h50-out80-think20",
-        TokenCounts(
-            input_fresh=1200, cache_read=300, cache_write_30m=100, cache_write_12h=50, output=80, reasoning=20
-        ),
+        TokenCounts(input_fresh=1200, cache_read=300, cache_write_30m=100, cache_write_12h=50, output=80, reasoning=20),
         2_818_750,
     ),
     # 1000 x 1.25 + 40 x 1.25 + 200 x 0.31 + 60 x 10 + 30 x 7: reasoning has a rate of its own here

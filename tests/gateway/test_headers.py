@@ -113,9 +113,7 @@ def test_the_account_s_credential_takes_the_place_of_the_key(
 @pytest.mark.parametrize(
     "name", ["x-switchyard-key", "x-tfy-api-key", "x-portkey-api-key", "x-litellm-api-key", "helicone-auth", "api-key"]
 )
-def test_a_key_may_come_under_the_name_people_already_have(
-    fleet: Fleet, key: KeyToken, marker: str, name: str
-) -> None:
+def test_a_key_may_come_under_the_name_people_already_have(fleet: Fleet, key: KeyToken, marker: str, name: str) -> None:
     value = f"Bearer {key.text}" if name == "helicone-auth" else key.text
     headers = [*CHAT.headers(None, x_sim_marker=marker), (name, value)]
     answer = fleet.pod.call("POST", "/v1/chat/completions", headers, CHAT.body("gpt-5.2", streams=False))

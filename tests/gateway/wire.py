@@ -162,7 +162,7 @@ def exchange_raw(url: str, data: bytes, limit_s: float = 5.0) -> tuple[int, byte
         with contextlib.suppress(ConnectionError):
             sock.sendall(data)
         received = read_until_close(sock)
-    status = int(received[9:12]) if received.startswith(b"HTTP/1.1 ") else 0
+    status = int(received[9:12]) if received.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")) else 0
     return status, received
 
 
