@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import ssl
 import time
@@ -47,6 +48,8 @@ _MAX_HEADER_BYTES = 32 * 1024
 _MAX_HEADERS = 100
 _CLIENT_KEEP_ALIVE_S = 75.0
 _READ_BUFFER_BYTES = 256 * 1024
+_GC_THRESHOLDS = (10_000, 20, 20)
+"""A request makes hundreds of objects and hardly a cycle; at the default the collector runs every few requests."""
 _SYNC_MODES: dict[str, SyncMode] = {"group": "group", "strict": "strict", "relaxed": "relaxed"}
 
 
@@ -228,6 +231,10 @@ class PodApplication:
             ssl_handshake_timeout=HEAD_LIMIT_S if settings.gateway_tls_cert is not None else None,
         )
         self._has_started = True
+        # What is here at the start stays: the garbage collector need not look through it again and again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
         log.info("pod started", gateway=f"{settings.gateway_host}:{settings.gateway_port}", version=self._version)
         owned = [
             asyncio.create_task(part, name=name)

@@ -12,13 +12,13 @@ from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.client_exceptions import ClientConnectionResetError
 
 from data_plane.exchange.ports import ClientGone, Headers
 from data_plane.exchange.stages import Buffer
 from data_plane.ingress.body import read_body
-from data_plane.ingress.connection import Connection
+from data_plane.ingress.connection import CLOSED, KEPT, Connection
 from data_plane.protocols.codec import RequestHead
 
 _GONE = (ConnectionError, ClientConnectionResetError)
@@ -28,28 +28,6 @@ _JOINED_BYTES = 32 * 1024
 """A body up to this size is copied behind its head: cheaper than handing two buffers to the kernel."""
 _BODILESS = frozenset({204, 304})
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
-
-
-class OnTheWire(web.StreamResponse):
-    """What aiohttp is given back: an answer that has been written, or will never be."""
-
-    def __init__(self, *, keeps_alive: bool) -> None:
-        super().__init__()
-        self._keeps_alive = keeps_alive
-
-    @property
-    def keep_alive(self) -> bool:
-        return self._keeps_alive
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """Nothing: it is done."""
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Nothing: it is done."""
-
-
-KEPT = OnTheWire(keeps_alive=True)
-CLOSED = OnTheWire(keeps_alive=False)
 
 
 class AnswerStream:
@@ -77,13 +55,9 @@ class AnswerStream:
         return transport is None or transport.is_closing()
 
     async def read_body(self) -> Buffer:
-        encoding = b""
-        expects = False
-        for name, value in self._head.headers:
-            if name == b"content-encoding":
-                encoding = value.strip().lower()
-            elif name == b"expect":
-                expects = value.lower() == b"100-continue"
+        headers = self._request.headers
+        encoding = headers.get(hdrs.CONTENT_ENCODING, "").strip().lower().encode()
+        expects = headers.get(hdrs.EXPECT, "").lower() == "100-continue"
         if expects and self._request.transport is not None:
             # Said only now, after the key was accepted: a refused caller never sends its body.
             self._request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

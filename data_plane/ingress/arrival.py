@@ -40,11 +40,6 @@ def make_arrival(route: Route, head: RequestHead, source: str, chance: Chance, c
     """Name an exchange: id, trace, time."""
     at_ms = time.time_ns() // 1_000_000
     random = chance.draw(26)
-    offered = None
-    for name, value in head.headers:
-        if name == b"traceparent":
-            offered = value
-            break
     return Arrival(
         exchange_id=make_exchange_id(at_ms, random),
         route=route,
@@ -52,7 +47,7 @@ def make_arrival(route: Route, head: RequestHead, source: str, chance: Chance, c
         source=source,
         started_at_ms=at_ms,
         started_s=clock_s(),
-        traceparent=continue_trace(offered, random[10:]),
+        traceparent=continue_trace(head.first(b"traceparent"), random[10:]),
     )
 
 

@@ -25,6 +25,28 @@ _UNREADABLE = (
 )
 
 
+class OnTheWire(web.StreamResponse):
+    """What aiohttp is given back: an answer that has been written, or will never be."""
+
+    def __init__(self, *, keeps_alive: bool) -> None:
+        super().__init__()
+        self._keeps_alive = keeps_alive
+
+    @property
+    def keep_alive(self) -> bool:
+        return self._keeps_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing: it is done."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing: it is done."""
+
+
+KEPT = OnTheWire(keeps_alive=True)
+CLOSED = OnTheWire(keeps_alive=False)
+
+
 class Connection(RequestHandler):
     """One connection of the gateway port."""
 
@@ -50,6 +72,14 @@ class Connection(RequestHandler):
                 self.head_began_s = self._loop.time()
         elif self._request_count:
             self.head_began_s = 0.0
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send what the handler gave back; nothing is left to do for an answer that is on the wire."""
+        if isinstance(resp, OnTheWire) and not self._upgraded:
+            return resp, False
+        return await super().finish_response(request, resp, start_time)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)

@@ -15,8 +15,9 @@ from data_plane.exchange.run import run
 from data_plane.exchange.running import Running
 from data_plane.exchange.stages import Arrival
 from data_plane.ingress import probes
-from data_plane.ingress.answer import CLOSED, AnswerStream
+from data_plane.ingress.answer import AnswerStream
 from data_plane.ingress.arrival import Chance, make_arrival, read_head, source_of
+from data_plane.ingress.connection import CLOSED
 from data_plane.ingress.listing import answer_listing
 from data_plane.policy.decision import Refusal
 from data_plane.protocols.codec import OPENAI_CHAT, RequestHead
@@ -24,6 +25,7 @@ from data_plane.protocols.paths import SWITCHYARD, Route, Unknown, route
 from data_plane.settings import Settings
 from switchyard_contract.reason import Reason
 
+_EXCHANGES = frozenset({"generate", "count_tokens", "embed", "compact"})
 _LISTINGS = frozenset({"list_models", "one_model", "me"})
 
 
@@ -57,7 +59,10 @@ class Gateway:
         out = AnswerStream(request, head, self._settings.max_body_bytes, closes=self.is_draining)
         arrival = self._arrive(request, head, routed)
         try:
-            await self._answer(routed, arrival, out)
+            if arrival.route.operation in _EXCHANGES and len(self._running) < self._settings.max_in_flight:
+                await run(arrival, out, self._ports, self._running, self._pulses)
+            else:
+                await self._answer(routed, arrival, out)
         except ClientGone:
             # Nobody is left to be told; the exchange's entry is closed by then.
             return CLOSED
@@ -81,11 +86,9 @@ class Gateway:
                 await self._refuse(_unknown_path(arrival.head, "POST /v1/responses"), arrival, out)
             case Route(operation=operation) if operation in _LISTINGS:
                 await self._list(routed, arrival, out)
-            case _ if len(self._running) >= self._settings.max_in_flight:
+            case _:
                 busy = Refusal(Reason.CONCURRENCY_LIMITED, "This gateway is at its limit. Try again.", retry_after_s=1)
                 await self._refuse(busy, arrival, out)
-            case _:
-                await run(arrival, out, self._ports, self._running, self._pulses)
 
     async def _list(self, routed: Route, arrival: Arrival, out: AnswerStream) -> None:
         policy = self._ports.policy()
