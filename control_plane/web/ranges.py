@@ -22,6 +22,11 @@ class TimeRange:
     before_label: str
 
     @property
+    def nothing_before(self) -> str:
+        """What is said where there is nothing to compare with."""
+        return f"nothing {'in the ' if self.before_label.startswith('previous') else ''}{self.before_label}"
+
+    @property
     def before_until(self) -> datetime:
         return self.before_since + (self.until - self.since)
 

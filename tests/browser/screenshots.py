@@ -54,6 +54,9 @@ def _draw(wanted: list[str]) -> None:
     from pytest_django.live_server_helper import LiveServer
 
     call_command("migrate", verbosity=0)
+    from django.utils import timezone
+
+    from control_plane.fleet.models import Pod
     from tests.browser.chromium import DESKTOP, PHONE, chromium, sign_in, visit
     from tests.browser.places import Spot, admin_spots, member_spots
     from tests.browser.world import ADMIN, MEMBER, PASSWORD, a_bare_organization, a_world
@@ -62,8 +65,17 @@ def _draw(wanted: list[str]) -> None:
     a_bare_organization()
     server = LiveServer("127.0.0.1")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright's loop runs in this thread; nothing else is async
-    empty = (Spot("first-run-overview", "/"), Spot("first-run-my-keys", "/my/keys"), Spot("first-run-exchanges", "/exchanges"),
-             Spot("first-run-providers", "/providers"), Spot("first-run-fleet", "/fleet"), Spot("first-run-spend", "/spend"))  # fmt: skip
+    empty = tuple(
+        Spot(f"first-run-{name}", path)
+        for name, path in (
+            ("overview", "/"),
+            ("my-keys", "/my/keys"),
+            ("exchanges", "/exchanges"),
+            ("providers", "/providers"),
+            ("fleet", "/fleet"),
+            ("spend", "/spend"),
+        )
+    )
     visitors = ((ADMIN, admin_spots(world)), (MEMBER, member_spots(world)), ("first@example.com", empty))
     with chromium() as browser:
         for width, size in (("1440", DESKTOP), ("390", PHONE)):
@@ -76,6 +88,7 @@ def _draw(wanted: list[str]) -> None:
                 page.goto(server.url + "/sign-in")
                 page.screenshot(path=folder / "sign-in.png")
                 out.close()
+                Pod.objects.filter(disconnected_at__isnull=True).update(last_seen_at=timezone.now())
                 for email, spots in visitors:
                     context = browser.new_context(**options)
                     page = sign_in(context, server.url, email, PASSWORD)
@@ -85,8 +98,13 @@ def _draw(wanted: list[str]) -> None:
                         if wanted and not any(part in spot.name for part in wanted):
                             continue
                         visit(page, server.url, spot)
-                        page.screenshot(path=folder / f"{spot.name}.png", full_page=not spot.opens)
-                        wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+                        # The window grows to the page: a full-page picture leaves out what sticks to it.
+                        height = max(size["height"], page.evaluate("document.documentElement.scrollHeight"))
+                        if not spot.opens:
+                            page.set_viewport_size({"width": size["width"], "height": height})
+                        page.screenshot(path=folder / f"{spot.name}.png")
+                        page.set_viewport_size(size)
+                        wide = page.evaluate("document.body.scrollWidth > document.documentElement.clientWidth")
                         print(f"{width} {theme} {spot.name}{' WIDER THAN THE SCREEN' if wide else ''}")
                     context.close()
     server.stop()

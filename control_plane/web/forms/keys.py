@@ -124,6 +124,7 @@ class ConfirmForm(forms.Form):
         self.fields["confirm"].label = f"Type {expected} to confirm"
         self.fields["confirm"].widget.attrs |= {
             "data-confirm": expected,
+            "data-needed": True,
             "autocomplete": "off",
             "spellcheck": "false",
             "class": "mono",

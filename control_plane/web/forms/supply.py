@@ -40,14 +40,16 @@ class CredentialFields(forms.Form):
         required=False,
         label="API key",
         max_length=64 * 1024,
-        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false", "class": "mono"}),
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "class": "mono", "data-needed": True}),
         help_text="Encrypted at rest; only pods can open it. No page, log or export ever shows it.",
     )
     reference = forms.CharField(
         required=False,
         label="Name of the variable, or path of the file",
         max_length=300,
-        widget=forms.TextInput(attrs={"placeholder": "ANTHROPIC_API_KEY", "class": "mono", "spellcheck": "false"}),
+        widget=forms.TextInput(
+            attrs={"placeholder": "ANTHROPIC_API_KEY", "class": "mono", "spellcheck": "false", "data-needed": True}
+        ),
         help_text="Only what the deployment allows: SWITCHYARD_CREDENTIAL_ENV, SWITCHYARD_CREDENTIAL_DIR.",
     )
 

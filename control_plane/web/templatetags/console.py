@@ -264,7 +264,9 @@ def field(bound: BoundField, label: str = "") -> dict[str, object]:
         "kind": kind,
         "label": label or bound.label,
         "control": control and mark_safe(control),  # noqa: S308  # Django's own rendering of the widget
-        "is_optional": not bound.field.required and kind not in ("check", "radios"),
+        "is_optional": not bound.field.required
+        and kind not in ("check", "radios")
+        and not widget.attrs.get("data-needed"),
     }
 
 

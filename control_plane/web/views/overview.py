@@ -1,6 +1,6 @@
 """The first page: where the money goes, whether anything is on fire, what is still to set up."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.http import HttpResponse
@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 from control_plane.credentials.selectors import providers_of
 from control_plane.dashboards.charts import sparkline
 from control_plane.keys.selectors import keys_of, keys_of_user
-from control_plane.usage.selectors.exchanges import ExchangeSearch, exchanges_page
+from control_plane.usage.selectors.exchanges import Exchange, ExchangeSearch, exchanges_page
 from control_plane.web.fleet_rows import fleet_standing
 from control_plane.web.names import Names
 from control_plane.web.ranges import read_range, today
@@ -30,6 +30,8 @@ class FirstStep:
     action: str = ""
     address: str = ""
     opens_sheet: bool = False
+    is_next: bool = False
+    """The first one that is not done."""
 
 
 @require_GET
@@ -79,7 +81,7 @@ def first_steps(request: ConsoleRequest) -> tuple[FirstStep, ...]:
     own_keys = keys_of(request.organization) if is_admin else keys_of_user(request.organization, request.user)
     newest = own_keys.first()
     found = exchanges_page(ExchangeSearch(scope(request)), limit=1).exchanges
-    return (
+    steps = (
         FirstStep(
             "Add a provider",
             "Whose models your tools use: Anthropic, OpenAI, Gemini, or a server of your own.",
@@ -104,9 +106,11 @@ def first_steps(request: ConsoleRequest) -> tuple[FirstStep, ...]:
             reverse("web:key", args=[newest.id]) if newest is not None else "",
         ),
     )
+    following = next((step for step in steps if not step.is_done), None)
+    return tuple(replace(step, is_next=step is following) for step in steps)
 
 
-def failures(request: ConsoleRequest, now: datetime) -> list[object]:
+def failures(request: ConsoleRequest, now: datetime) -> tuple[Exchange, ...]:
     """The newest failed exchanges of the last day."""
     search = ExchangeSearch(scope(request), since=now - timedelta(days=1), outcome="failed")
-    return list(exchanges_page(search, limit=5).exchanges)
+    return exchanges_page(search, limit=5).exchanges

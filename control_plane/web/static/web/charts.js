@@ -43,7 +43,7 @@ function draw(box) {
     cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
     scales: { x: { time: true, range: (_, low, high) => [low - content.step / 2, high + content.step / 2] }, y: { range: (_, __, high) => [0, high > 0 ? high * 1.08 : 1] } },
     axes: [
-      { stroke: token("--chart-axis"), font, grid: { show: false }, ticks: { show: false }, space: 64,
+      { stroke: token("--chart-axis"), font, grid: { show: false }, ticks: { show: false }, space: 64, size: 28,
         values: (_, splits) => splits.map((at) => tick(at, content)), splits: (plot) => ticks(content, plot.width) },
       { stroke: token("--chart-axis"), font, grid: { stroke: token("--chart-grid"), width: 1 }, ticks: { show: false },
         size: 64, values: (_, splits) => splits.map(onAxis) },

@@ -60,6 +60,10 @@ const clicks = {
     event.preventDefault();
     openSheet(link.href);
   },
+  "#sheet a.btn-quiet": (link, event) => {
+    event.preventDefault();
+    byId("sheet-dialog").close();
+  },
   "[data-close]": (button) => button.closest("dialog").close(),
   "[data-dismiss]": (button) => button.closest("[data-toast]").remove(),
   "[data-open-palette]": () => openPalette(),

@@ -1,0 +1,80 @@
+"""axe finds nothing, on any page, in either theme; and no page asks another host or logs an error."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from control_plane.accounts.models import User
+from tests.browser.chromium import DESKTOP, PHONE, sign_in, visit
+from tests.browser.places import Spot, admin_spots, member_spots
+from tests.browser.world import PASSWORD, World
+
+pytestmark = pytest.mark.browser
+AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+def violations(page: Page) -> list[str]:
+    page.evaluate(AXE)  # as a string of its own: the page's policy allows no inline script
+    found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{page.url}: {one['id']}: {one['help']}: {node['target']} {node.get('failureSummary', '')[:300]}"
+        for one in found["violations"]
+        for node in one["nodes"]
+    ]
+
+
+def problems_of(
+    browser: Browser, url: str, user: User, spots: tuple[Spot, ...], theme: str, size: dict[str, int]
+) -> list[str]:
+    """What axe, the browser's log and the network say of pages."""
+    problems: list[str] = []
+    context = browser.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce")
+    page = sign_in(context, url, user.email, PASSWORD)
+    page.on(
+        "console",
+        lambda message: message.type == "error" and "404" not in message.text and problems.append(message.text),
+    )
+    page.on("pageerror", lambda failure: problems.append(str(failure)))
+    page.on(
+        "request",
+        lambda request: (
+            urlsplit(request.url).netloc not in (urlsplit(url).netloc, "") and problems.append(f"asks {request.url}")
+        ),
+    )
+    for spot in spots:
+        visit(page, url, spot)
+        problems.extend(violations(page))
+        if page.evaluate("document.body.scrollWidth > document.documentElement.clientWidth"):
+            problems.append(f"{spot.name} is wider than the screen")
+    context.close()
+    return problems
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_an_admins_pages_have_no_violation(browser: Browser, console_url: str, world: World, theme: str) -> None:
+    assert problems_of(browser, console_url, world.admin, admin_spots(world), theme, DESKTOP) == []
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_members_pages_have_no_violation_on_a_phone(
+    browser: Browser, console_url: str, world: World, theme: str
+) -> None:
+    assert problems_of(browser, console_url, world.member, member_spots(world), theme, PHONE) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_first_run_and_the_sign_in_have_no_violation(
+    browser: Browser, console_url: str, world: World, theme: str
+) -> None:
+    first = User.objects.get(email="first@example.com")
+    spots = tuple(Spot(path, path) for path in ("/", "/my/keys", "/exchanges", "/providers", "/fleet", "/teams"))
+    assert problems_of(browser, console_url, first, spots, theme, DESKTOP) == []
+    page = browser.new_page(color_scheme=theme)
+    page.goto(console_url + "/sign-in")
+    assert violations(page) == []
+    page.close()

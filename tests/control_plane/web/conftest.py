@@ -1,0 +1,46 @@
+"""Two tenants, so that every test of a page can try the other one's ids."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from control_plane.accounts.models import User
+from tests.builders.tenants import Tenant, a_member, a_tenant
+
+SignIn = Callable[[User], Client]
+
+
+@pytest.fixture
+def tenant(db: None, engines: object) -> Tenant:
+    return a_tenant("acme")
+
+
+@pytest.fixture
+def other(tenant: Tenant) -> Tenant:
+    return a_tenant("globex")
+
+
+@pytest.fixture
+def member(tenant: Tenant) -> User:
+    return a_member(tenant, "grace@example.com")
+
+
+@pytest.fixture
+def sign_in() -> SignIn:
+    def signed_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return signed_in
+
+
+@pytest.fixture
+def admin_client(tenant: Tenant, sign_in: SignIn) -> Client:
+    return sign_in(tenant.admin)
+
+
+@pytest.fixture
+def member_client(member: User, sign_in: SignIn) -> Client:
+    return sign_in(member)
