@@ -38,6 +38,10 @@ class Console:
             text: str = answer.read().decode()
         return text
 
+    def text(self, path: str) -> str:
+        """What a page says, without its tags."""
+        return " ".join(html.unescape(_TAG.sub("", self.page(path))).split())
+
     def fleet_row(self, pod_id: str) -> str:
         """The row of a pod on the fleet page: its text and the hints behind it, tags taken out; empty: no such row."""
         for row in re.findall(r"<tr data-href=.*?</tr>", self.page("/fleet"), re.DOTALL):
