@@ -219,6 +219,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "SWITCHYARD_POD_PROCESSES", ("data", "local"), "integer", "1", "processes per pod command", "processes", 1, 64
     ),
+    Setting(
+        "SWITCHYARD_SIMULATED_PROVIDER_URL",
+        ("control",),
+        "url",
+        "http://127.0.0.1:8099",
+        "where the first run's providers are; local mode sets it",
+    ),
     _port("SWITCHYARD_SIMULATED_PROVIDER_PORT", ("local",), "8099", "port of the simulated provider"),
 )
 
