@@ -1,8 +1,9 @@
 """Where a virtual key may be in a request, and what the caller's own credential is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import unquote_plus
+
+import msgspec
 
 from data_plane.protocols.codec import InvalidRequest, RequestHead
 from data_plane.protocols.headers import CALLER_CREDENTIALS, KEY_HEADERS
@@ -10,8 +11,7 @@ from data_plane.protocols.headers import CALLER_CREDENTIALS, KEY_HEADERS
 _OURS = frozenset(KEY_HEADERS)
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(msgspec.Struct, frozen=True):
     """The key that came with a request; None: none did. Its text never shows in a repr."""
 
     key: str | None

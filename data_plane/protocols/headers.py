@@ -118,7 +118,7 @@ def client_headers(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
 
 def names_a_session(headers: RawHeaders) -> bool:
     """Whether a header tells the conversation session, so that none has to be worked out from the body."""
-    return any(name in _ANY_SESSION for name, _ in headers)
+    return not _ANY_SESSION.isdisjoint(dict(headers))
 
 
 # Requests bring the same few names again and again; the bound is for those who make names up.

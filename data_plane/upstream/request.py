@@ -4,6 +4,8 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 Part = bytes | bytearray | memoryview
 # Parts are sent one behind the other as one body: who replaces a few bytes in a large one need not join it anew.
 Body = Part | tuple[Part, ...]
@@ -57,8 +59,7 @@ class Timeouts:
     stall_ms: int = 600_000
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
+class UpstreamRequest(msgspec.Struct, frozen=True):
     """One request, final but for `Host` and `Content-Length`, which the pool adds.
 
     target: path and query, ASCII. headers: without Host, Content-Length, Transfer-Encoding and Connection.
