@@ -73,7 +73,7 @@ def organization_compile(organization_id: UUID, *, waits: bool = False, force: b
         force=force,
     )
     if 0 < buckets_before != key_bucket_counts().get(organization_id, 0):
-        global_compile(waits=True, force=True)
+        global_compile(waits=True)
 
 
 def deny_compile(organization_id: UUID, *, waits: bool = False, force: bool = False) -> None:
@@ -212,7 +212,8 @@ def _compile_organization_once(organization_id: UUID, now: datetime) -> dict[Sha
     policy = compiler.compile_policy(rows)
     at_policy = _publish(policy_shard(organization_id), organization_id, policy, check_policy(policy), now)
     keys = keys_told_to_pods(organization_id, now)
-    buckets = buckets_for(keys.count(), key_bucket_counts().get(organization_id, 0))
+    held = key_bucket_counts().get(organization_id, 0)
+    buckets = buckets_for(keys.count(), held)
     shards = compiler.compile_keys(keys.iterator(chunk_size=2000), buckets)
     findings = check_keys(shards, {row.id.hex for row in rows.principals}, {row.id.hex for row in rows.teams})
     at_keys: ShardVersion | None = None
@@ -223,7 +224,22 @@ def _compile_organization_once(organization_id: UUID, now: datetime) -> dict[Sha
         # Buckets have chains of their own; the highest number is the one that stands for all of them.
         if at_keys is None or at_keys.is_before(at_bucket):
             at_keys = at_bucket
+    if 0 < held < buckets:
+        _note_spreading(organization, held, buckets)
     return {ShardKind.POLICY: at_policy, ShardKind.KEYS: at_keys}
+
+
+def _note_spreading(organization: Organization, before: int, after: int) -> None:
+    """The list of shards must say so too; noted in the same transaction, so that no crash can lose it."""
+    record_change(
+        organization_id=None,
+        actor=Actor.system("snapshots"),
+        action="snapshots.keys_spread",
+        subject=Subject("organization", organization.id.hex, organization.name),
+        before={"key_shards": before},
+        after={"key_shards": after},
+        shards=(ShardKind.GLOBAL,),
+    )
 
 
 def _compile_deny_once(organization_id: UUID, now: datetime) -> dict[ShardKind, ShardVersion | None]:

@@ -25,19 +25,22 @@ def buckets_for(keys: int, held: int) -> int:
 
 
 def delivery_order(shard: str) -> tuple[int, int]:
-    """Sort key: denials first; what keys refer to before the keys; the first key shard last.
+    """Sort key: denials first; what keys refer to before the keys; then what lists the shards; the first one last.
 
-    When keys spread over more shards, a pod learns from `global` that it is incomplete (and answers "pending") before
-    the first shard shrinks: no valid key is ever told that it is unknown.
+    When keys spread over more shards, a pod has the new ones before `global` counts them, and the first one shrinks
+    when it does: at every step each valid key is found, and none is told to wait. A new organization is listed when
+    nearly everything of it is there, so it is pending only while its first key shard is on its way.
     """
     match shard.split("/"):
         case ["org", _, "deny"]:
             return (0, 0)
-        case ["global"]:
-            return (1, 0)
         case ["org", _, "policy"]:
-            return (2, 0)
-        case ["org", _, "keys", bucket]:
-            return (3, -int(bucket))
-        case _:
+            return (1, 0)
+        case ["org", _, "keys", bucket] if bucket != "0":
+            return (2, -int(bucket))
+        case ["global"]:
+            return (3, 0)
+        case ["org", _, "keys", _]:
             return (4, 0)
+        case _:
+            return (5, 0)

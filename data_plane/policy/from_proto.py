@@ -36,6 +36,7 @@ from data_plane.policy.snapshot import (
 )
 from switchyard_contract.seal import ShardVersion
 from switchyard_contract.v1 import snapshot_pb2 as pb
+from switchyard_contract.virtual_key import bucket_of
 
 Shards = Mapping[str, tuple[ShardVersion, Message]]
 VendorProtocols = Mapping[str, frozenset[str]]
@@ -118,28 +119,65 @@ def _join(parts: Mapping[str, ShardPart]) -> PolicySnapshot:
         return PolicySnapshot({}, {}, {}, at=None, is_complete=False, parts=parts)
     organizations: dict[str, OrganizationRecord] = {}
     buckets: list[KeyPart] = []
+    unlisted = _unlisted_buckets(parts, head.value, head.at.epoch)
     is_complete = True
     for listing in head.value.organizations:
         organization, held = _join_organization(parts, listing)
         organizations[listing.id] = organization
         buckets += held
+        buckets += unlisted.get(listing.id, ())
         is_complete = is_complete and organization.state is not OrganizationState.PENDING
-    keys: Mapping[str, KeyRecord]
-    if len(buckets) == 1:
-        keys = buckets[0].keys
-    else:
-        keys = {key_id: key for bucket in buckets for key_id, key in bucket.keys.items()}
-        if len(keys) != sum(len(bucket.keys) for bucket in buckets):
-            raise InvalidSnapshot("keys", "two shards hold a key of the same id")
     return PolicySnapshot(
         organizations=organizations,
-        keys=keys,
+        keys=_join_keys(buckets, head.value),
         list_prices=head.value.prices,
         at=head.at,
         is_complete=is_complete,
         newest_pepper=max((bucket.newest_pepper for bucket in buckets), default=1),
         parts=parts,
     )
+
+
+def _unlisted_buckets(
+    parts: Mapping[str, ShardPart], listed: GlobalPart, epoch: int
+) -> Mapping[str, tuple[KeyPart, ...]]:
+    """Buckets that the list does not promise yet, by organization.
+
+    When keys spread over more buckets, the first one may shrink before the list with the new count is in force; until
+    then the keys that moved are found here. Of another epoch they would be leftovers from before a restore.
+    """
+    counts = {listing.id: listing.key_buckets for listing in listed.organizations}
+    found: dict[str, tuple[KeyPart, ...]] = {}
+    for part in parts.values():
+        keys = part.value
+        if isinstance(keys, KeyPart) and part.at.epoch == epoch and keys.bucket >= counts.get(keys.organization_id, 0):
+            found[keys.organization_id] = (*found.get(keys.organization_id, ()), keys)
+    return found
+
+
+def _join_keys(buckets: list[KeyPart], listed: GlobalPart) -> Mapping[str, KeyRecord]:
+    """All keys by id. Raises InvalidSnapshot when two buckets hold one and neither is where it belongs."""
+    if len(buckets) == 1:
+        return buckets[0].keys
+    keys = {key_id: key for bucket in buckets for key_id, key in bucket.keys.items()}
+    if len(keys) == sum(len(bucket.keys) for bucket in buckets):
+        return keys
+    counts = {listing.id: listing.key_buckets for listing in listed.organizations}
+    homes: dict[str, KeyPart] = {}
+    for bucket in buckets:
+        for key_id in bucket.keys:
+            other = homes.setdefault(key_id, bucket)
+            if other is bucket:
+                continue
+            if other.organization_id != bucket.organization_id:
+                raise InvalidSnapshot("keys", "two organizations hold a key of the same id")
+            # Buckets arrive one by one: while keys move, a key is in the old place and in the new one.
+            home = bucket_of(key_id, counts[bucket.organization_id])
+            if home not in (bucket.bucket, other.bucket):
+                raise InvalidSnapshot("keys", "two shards hold a key of the same id, and it belongs to neither")
+            if bucket.bucket == home:
+                homes[key_id] = bucket
+    return {key_id: home.keys[key_id] for key_id, home in homes.items()}
 
 
 def _join_organization(
@@ -183,7 +221,9 @@ def _read_global(shard: str, message: pb.GlobalShard) -> GlobalPart:
 
 
 def _read_keys(shard: str, message: pb.KeyShard) -> KeyPart:
-    organization_id = shard.split("/")[1]
+    _, organization_id, _, bucket = shard.split("/")
+    if not bucket.isdecimal():
+        raise InvalidSnapshot(shard, "is no shard this pod knows")
     keys: dict[str, KeyRecord] = {}
     newest_pepper = 1
     for key in message.keys:
@@ -207,7 +247,7 @@ def _read_keys(shard: str, message: pb.KeyShard) -> KeyPart:
         newest_pepper = max(newest_pepper, key.pepper_version)
     if len(keys) != len(message.keys):
         raise InvalidSnapshot(f"{shard}.keys", "holds a key id twice")
-    return KeyPart(keys, newest_pepper)
+    return KeyPart(organization_id, int(bucket), keys, newest_pepper)
 
 
 def _read_organization(

@@ -147,8 +147,10 @@ class Deny:
 
 @dataclass(frozen=True, slots=True)
 class KeyPart:
-    """One bucket of keys."""
+    """One bucket of an organization's keys."""
 
+    organization_id: str
+    bucket: int
     keys: Mapping[str, KeyRecord]
     newest_pepper: int
 

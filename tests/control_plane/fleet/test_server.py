@@ -79,8 +79,8 @@ async def test_a_new_pod_gets_the_keys_first_then_everything_denials_first(
         assert pod.order[:5] == [
             "keys",
             deny_shard(organization),
-            GLOBAL,
             policy_shard(organization),
+            GLOBAL,
             key_shard(organization, 0),
         ]
         assert pod.material is not None

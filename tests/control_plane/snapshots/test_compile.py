@@ -214,10 +214,10 @@ def test_denials_come_first_and_the_first_key_shard_last() -> None:
     shards = ["org/a/keys/0", "org/a/keys/1", "org/a/policy", "global", "org/a/deny", "org/a/keys/15"]
     assert sorted(shards, key=delivery_order) == [
         "org/a/deny",
-        "global",
         "org/a/policy",
         "org/a/keys/15",
         "org/a/keys/1",
+        "global",
         "org/a/keys/0",
     ]
 
