@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from playwright.sync_api import Browser, BrowserContext, Page
 from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
@@ -47,6 +48,8 @@ def console_url(console_server: tuple[World, str]) -> str:
 def browser(console_server: tuple[World, str]) -> Iterator[Browser]:
     with chromium() as started:
         yield started
+        # Django keeps what was opened beside Playwright's loop apart from what was opened before it.
+        connection.close()
 
 
 @pytest.fixture
@@ -62,3 +65,4 @@ def visitor(context: BrowserContext, console_url: str) -> SignIn:
         return sign_in(context, console_url, user.email, PASSWORD)
 
     return signed_in
+

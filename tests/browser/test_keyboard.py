@@ -13,7 +13,7 @@ from tests.browser.chromium import DESKTOP
 from tests.browser.conftest import SignIn
 from tests.browser.world import MEMBER, PASSWORD, World
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.django_db]
 MOST_TABS = 60
 
 
@@ -38,7 +38,8 @@ def test_sign_in_mint_copy_and_revoke_a_key(browser: Browser, console_url: str, 
     )
     page = context.new_page()
     page.goto(console_url + "/sign-in")
-    page.keyboard.type(MEMBER)  # the first field has the focus
+    expect(page.get_by_label("E-mail")).to_be_focused()
+    page.keyboard.type(MEMBER)
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
@@ -50,7 +51,8 @@ def test_sign_in_mint_copy_and_revoke_a_key(browser: Browser, console_url: str, 
     tab_to(page, lambda name: name == "Mint key")
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog", name="Mint a key")).to_be_visible()
-    page.keyboard.type("keyboard only")  # the dialog took the focus to its first field
+    expect(page.get_by_label("Name")).to_be_focused()
+    page.keyboard.type("keyboard only")
     tab_to(page, lambda name: name.startswith("Charged to"))
     page.keyboard.type("compilers")
     page.keyboard.press("Enter")
@@ -80,6 +82,7 @@ def test_sign_in_mint_copy_and_revoke_a_key(browser: Browser, console_url: str, 
     dialog = page.get_by_role("dialog", name="Revoke keyboard only")
     expect(dialog).to_be_visible()
     expect(dialog.get_by_role("button", name="Revoke key")).to_be_disabled()
+    expect(page.get_by_label("Reason")).to_be_focused()
     page.keyboard.type("a test")
     tab_to(page, lambda name: name.startswith("Type keyboard only"))
     page.keyboard.type("keyboard only")
@@ -158,12 +161,13 @@ def test_tools_are_chosen_with_the_arrows_and_stay_in_the_address(
 
 
 def test_the_theme_switches_at_once_and_stays(visitor: SignIn, world: World) -> None:
-    page = visitor(world.member)
+    alan = User.objects.get(email="alan@example.com")
+    page = visitor(alan)
     tab_to(page, lambda name: name == "Switch between light and dark")
     with page.expect_response(re.compile("/profile/theme$")):
         page.keyboard.press("Enter")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     page.reload()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
-    assert User.objects.get(id=world.member.id).theme == "dark"
-    User.objects.filter(id=world.member.id).update(theme="system")
+    alan.refresh_from_db()
+    assert alan.theme == "dark"

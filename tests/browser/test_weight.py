@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Response
 from tests.browser.chromium import DESKTOP, sign_in
 from tests.browser.world import PASSWORD, World
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.django_db]
 MOST_BYTES = 150 * 1024
 COMPRESSIBLE = ("text/", "javascript", "json", "svg")
 
@@ -26,7 +26,7 @@ def test_the_overview_with_its_chart_is_below_150_kb(browser: Browser, console_u
     fresh = browser.new_context(viewport=DESKTOP, storage_state=context.storage_state())
     page = fresh.new_page()
     answers: list[Response] = []
-    page.on("response", answers.append)
+    page.on("response", lambda answer: answers.append(answer))
     page.goto(console_url + "/", wait_until="networkidle")
     assert sum(on_the_wire(answer) for answer in answers if answer.ok) < MOST_BYTES
     fresh.close()

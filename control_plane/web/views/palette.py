@@ -39,11 +39,10 @@ class ItemGroup:
 
 @require_GET
 def palette(request: ConsoleRequest) -> HttpResponse:
-    """The palette, or its results alone while somebody types."""
+    """The palette's results; asked for when it opens and while somebody types."""
     text = request.GET.get("q", "").strip()[:200]
     groups = [group for group in _groups(request, text) if group.items]
-    template = "web/shell/palette_results.html" if "q" in request.GET else "web/shell/palette.html"
-    return render(request, template, {"groups_found": groups, "text": text})
+    return render(request, "web/shell/palette_results.html", {"groups_found": groups, "text": text})
 
 
 def _groups(request: ConsoleRequest, text: str) -> list[ItemGroup]:

@@ -14,8 +14,11 @@ function openSheet(address) {
 function openPalette() {
   const palette = byId("palette");
   if (!palette || palette.open) return;
+  const input = palette.querySelector("input");
+  input.value = ""; // there from the start, so that nothing typed is lost while results are on their way
   palette.showModal();
-  htmx.ajax("GET", document.body.dataset.palette, { target: "#palette-body", swap: "innerHTML" });
+  input.focus();
+  htmx.trigger(input, "palette-open");
 }
 
 function openShortcuts() {
@@ -35,10 +38,6 @@ document.addEventListener("htmx:afterSwap", (event) => {
     if (!dialog.open) dialog.showModal();
     focusFirst(event.target);
   }
-  if (event.target.id === "palette-body") {
-    focusFirst(event.target);
-    markFirst();
-  }
   if (event.target.id === "palette-results") markFirst();
   if (event.target.id === "main") byId("main").focus();
 });
@@ -48,7 +47,7 @@ document.addEventListener("sheet-close", () => byId("sheet-dialog").close());
 // What the sheet and the palette showed is gone once they close: a secret typed there does not linger in the page.
 document.addEventListener("close", (event) => {
   if (event.target.id === "sheet-dialog") byId("sheet").replaceChildren();
-  if (event.target.id === "palette") byId("palette-body").replaceChildren();
+  if (event.target.id === "palette") byId("palette-results").replaceChildren();
 }, true);
 
 // --- Clicks ------------------------------------------------------------------------------------------------------
@@ -398,7 +397,18 @@ function toast(text) {
   byId("toasts").append(item);
 }
 
+// What scrolls sideways and holds nothing to focus can be reached by the keyboard all the same.
+function reachScrollers() {
+  for (const scroller of document.querySelectorAll(".grid-scroll")) {
+    const isScrolling = scroller.scrollWidth > scroller.clientWidth;
+    if (isScrolling && !scroller.querySelector("a, button")) scroller.tabIndex = 0;
+    else scroller.removeAttribute("tabindex");
+  }
+}
+addEventListener("resize", reachScrollers);
+
 function settle(root) {
+  reachScrollers();
   for (const item of root.querySelectorAll("[data-toast]:not([data-settled])")) {
     item.dataset.settled = "";
     if (!item.classList.contains("notice-stopped")) setTimeout(() => item.remove(), 7000);
