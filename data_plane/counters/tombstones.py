@@ -61,6 +61,8 @@ class TombstoneWatch:
         self._listeners: list[Callable[[frozenset[str], frozenset[str]], object]] = []
         self._version: int | None = None
         self._trusted_from_s = float("-inf")
+        self._owes_a_look = False
+        """The version moved; what the sets no longer have is taken back as soon as the store is trusted."""
         self._known_organizations: frozenset[str] = frozenset()
         self._read_at_s = float("-inf")
         self._answered_at_s = float("-inf")
@@ -104,6 +106,7 @@ class TombstoneWatch:
                 if not was_reachable:
                     was_reachable = True
                     log.info("counter store reached again")
+            _stop_if_cancelled()
             await asyncio.sleep(max(0.0, POLL_INTERVAL_S - (self._clock_s() - began_s)))
 
     async def _poll(self) -> None:
@@ -119,20 +122,24 @@ class TombstoneWatch:
         elif self._version is not None and (version is None or version < self._version):
             log.warning("the counter store has forgotten revocations; what is known here stays")
             self._distrust()
-        if version is None:
-            self._distrust()
         # What a message adds from here on may be missing in the sets as they are read.
         before = frozenset(self._revoked)
         found = await self._read_sets(sorted(organizations))
-        has_moved_on = self._version is not None and version is not None and version > self._version
-        if has_moved_on and now_s >= self._trusted_from_s:
+        has_moved = version is not None and version != self._version
+        self._owes_a_look = self._owes_a_look or has_moved
+        if self._version is None and before - found:
+            self._distrust()
+        if self._owes_a_look and version is not None and now_s >= self._trusted_from_s:
             self._take_back(before - found)
+            self._owes_a_look = False
         self._version, self._known_organizations, self._read_at_s = version, organizations, now_s
         fresh = found - self._revoked
         if fresh:
             self._revoked |= fresh
             self._unannounced.update(dict.fromkeys(fresh, 0))
             self._tell(fresh, frozenset())
+        if version is None:
+            self._distrust()
 
     def _take_back(self, raised: frozenset[str]) -> None:
         self._revoked -= raised
@@ -141,7 +148,9 @@ class TombstoneWatch:
             self._unannounced.pop(key_id, None)
 
     def _distrust(self) -> None:
-        self._trusted_from_s = self._clock_s() + _DISTRUST_S
+        # Where nothing is known, nothing can have been forgotten: a new store is no suspect.
+        if self._revoked:
+            self._trusted_from_s = self._clock_s() + _DISTRUST_S
 
     async def _read_sets(self, organizations: list[str]) -> frozenset[str]:
         found: set[str] = set()
@@ -163,6 +172,7 @@ class TombstoneWatch:
 
     async def _subscribe_on(self) -> None:
         while True:
+            _stop_if_cancelled()
             pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
             try:
                 await pubsub.subscribe(CHANNEL)
@@ -175,6 +185,7 @@ class TombstoneWatch:
 
     async def _listen(self, pubsub: PubSub) -> None:
         while True:
+            _stop_if_cancelled()
             message = await pubsub.get_message(timeout=_ANSWER_TIMEOUT_S)
             if message is not None and message["type"] == "message":
                 self._take_message(str(message["data"]))
@@ -207,3 +218,10 @@ class TombstoneWatch:
 def _number(text: object) -> int | None:
     """The version; None: there is none, or somebody put something else there."""
     return int(text) if isinstance(text, str) and text.isdecimal() else None
+
+
+def _stop_if_cancelled() -> None:
+    """A cancellation may come out of the client as a failure to dial, or not at all; here it is taken up."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

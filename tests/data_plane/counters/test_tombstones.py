@@ -144,6 +144,36 @@ async def test_what_the_control_plane_takes_back_is_no_longer_revoked(store: Sto
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_a_new_store_is_believed_when_its_first_revocation_is_taken_back(store: Store) -> None:
+    async with watching(store) as (watch, _):
+        await until(lambda: watch.reachable)
+        await revoke(store, "key1")
+        await until(lambda: watch.is_revoked("key1"))
+        await take_back(store, "key1")
+        await until(lambda: not watch.is_revoked("key1"))
+
+
+async def test_what_is_taken_back_while_a_store_is_not_trusted_is_taken_back_later(store: Store) -> None:
+    skipped_s = 0.0
+    watch = TombstoneWatch(store.url, lambda: [OURS], clock_s=lambda: time.monotonic() + skipped_s)
+    task = asyncio.create_task(watch.run())
+    await revoke(store, "key1", "key2")
+    await until(lambda: watch.is_revoked("key1"))
+    async with Redis.from_url(store.url) as redis:
+        # It forgot, and the control plane repaired it.
+        await redis.delete(VERSION_KEY)
+        await asyncio.sleep(0.6)
+    await revoke(store, "key1", "key2")
+    await take_back(store, "key1")
+    await asyncio.sleep(0.6)
+    assert watch.is_revoked("key1")
+    skipped_s = 100.0
+    await until(lambda: not watch.is_revoked("key1"))
+    assert watch.is_revoked("key2")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_a_store_that_forgot_takes_nothing_back_even_when_its_version_moves_on(store: Store) -> None:
     async with watching(store) as (watch, _):
         await revoke(store, "key1")
