@@ -4,7 +4,7 @@ The pod is the real process with key check, spool, usage and metrics on; its con
 gRPC contract, its counter store the embedded Valkey. The referee (`referee/`) brings the load generator and the mock
 provider, in C, and reads CPU time from the scheduler. Absolute times are noise on a shared machine: read the ratios.
 
-Usage: python -m tests.load.bench [--quick] [--profile SECONDS] [-- referee arguments]
+Usage: python -m tests.load.bench [--quick] [--scenario NAME] [--rounds N] [-- referee arguments]
 """
 
 import argparse
@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("--api", choices=("openai", "anthropic"), default="openai")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--keep", metavar="FOLDER", help="keep logs and raw results here")
+    parser.add_argument("referee", nargs="*", help="after --: passed on (--nice -12 on a busy machine, as root)")
     chosen = parser.parse_args()
     with contextlib.ExitStack() as stack:
         work = Path(chosen.keep or stack.enter_context(tempfile.TemporaryDirectory(prefix="switchyard-bench-")))
@@ -85,6 +86,7 @@ async def _measure(chosen: argparse.Namespace, work: Path, stack: contextlib.Exi
     command += ["--header", f"Authorization: Bearer {installation.key.text}", "--reference", "aiohttp"]
     command += [part for name in chosen.scenario or SCENARIOS for part in ("--scenario", name)]
     command += ["--rounds", "1", "--duration", "2"] if chosen.quick else ["--rounds", str(chosen.rounds)]
+    command += chosen.referee
     command += ["--work", str(work / "referee"), "--json", str(work / "raw.json")]
     referee = await asyncio.create_subprocess_exec(*command)
     status = await referee.wait()
