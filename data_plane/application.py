@@ -252,9 +252,7 @@ class PodApplication:
             await self._drain(listener, server)
         finally:
             await self._flush()
-            for task in owned:
-                task.cancel()
-            await asyncio.gather(*owned, return_exceptions=True)
+            await _end(owned)
             self.subscription.stop_in_good_order()
             await admin.cleanup()
             await self._pool.close()
@@ -329,6 +327,15 @@ def _tls_of(settings: Settings) -> ssl.SSLContext | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, settings.gateway_tls_key)
     return context
+
+
+async def _end(owned: list[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: a call that breaks while it is cancelled can swallow the cancellation."""
+    running = set(owned)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=0.5)
 
 
 async def _until_stopped(stop: asyncio.Event, owned: list[asyncio.Task[None]]) -> None:

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.client_exceptions import ClientConnectionResetError
 
-from data_plane.exchange.ports import ClientGone, Headers
+from data_plane.exchange.ports import BodyRefused, ClientGone, Headers
 from data_plane.exchange.stages import Buffer
 from data_plane.ingress.body import read_body
 from data_plane.ingress.connection import CLOSED, KEPT, Connection
@@ -33,13 +33,22 @@ _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 class AnswerStream:
     """One exchange's ClientStream over an aiohttp request."""
 
-    __slots__ = ("_chunked", "_head", "_keeps_alive", "_limit_bytes", "_request", "has_begun", "is_broken")
+    __slots__ = (
+        "_chunked",
+        "_closes_at_once",
+        "_head",
+        "_keeps_alive",
+        "_limit_bytes",
+        "_request",
+        "has_begun",
+        "is_broken",
+    )
 
     def __init__(self, request: web.BaseRequest, head: RequestHead, limit_bytes: int, *, closes: bool) -> None:
         """closes: the pod is draining, so that the connection is not kept after this answer."""
         self._request, self._head, self._limit_bytes = request, head, limit_bytes
         self._keeps_alive = request.keep_alive and not closes
-        self._chunked = False
+        self._chunked = self._closes_at_once = False
         self.has_begun = False
         self.is_broken = False
         """Ended without a clean end, so nothing may follow on this connection."""
@@ -61,7 +70,13 @@ class AnswerStream:
         if expects and self._request.transport is not None:
             # Said only now, after the key was accepted: a refused caller never sends its body.
             self._request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return await read_body(self._request, encoding, self._limit_bytes)
+        try:
+            return await read_body(self._request, encoding, self._limit_bytes)
+        except BodyRefused as refused:
+            # Who sends too slowly is not listened to any longer, whatever is still to come.
+            self._closes_at_once = refused.http_status == HTTPStatus.REQUEST_TIMEOUT
+            self._keeps_alive = self._keeps_alive and not self._closes_at_once
+            raise
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         framing = () if status in _BODILESS else (b"Content-Length: %d" % len(body),)
@@ -71,6 +86,8 @@ class AnswerStream:
             transport.write(head)
         elif len(body) <= _JOINED_BYTES:
             transport.write(head + body)
+            if self._closes_at_once:
+                transport.close()
         else:
             transport.writelines((head, body))
             if transport.get_write_buffer_size() > _FULL_BYTES:
@@ -146,7 +163,7 @@ class AnswerStream:
             lines.append(b"Connection: close")
         elif self._request.version < HttpVersion11:
             lines.append(b"Connection: keep-alive")
-        if not any(name == b"date" for name, _ in headers):
+        if b"date" not in dict(headers):
             lines.append(_date_line(int(time.time())))
         head = b"\r\n".join(lines) + b"\r\n\r\n"
         # Counting is cheaper than looking at every value: a line break too many is somebody else's.

@@ -57,7 +57,7 @@ class Connection(RequestHandler):
         self.on_lost: Callable[[], None] | None = None
         """Called once when the client is gone; set by whoever answers."""
         self.head_began_s = loop.time()
-        """When the head that is on its way began; 0: none is."""
+        """When the head that is on its way began; 0: none is. Whoever takes a request up sets it to 0."""
 
     @property
     def is_idle(self) -> bool:
@@ -66,12 +66,18 @@ class Connection(RequestHandler):
         return waiter is not None and not waiter.done()
 
     def data_received(self, data: bytes) -> None:
+        heads = self._request_count
         super().data_received(data)
-        if self.is_idle:
-            if not self.head_began_s:
-                self.head_began_s = self._loop.time()
-        elif self._request_count:
+        if self._request_count != heads:
             self.head_began_s = 0.0
+        elif not self.head_began_s and (self.is_idle or self._has_whole_request):
+            self.head_began_s = self._loop.time()
+
+    @property
+    def _has_whole_request(self) -> bool:
+        """What comes now belongs to the next head."""
+        request = self._current_request
+        return request is None or request.content.is_eof()
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None

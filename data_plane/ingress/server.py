@@ -18,6 +18,7 @@ from data_plane.ingress import probes
 from data_plane.ingress.answer import AnswerStream
 from data_plane.ingress.arrival import Chance, make_arrival, read_head, source_of
 from data_plane.ingress.connection import CLOSED
+from data_plane.ingress.connection import Connection
 from data_plane.ingress.listing import answer_listing
 from data_plane.policy.decision import Refusal
 from data_plane.protocols.codec import OPENAI_CHAT, RequestHead
@@ -50,6 +51,9 @@ class Gateway:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; aiohttp sends what is returned."""
+        connection = request.protocol
+        if isinstance(connection, Connection):
+            connection.head_began_s = 0.0
         head = read_head(request)
         if head.path in probes.PATHS:
             return probes.answer_probe(head.path, self._health())

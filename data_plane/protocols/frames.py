@@ -18,6 +18,12 @@ def end_of_last_event(text: bytes) -> int:
     return ends
 
 
+def end_of_first_event(text: bytes) -> int:
+    """Offset behind the first blank line; 0: no event ends in this text."""
+    match = _BETWEEN_EVENTS.search(text)
+    return match.end() if match is not None else 0
+
+
 def split_events(block: bytes) -> Iterator[bytes]:
     """Cut whole events apart, each with the blank line that ends it."""
     at = 0

@@ -12,7 +12,7 @@ from typing import ClassVar
 from data_plane.conversation.tally import Tally
 from data_plane.conversation.token_estimate import count_text, estimate_prompt
 from data_plane.protocols.codec import MAX_COLLECTED_BYTES, MAX_KEPT_BYTES
-from data_plane.protocols.frames import end_of_last_event, split_events
+from data_plane.protocols.frames import end_of_first_event, end_of_last_event, split_events
 from switchyard_contract.usage import TokenCounts
 
 HOLD_LIMIT = 64 * 1024
@@ -152,8 +152,10 @@ class StreamTap(ABC):
                     self._read(event)
 
     def _feed_slowly(self, chunk: bytes) -> bytes:
-        if self._blind or not chunk:
+        if not chunk:
             return chunk
+        if self._blind:
+            return self._skip(chunk)
         before = self._end
         self._open.append(chunk)
         self._open_bytes += len(chunk)
@@ -174,9 +176,9 @@ class StreamTap(ABC):
 
     def _hold(self, chunk: bytes) -> bytes:
         if self._open_bytes > MAX_COLLECTED_BYTES:
-            self._blind = True
+            self._blind = self.has_content = True
             unsent = b"".join(self._open)[self._sent :]
-            self._open = []
+            self._open, self._open_bytes, self._sent = [], 0, 0
             return unsent
         if self._sent:
             self._sent += len(chunk)
@@ -185,6 +187,17 @@ class StreamTap(ABC):
             self._sent = self._open_bytes
             return b"".join(self._open)
         return b""
+
+    def _skip(self, chunk: bytes) -> bytes:
+        """The rest of an event that is too long to be read. Behind its end everything is as before."""
+        before = self._end
+        end = end_of_first_event(before + chunk)
+        if end == 0:
+            self._end = (before + chunk)[-_HALF_A_BLANK:]
+            return chunk
+        self._blind, self._end = False, b""
+        at = end - len(before)
+        return chunk[:at] + self.feed(chunk[at:])
 
     def _extend(self, tokens: int) -> int:
         """From what was kept to all that passed."""

@@ -102,6 +102,7 @@ class Reporter:
                 tasks.create_task(self._send(call))
                 tasks.create_task(self._receive(call))
                 tasks.create_task(self._watch())
+                tasks.create_task(self._note_connection(channel))
 
     async def _send(self, call: Any) -> None:
         after, sent_at_s = self._events.acked_sequence, 0.0
@@ -159,6 +160,11 @@ class Reporter:
                 self._in_flight.popleft()
             self._has_room.set()
             self._events.stored_through(receipt.stored_through)
+
+    async def _note_connection(self, channel: grpc.aio.Channel) -> None:
+        """A pod without traffic is connected too: the first receipt may be hours away, or wanted at the very end."""
+        await channel.channel_ready()
+        self.is_connected = True
 
     async def _watch(self) -> None:
         while True:

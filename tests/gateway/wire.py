@@ -46,7 +46,7 @@ class Stream:
     def __init__(self, connection: http.client.HTTPConnection) -> None:
         self._connection = connection
         self.response = connection.getresponse()
-        self.received = b""
+        self._pieces: list[bytes] = []
 
     @property
     def status(self) -> int:
@@ -57,18 +57,22 @@ class Stream:
 
     def read_events(self, count: int) -> bytes:
         """Read until so many events have come; whatever came along with the last one is kept too."""
-        while self.received.replace(b"\r\n", b"\n").count(b"\n\n") < count:
+        while (received := self.received).replace(b"\r\n", b"\n").count(b"\n\n") < count:
             if not self.read_some():
-                raise AssertionError(f"the answer ended before event {count}: {self.received[-300:]!r}")
-        return self.received
+                raise AssertionError(f"the answer ended before event {count}: {received[-300:]!r}")
+        return received
 
     def read_some(self) -> bytes:
         """The next bytes; empty at the end. Raises IncompleteRead when it was cut."""
         piece = self.response.read1(65536)
         if not piece and self.response.chunked and self.response.fp is not None and not self.response.isclosed():
             raise http.client.IncompleteRead(piece)
-        self.received += piece
+        self._pieces.append(piece)
         return piece
+
+    @property
+    def received(self) -> bytes:
+        return b"".join(self._pieces)
 
     def rest(self) -> Answer:
         """Read to the end, clean or cut."""
