@@ -6,11 +6,11 @@ from urllib.parse import quote
 
 from data_plane.exchange.ledger import Entry
 from data_plane.exchange.ports import ClientGone, ClientStream, Headers, Ports
-from data_plane.exchange.stages import Arrival
+from data_plane.exchange.stages import Admission, Arrival, Transcript
 from data_plane.policy.decision import Refusal
 from data_plane.protocols.catalog import CODECS
 from data_plane.protocols.client import identify
-from data_plane.protocols.codec import Client
+from data_plane.protocols.codec import Client, WireAnswer
 
 _SAFE = punctuation.replace("%", "") + " "
 
@@ -19,11 +19,31 @@ async def refuse(
     refusal: Refusal, arrival: Arrival, client: Client | None, out: ClientStream, entry: Entry, ports: Ports
 ) -> None:
     """Close the entry and tell the caller no, in the shape its tool understands."""
+    answer = _word(refusal, arrival, client, entry)
+    entry.refuse(refusal)
+    await _send(answer, arrival, out, entry, ports)
+
+
+async def refuse_charged(
+    refusal: Refusal, admission: Admission, transcript: Transcript, out: ClientStream, entry: Entry, ports: Ports
+) -> None:
+    """Tell the caller no in place of an answer that was cut, and charge what the provider had produced of it."""
+    arrival = admission.arrival
+    answer = _word(refusal, arrival, admission.client, entry)
+    entry.event.reason = refusal.reason.code
+    entry.settle(admission, transcript)
+    await _send(answer, arrival, out, entry, ports)
+
+
+def _word(refusal: Refusal, arrival: Arrival, client: Client | None, entry: Entry) -> WireAnswer:
     spoken_to = client if client is not None else identify(arrival.head, None, "")
     answer = CODECS[arrival.route.protocol].write_refusal(refusal, spoken_to, arrival.exchange_id)
     entry.client_status = answer.status
     entry.bytes_out = len(answer.body)
-    entry.refuse(refusal)
+    return answer
+
+
+async def _send(answer: WireAnswer, arrival: Arrival, out: ClientStream, entry: Entry, ports: Ports) -> None:
     try:
         headers = answer.headers + our_headers(arrival, entry, ports, error_source="gateway")
         await out.whole(answer.status, headers, answer.body)

@@ -169,14 +169,18 @@ class Entry:
         self._close(usage_pb2.USAGE_KIND_FINAL if was_told else usage_pb2.USAGE_KIND_COUNTED)
 
     def leave(self) -> None:
-        """Close an exchange whose caller went away before anything went upstream."""
+        """Close an exchange whose caller went away before an answer was known."""
         self.event.outcome = usage_pb2.OUTCOME_CANCELLED
-        self._close(usage_pb2.USAGE_KIND_FINAL)
+        self._close(self._kind_unknown())
 
     def break_off(self) -> None:
         """Close after a defect of ours, so that it is seen."""
         self.event.outcome = usage_pb2.OUTCOME_INTERNAL
-        self._close(usage_pb2.USAGE_KIND_FINAL)
+        self._close(self._kind_unknown())
+
+    def _kind_unknown(self) -> usage_pb2.UsageKind:
+        # Once a request may have gone upstream, what stands in the event is the estimate made at admission.
+        return usage_pb2.USAGE_KIND_ESTIMATED if self.was_admitted else usage_pb2.USAGE_KIND_FINAL
 
     def _close(self, kind: usage_pb2.UsageKind) -> None:
         if self._is_closed:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 import msgspec
 
 from data_plane.exchange.flow import Course, Flow
-from data_plane.exchange.forwarding import refuse_for
 from data_plane.exchange.ledger import Entry
 from data_plane.exchange.ports import ClientGone, ClientStream, Headers, Ports
 from data_plane.exchange.pulse import Pulses
@@ -51,6 +50,13 @@ class Relay(msgspec.Struct, frozen=True):
             asyncio.get_running_loop().call_later(self.ports.limits.client_gone_s, self.answer.abort)
         else:
             self.answer.abort()
+
+    def replaced_by(self, refusal: Refusal) -> Transcript | Refusal:
+        """Nothing was sent yet, so the caller gets a plain no; what a provider had begun to answer is charged all the
+        same."""
+        if self.answer.status >= 400:
+            return refusal
+        return Transcript(self.tap.counted(self.request_bytes), client_left=False, was_cut=True, refusal=refusal)
 
     def cut(self, *, client_left: bool) -> Transcript:
         return Transcript(self.tap.counted(self.request_bytes), client_left, was_cut=True)
@@ -100,8 +106,11 @@ async def _relay_whole(way: Relay) -> Transcript | Refusal:
             if not size:
                 entry.event.first_token_us = entry.elapsed_us()
             size += len(chunk)
-            collected.append(tap.feed(chunk))
-            if size <= _WHOLE_BYTES or client_left:
+            passed = tap.feed(chunk)
+            if client_left:
+                continue
+            collected.append(passed)
+            if size <= _WHOLE_BYTES:
                 continue
             try:
                 if not started:
@@ -116,14 +125,17 @@ async def _relay_whole(way: Relay) -> Transcript | Refusal:
             client_left = client_left or out.is_gone
             await _abort(out)
             return way.cut(client_left=client_left)
-        why = refuse_for(failure, way.plan.destination.provider_name)
-        return Refusal(Reason.UPSTREAM_TRUNCATED, why.message, why.retry_after_s)
+        broken = Refusal(
+            Reason.UPSTREAM_TRUNCATED,
+            f"Provider {way.plan.destination.provider_name} broke off in the middle of its answer ({failure}).",
+        )
+        return way.replaced_by(broken)
     except asyncio.CancelledError:
         refusal = way.live.take_cut()
         if refusal is None:
             raise
         if not started:
-            return refusal
+            return way.replaced_by(refusal)
         await _abort(out)
         return way.cut(client_left=client_left)
     collected.append(tap.rest())

@@ -9,7 +9,7 @@ settle    ledger.py            what it used and cost, written down exactly once
 """
 
 from data_plane.exchange.admission import admit
-from data_plane.exchange.answering import our_headers, refuse
+from data_plane.exchange.answering import our_headers, refuse, refuse_charged
 from data_plane.exchange.forwarding import forward
 from data_plane.exchange.ledger import Entry
 from data_plane.exchange.planning import make_plan
@@ -43,7 +43,10 @@ async def run(arrival: Arrival, out: ClientStream, ports: Ports, running: Runnin
         transcript = await relay(answer, plan, ours, out, entry, ports, pulses, live)
         if isinstance(transcript, Refusal):
             return await refuse(transcript, arrival, client, out, entry, ports)
-        entry.settle(admitted, transcript)
+        if transcript.refusal is None:
+            entry.settle(admitted, transcript)
+        else:
+            await refuse_charged(transcript.refusal, admitted, transcript, out, entry, ports)
     except ClientGone:
         entry.leave()
     finally:

@@ -6,7 +6,7 @@ Structs and not dataclasses: several are made per request, and to make a frozen 
 import msgspec
 
 from data_plane.conversation.tally import Tally
-from data_plane.policy.decision import Caller, Destination
+from data_plane.policy.decision import Caller, Destination, Refusal
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.protocols.codec import Client, Codec, RequestFacts, RequestHead
 from data_plane.protocols.paths import Route
@@ -65,3 +65,5 @@ class Transcript(msgspec.Struct, frozen=True):
     client_left: bool
     was_cut: bool
     """The upstream's answer ended before its protocol's end, or we ended it."""
+    refusal: Refusal | None = None
+    """What the caller is told instead: the answer was cut before any of it was sent, and is charged all the same."""

@@ -106,12 +106,17 @@ async def test_a_provider_out_of_reach_is_named_and_nothing_is_billed() -> None:
     assert (event.outcome, event.reason, event.cost_nano_usd) == (usage_pb2.OUTCOME_FAILED, "upstream_failed", 0)
 
 
-async def test_a_document_that_breaks_off_becomes_a_plain_error() -> None:
+async def test_a_document_that_breaks_off_becomes_a_plain_error_and_is_charged_as_counted() -> None:
     world, client = a_world(FakeProvider(ANSWER[:50], a_loss())), FakeClient(ASKED)
     await world.serve(client, TOKEN.text)
     assert client.status == Reason.UPSTREAM_TRUNCATED.http_status
     assert not client.received.startswith(ANSWER[:50])
-    assert only(world.usage.finals).reason == "upstream_truncated"
+    event = only(world.usage.finals)
+    assert (event.reason, event.outcome) == ("upstream_truncated", usage_pb2.OUTCOME_FAILED)
+    # The provider had begun to answer, so it charges; what it told of that is lost, so it is counted.
+    assert event.kind == usage_pb2.USAGE_KIND_COUNTED
+    assert event.tokens.input_fresh > 0
+    assert event.cost_nano_usd > 0
 
 
 async def test_a_provider_that_refuses_our_credential_is_not_passed_on_as_401() -> None:

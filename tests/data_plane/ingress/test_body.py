@@ -33,6 +33,8 @@ def test_a_bomb_is_refused_as_too_large(encoding: bytes, size: int) -> None:
         (gzip.compress(b"x" * 1000, mtime=0)[:-4], b"gzip"),
         (gzip.compress(b"x", mtime=0) + b"behind", b"gzip"),
         (b"not zstd at all", b"zstd"),
+        (zstandard.compress(b"x" * 1000)[:-4], b"zstd"),
+        (zstandard.compress(b"x" * 1000) + b"behind", b"zstd"),
         (b"{}", b"br"),
         (b"{}", b"gzip, gzip"),
     ],
