@@ -17,8 +17,7 @@ from data_plane.exchange.stages import Arrival
 from data_plane.ingress import probes
 from data_plane.ingress.answer import AnswerStream
 from data_plane.ingress.arrival import Chance, make_arrival, read_head, source_of
-from data_plane.ingress.connection import CLOSED
-from data_plane.ingress.connection import Connection
+from data_plane.ingress.connection import CLOSED, Connection
 from data_plane.ingress.listing import answer_listing
 from data_plane.policy.decision import Refusal
 from data_plane.protocols.codec import OPENAI_CHAT, RequestHead

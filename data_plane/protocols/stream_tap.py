@@ -19,6 +19,7 @@ HOLD_LIMIT = 64 * 1024
 """An unfinished event is held back up to this size, so that a cut never leaves half an event with the client."""
 _WHOLE = (b"\n\n", b"\r\n\r\n")
 _HALF_A_BLANK = 2
+_GLANCE_BYTES = 200
 RECENT_BLOCKS = 8
 """So many chunks before the end are searched for what ended the answer: three events in every protocol known."""
 
@@ -115,6 +116,9 @@ class StreamTap(ABC):
     def _read(self, event: bytes) -> bool:
         """Take in one event; say whether it is one that the client did not ask for. Reading it twice does no harm."""
 
+    def _glance(self, start: bytes) -> None:  # noqa: B027  # most protocols end with a short event
+        """An event that is too long to be read begins like this: note whether it is the last one."""
+
     @abstractmethod
     def _usage(self) -> TokenCounts | None:
         """What the provider told so far; None: nothing."""
@@ -178,6 +182,7 @@ class StreamTap(ABC):
         if self._open_bytes > MAX_COLLECTED_BYTES:
             self._blind = self.has_content = True
             unsent = b"".join(self._open)[self._sent :]
+            self._glance(self._open[0][:_GLANCE_BYTES])
             self._open, self._open_bytes, self._sent = [], 0, 0
             return unsent
         if self._sent:

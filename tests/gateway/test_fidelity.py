@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from switchyard_contract.v1 import usage_pb2
 from switchyard_contract.virtual_key import KeyToken
 from tests.gateway.asks import ANTHROPIC, CHAT, DIALECTS, GEMINI, RESPONSES, Dialect
 from tests.gateway.conftest import Fleet
@@ -159,6 +160,19 @@ def test_what_the_simulated_provider_says_is_what_arrives(
     assert through.status == record["status"] == 200
     assert len(through.body) == record["output_bytes"]
     assert dialect.end in through.body or not streams
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=str)
+def test_an_event_too_long_to_be_read_passes_and_what_follows_is_read(
+    fleet: Fleet, key: KeyToken, dialect: Dialect
+) -> None:
+    headers = dialect.headers(key, x_sim_behaviour="huge9000")
+    body = dialect.body(dialect.model, streams=True)
+    answer = fleet.pod.call("POST", dialect.target(dialect.model, streams=True), headers, body)
+    assert (answer.status, answer.is_cut) == (200, False)
+    assert dialect.end in answer.body[-9_500_000:]
+    row = fleet.control.rows_of(key)[0]
+    assert (row.outcome, row.tokens.output > 0) == (usage_pb2.OUTCOME_SERVED, True)
 
 
 def test_chat_streams_ask_for_usage_and_give_back_what_was_wished(fleet: Fleet, key: KeyToken, marker: str) -> None:

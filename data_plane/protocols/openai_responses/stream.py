@@ -68,6 +68,10 @@ class ResponsesTap(StreamTap):
             self._error = (error.kind[:100], clean_error(error.text))
         return False
 
+    def _glance(self, start: bytes) -> None:
+        # The last event repeats the whole answer, images included.
+        self.is_over = self.is_over or any(f'"{kind}"'.encode() in start for kind in _TERMINAL)
+
     def _usage(self) -> TokenCounts | None:
         return self._tally.tokens if self._tally.is_reported else None
 
