@@ -1,7 +1,7 @@
 """Turns points into charts: at most eight series and the rest as one, every interval present. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -28,6 +28,16 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Flag:
+    """Something that happened and may explain a step in the numbers."""
+
+    start: datetime
+    """Of the interval it falls into."""
+    label: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """Series over the same intervals, highest total first, `other` last.
 
@@ -40,6 +50,7 @@ class Chart:
     step_s: int
     series: tuple[Series, ...]
     behind: str = ""
+    flags: tuple[Flag, ...] = ()
 
     @property
     def totals(self) -> tuple[int, ...]:
@@ -72,6 +83,10 @@ class Chart:
             "times": [int(start.timestamp()) for start in self.starts],
             "series": [{"label": one.label, "values": list(one.values)} for one in self.series],
             "behind": self.behind,
+            "flags": [
+                {"time": int(flag.start.timestamp()), "label": flag.label, "address": flag.address}
+                for flag in self.flags
+            ],
         }
 
 
@@ -120,6 +135,20 @@ def stacked(
     if rest:
         shown.append(Series(OTHER, tuple(sum(values) for values in zip(*(v for _, v in rest), strict=True))))
     return Chart(unit, zone.key, tuple(starts), 3600 if interval is Interval.HOUR else 86400, tuple(shown), behind)
+
+
+def flagged(chart: Chart, events: Iterable[tuple[datetime, str, str]], *, many: str) -> Chart:
+    """Add flags for (when, label, address), one per interval. many: the address that lists several of one interval."""
+    by_interval: dict[int, list[tuple[str, str]]] = {}
+    for moment, label, address in events:
+        number = _interval_of(moment, chart.starts)
+        if number is not None:
+            by_interval.setdefault(number, []).append((label, address))
+    flags = tuple(
+        Flag(chart.starts[number], *(found[0] if len(found) == 1 else (f"{len(found)} changes of policy", many)))
+        for number, found in sorted(by_interval.items())
+    )
+    return replace(chart, flags=flags)
 
 
 def sparkline(values: Sequence[int], width: int = 96, height: int = 28) -> str:

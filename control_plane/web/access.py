@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
+from django.template.response import SimpleTemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
@@ -45,7 +46,7 @@ def console_page(view: ConsoleView, access: Access) -> ConsoleView:
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return _to_sign_in(request)
-        user = cast(User, request.user)
+        user = request.user
         membership = _membership(request, user)
         if membership is None:
             return render(request, "web/no_organization.html", status=403)
@@ -56,7 +57,7 @@ def console_page(view: ConsoleView, access: Access) -> ConsoleView:
         console_request.organization = membership.organization
         with timezone.override(user.time_zone):
             response = view(console_request, *args, **kwargs)
-            if hasattr(response, "render") and not response.is_rendered:
+            if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
                 # Rendered here and not by the handler, so that times are written in the person's zone.
                 response.render()
         # Pages hold what one person may see: no cache keeps them, and the back button after signing out shows nothing.

@@ -21,7 +21,7 @@ class ConsoleRequest(HttpRequest):
 
     if TYPE_CHECKING:
         # Narrower than Django's own attribute: a console view runs for signed-in people only.
-        user: User  # type: ignore[assignment]
+        user: User
     htmx: HtmxDetails
     organization: Organization
     membership: Membership

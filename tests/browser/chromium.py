@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 from tests.browser.places import Spot
 
@@ -17,8 +17,8 @@ ARGUMENTS = (
     "--font-render-hinting=none",
     "--force-color-profile=srgb",
 )
-DESKTOP = {"width": 1440, "height": 900}
-PHONE = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 class ChromiumMissing(RuntimeError):
@@ -63,6 +63,10 @@ def visit(page: Page, base_url: str, spot: Spot) -> None:
         case "shortcuts":
             page.keyboard.press("?")
             page.wait_for_selector("#shortcuts[open]")
+        case "mint":
+            page.fill("input[name=name]", "new laptop")
+            page.click("main button[type=submit]")
+            page.wait_for_selector("#minted-key")
         case selector:
             page.click(selector)
             page.wait_for_selector("#sheet-dialog[open] form")

@@ -65,4 +65,3 @@ def visitor(context: BrowserContext, console_url: str) -> SignIn:
         return sign_in(context, console_url, user.email, PASSWORD)
 
     return signed_in
-

@@ -37,6 +37,7 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("my-keys", reverse("web:my-keys")),
         Spot("my-key-mint", reverse("web:my-key-mint")),
         Spot("my-key-mint-sheet", reverse("web:my-keys"), opens="a[data-sheet].btn-primary"),
+        Spot("minted", reverse("web:my-key-mint"), opens="mint"),
         Spot("key", reverse("web:key", args=[key])),
         Spot("key-rotate", reverse("web:key-rotate", args=[key])),
         Spot("key-revoke", reverse("web:key-revoke", args=[key])),

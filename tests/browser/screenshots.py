@@ -9,12 +9,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from tests.environment import TestPlaces, choose_places, install
 
 FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
-THEMES = ("light", "dark")
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 def main(wanted: list[str]) -> None:
@@ -26,7 +28,7 @@ def main(wanted: list[str]) -> None:
 
 @contextmanager
 def _engines(places: TestPlaces) -> Iterator[None]:
-    from deploy.local.engines import Engines
+    from deploy.local.engines import Engine, Engines
     from deploy.local.postgresql import Postgresql
     from deploy.local.valkey import Valkey
 
@@ -34,7 +36,7 @@ def _engines(places: TestPlaces) -> Iterator[None]:
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         home.chmod(0o711)
-        engines = [
+        engines: list[Engine] = [
             Postgresql(home, home / "postgresql.log", places.postgresql_port, passwords["postgresql"], durable=False),
             Valkey("broker", home, home / "broker.log", places.broker_port, passwords["broker"]),
             Valkey("counters", home, home / "counters.log", places.counters_port, passwords["counters"]),
@@ -82,15 +84,15 @@ def _draw(wanted: list[str]) -> None:
             for theme in THEMES:
                 folder = FOLDER / f"{width}-{theme}"
                 folder.mkdir(parents=True, exist_ok=True)
-                options = {"viewport": size, "color_scheme": theme, "reduced_motion": "reduce"}
-                out = browser.new_context(**options)
+                new_context = partial(browser.new_context, viewport=size, color_scheme=theme, reduced_motion="reduce")
+                out = new_context()
                 page = out.new_page()
                 page.goto(server.url + "/sign-in")
                 page.screenshot(path=folder / "sign-in.png")
                 out.close()
                 Pod.objects.filter(disconnected_at__isnull=True).update(last_seen_at=timezone.now())
                 for email, spots in visitors:
-                    context = browser.new_context(**options)
+                    context = new_context()
                     page = sign_in(context, server.url, email, PASSWORD)
                     page.on("console", lambda message: print(f"  {message.type}: {message.text}"))
                     page.on("pageerror", lambda failure: print(f"  error: {failure}"))
@@ -100,7 +102,7 @@ def _draw(wanted: list[str]) -> None:
                         visit(page, server.url, spot)
                         # The window grows to the page: a full-page picture leaves out what sticks to it.
                         height = max(size["height"], page.evaluate("document.documentElement.scrollHeight"))
-                        if not spot.opens:
+                        if spot.opens in ("", "mint"):
                             page.set_viewport_size({"width": size["width"], "height": height})
                         page.screenshot(path=folder / f"{spot.name}.png")
                         page.set_viewport_size(size)

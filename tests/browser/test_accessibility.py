@@ -1,11 +1,11 @@
 """axe finds nothing, on any page, in either theme; and no page asks another host or logs an error."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize
 
 from control_plane.accounts.models import User
 from tests.browser.chromium import DESKTOP, PHONE, sign_in, visit
@@ -20,8 +20,12 @@ def violations(page: Page) -> list[str]:
     """Everything axe knows in the light theme; in the dark one what may differ: the contrast of colours."""
     page.evaluate(AXE)  # as a string of its own: the page's policy allows no inline script
     found: list[str] = []
-    for theme, rules in (("light", None), ("dark", ["color-contrast"])):
-        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # a literal, through a tuple
+    themes: tuple[tuple[Literal["light", "dark"], list[str] | None], ...] = (
+        ("light", None),
+        ("dark", ["color-contrast"]),
+    )
+    for theme, rules in themes:
+        page.emulate_media(color_scheme=theme)
         answer: dict[str, Any] = page.evaluate(
             "(rules) => axe.run(document, {resultTypes: ['violations'], ...(rules ? {runOnly: rules} : {})})", rules
         )
@@ -33,22 +37,14 @@ def violations(page: Page) -> list[str]:
     return found
 
 
-def problems_of(browser: Browser, url: str, user: User, spots: tuple[Spot, ...], size: dict[str, int]) -> list[str]:
+def problems_of(browser: Browser, url: str, user: User, spots: tuple[Spot, ...], size: ViewportSize) -> list[str]:
     """What axe, the browser's log and the network say of pages."""
     problems: list[str] = []
     context = browser.new_context(viewport=size, reduced_motion="reduce")
     page = sign_in(context, url, user.email, PASSWORD)
-    page.on(
-        "console",
-        lambda message: message.type == "error" and "404" not in message.text and problems.append(message.text),
-    )
+    page.on("console", lambda message: problems.extend(_complaints(message)))
     page.on("pageerror", lambda failure: problems.append(str(failure)))
-    page.on(
-        "request",
-        lambda request: (
-            urlsplit(request.url).netloc not in (urlsplit(url).netloc, "") and problems.append(f"asks {request.url}")
-        ),
-    )
+    page.on("request", lambda request: problems.extend(_foreign(request, url)))
     for spot in spots:
         page.emulate_media(color_scheme="light")
         visit(page, url, spot)
@@ -57,6 +53,16 @@ def problems_of(browser: Browser, url: str, user: User, spots: tuple[Spot, ...],
             problems.append(f"{spot.name} is wider than the screen")
     context.close()
     return problems
+
+
+def _complaints(message: ConsoleMessage) -> list[str]:
+    """The page that is not there on purpose answers 404, which the browser logs."""
+    return [message.text] if message.type == "error" and "404" not in message.text else []
+
+
+def _foreign(request: Request, own_url: str) -> list[str]:
+    host = urlsplit(request.url).netloc
+    return [] if host in (urlsplit(own_url).netloc, "") else [f"asks {request.url}"]
 
 
 @pytest.mark.timeout(300)

@@ -1,6 +1,5 @@
 """Signing in and out, profile, theme, choice of organization."""
 
-from typing import cast
 from zoneinfo import available_timezones
 
 from django.contrib import messages
@@ -131,7 +130,7 @@ def _profile_page(request: ConsoleRequest, form: ProfileForm, password_form: Pas
 
 def _safe_target(request: HttpRequest, target: str | None = None) -> str:
     """Where to go next: only within this console."""
-    wanted = target if target is not None else cast(str, request.POST.get("next") or request.GET.get("next") or "")
+    wanted = target if target is not None else request.POST.get("next") or request.GET.get("next") or ""
     if wanted and url_has_allowed_host_and_scheme(
         wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     ):

@@ -13,6 +13,7 @@ from control_plane.credentials.selectors import providers_of
 from control_plane.dashboards.charts import sparkline
 from control_plane.keys.selectors import keys_of, keys_of_user
 from control_plane.usage.selectors.exchanges import Exchange, ExchangeSearch, exchanges_page
+from control_plane.web.flags import with_flags
 from control_plane.web.fleet_rows import fleet_standing
 from control_plane.web.names import Names
 from control_plane.web.ranges import read_range, today
@@ -39,7 +40,7 @@ def overview(request: ConsoleRequest) -> HttpResponse:
     zone = zone_of(request)
     now = timezone.now()
     day = today(now, zone)
-    fortnight = read_range("30d", "", "", now=now, zone=zone, default="30d")
+    span = read_range("30d", "", "", now=now, zone=zone, default="30d")
     mine, names = scope(request), Names(request.organization)
     steps = first_steps(request)
     context = {
@@ -50,16 +51,15 @@ def overview(request: ConsoleRequest) -> HttpResponse:
         "names": names,
     }
     if context["is_set_up"]:
-        drawn = chart(mine, fortnight, "model", names, zone=zone, behind=reverse("web:exchanges"))
+        drawn = chart(mine, span, "model", names, zone=zone, behind=reverse("web:exchanges"))
+        drawn = with_flags(request, drawn, span)
         context |= {
             "chart": drawn,
-            "sentence": sentence(drawn, fortnight, "cost"),
-            "span": fortnight,
+            "sentence": sentence(drawn, span, "cost"),
+            "span": span,
             "spark": sparkline(drawn.totals[-14:]),
-            "by_model": group_rows(mine, fortnight, "model", names, most=6),
-            "by_second": group_rows(
-                mine, fortnight, "user" if request.membership.is_admin else "client", names, most=6
-            ),
+            "by_model": group_rows(mine, span, "model", names, most=6),
+            "by_second": group_rows(mine, span, "user" if request.membership.is_admin else "client", names, most=6),
             "failures": failures(request, now),
         }
     if request.membership.is_admin:

@@ -219,23 +219,27 @@ def virtual_model_remove(request: ConsoleRequest, virtual_model_id: UUID) -> Htt
 
 @require_GET
 def models(request: ConsoleRequest) -> HttpResponseBase:
-    """What is known of models and what they cost, of the vendors this organization uses unless asked for all."""
+    """What is known of models and what they cost: those that the vendors in use offer, unless asked for more."""
     used = sorted({row.vendor for row in providers_of(request.organization)})
     choices = tuple(
         (name, vendors()[name].display_name if name in vendors() else name)
         for name in known_models().order_by("vendor").values_list("vendor", flat=True).distinct()
     )
     rows = known_models()
-    if not request.GET.get("vendor") and used:
-        rows = rows.filter(vendor__in=used)
+    is_narrowed = bool(used) and not any(request.GET.get(name) for name in ("vendor", "q", "which"))
+    if is_narrowed:
+        rows = rows.filter(vendor__in=used, is_offered=True)
     listing = list_rows(
         request,
         rows,
         sorts=(Sort("model", "model"), Sort("context", "context_tokens")),
         default="model",
         searched=_model_searched,
-        filters=(Filter("vendor", "Vendor", choices),),
-        filtered={"vendor": lambda found, value: found.filter(vendor=value)},
+        filters=(Filter("vendor", "Vendor", choices), Filter("which", "Models", (("all", "All that are known"),))),
+        filtered={
+            "vendor": lambda found, value: found.filter(vendor=value),
+            "which": lambda found, value: found,
+        },
         limit=20_000 if wants_csv(request) else 50,
     )
     prices = prices_by_model(request.organization.id, [(row.vendor, row.model) for row in listing.rows], timezone.now())
@@ -247,7 +251,7 @@ def models(request: ConsoleRequest) -> HttpResponseBase:
         "rows": priced,
         "own_prices": organization_prices(request.organization.id).count(),
         "list_prices": list_prices().count(),
-        "is_narrowed": bool(used) and not request.GET.get("vendor"),
+        "is_narrowed": is_narrowed,
     }
     return render(request, "web/providers/models.html", context)
 

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET
 
 from control_plane.usage.selectors.series import SeriesQuery, usage_series
 from control_plane.usage.selectors.sessions import SessionSearch, sessions_page
+from control_plane.web.flags import with_flags
 from control_plane.web.listing import Chip, Filter, chips, csv_response, wants_csv
 from control_plane.web.names import Names
 from control_plane.web.ranges import NAMED, TimeRange, read_range
@@ -71,6 +72,7 @@ def spend(request: ConsoleRequest) -> HttpResponseBase:
         filters=filters,
         behind=_behind(chosen),
     )
+    drawn = with_flags(request, drawn, span)
     shown_chips: tuple[Chip, ...] = chips(request.GET, choices, chosen)
     context = {
         "range": span,

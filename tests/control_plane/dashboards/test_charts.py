@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from control_plane.dashboards.charts import OTHER, interval_starts, sparkline, stacked
+from control_plane.dashboards.charts import OTHER, Chart, flagged, interval_starts, sparkline, stacked
 from control_plane.usage.selectors.series import Interval
 
 ZONE = ZoneInfo("Europe/Berlin")
@@ -9,7 +9,7 @@ DAY = datetime(2026, 11, 1, tzinfo=ZONE)
 DAYS = interval_starts(DAY, DAY + timedelta(days=3), Interval.DAY, ZONE)
 
 
-def drawn(points: list[tuple[datetime, str, int]]):  # type: ignore[no-untyped-def]
+def drawn(points: list[tuple[datetime, str, int]]) -> Chart:
     return stacked(points, DAYS, unit="money", zone=ZONE, interval=Interval.DAY)
 
 
@@ -50,6 +50,24 @@ def test_hours_are_absolute_over_the_jump() -> None:
         datetime(2026, 10, 25, tzinfo=ZONE), datetime(2026, 10, 26, tzinfo=ZONE), Interval.HOUR, ZONE
     )
     assert len(starts) == 25
+
+
+def test_changes_of_one_interval_share_a_flag() -> None:
+    at = DAYS[1] + timedelta(hours=3)
+    chart = flagged(
+        drawn([]),
+        [
+            (DAYS[0], "route.added", "/audit/1"),
+            (at, "a", "/audit/2"),
+            (at, "b", "/audit/3"),
+            (DAYS[0] - timedelta(1), "c", ""),
+        ],
+        many="/audit",
+    )
+    assert [(flag.start, flag.label, flag.address) for flag in chart.flags] == [
+        (DAYS[0], "route.added", "/audit/1"),
+        (DAYS[1], "2 changes of policy", "/audit"),
+    ]
 
 
 def test_a_sparkline_needs_two_values() -> None:

@@ -160,7 +160,7 @@ def test_the_list_is_searched_filtered_and_exported(admin_client: Client, tenant
     found = admin_client.get("/keys?q=gone@").content.decode()
     assert gone.prefix in found
     assert alive.prefix not in found
-    exported = b"".join(admin_client.get("/keys?state=revoked&format=csv").streaming_content).decode()
+    exported = admin_client.get("/keys?state=revoked&format=csv").getvalue().decode()
     assert exported.splitlines()[0].startswith("name,prefix,owner")
     assert len(exported.splitlines()) == 2
 

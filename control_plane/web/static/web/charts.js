@@ -57,7 +57,7 @@ function draw(box) {
       setCursor: [(plot) => point(plot, tip, content, write)],
       setSelect: [(plot) => zoom(plot, content)],
       ready: [(plot) => {
-        plot.over.append(tip);
+        plot.over.append(tip, ...content.flags.map((flag) => flagOf(plot, flag)));
         plot.over.addEventListener("click", () => follow(plot, content));
         plot.over.addEventListener("mouseleave", () => { tip.hidden = true; });
       }],
@@ -119,6 +119,18 @@ function point(plot, tip, content, write) {
   tip.style.top = "0px";
   tip.style.left = isRight ? "" : `${plot.cursor.left + 14}px`;
   tip.style.right = isRight ? `${plot.over.clientWidth - plot.cursor.left + 14}px` : "";
+}
+
+// A change of policy: a small pennant that leads to its entry in the audit.
+function flagOf(plot, flag) {
+  const link = document.createElement("a");
+  link.className = "chart-flag";
+  link.href = flag.address;
+  link.title = flag.label;
+  link.setAttribute("aria-label", flag.label);
+  link.style.left = `${plot.valToPos(flag.time, "x")}px`;
+  link.addEventListener("click", (event) => event.stopPropagation());
+  return link;
 }
 
 function dayOf(at, content) {
