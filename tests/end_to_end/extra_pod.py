@@ -93,11 +93,11 @@ def extra_pod(
     grpc_address: str = "",
     counters_url: str = "",
     tree: Path = ROOT,
-    environment: Mapping[str, str] | None = None,
 ) -> Iterator[ExtraPod]:
     """A pod that is ready when the block begins and gone when it ends.
 
-    grpc_address, counters_url: where other than the stack's own. tree: the source that it runs.
+    name: also of its disk, which outlives it. grpc_address, counters_url: where other than the stack's own. tree: the
+    source that it runs.
     """
     gateway_port, admin_port = free_ports(2)
     local = stack.local
@@ -110,17 +110,16 @@ def extra_pod(
     )
     stores = StoreUrls(local["database_url"], local["redis_url"], counters_url or local["counters_url"])
     state = stack.home.parent / "extra-pods" / name
-    state.mkdir(mode=0o700, parents=True)
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
     surroundings = {
         **pod_environment(settings, stores, open_installation(settings.secrets_folder), plain(os.environ), 0),
         "SWITCHYARD_POD_ID": name,
         "SWITCHYARD_POD_STATE": str(state),
         "SWITCHYARD_CONTROL_GRPC": grpc_address or local["grpc_address"],
-        "PYTHONPATH": f"{tree}{os.pathsep}{tree / 'proto'}",
-        **(environment or {}),
+        **source_of(tree),
     }
     log_path = state.parent / f"{name}.log"
-    with log_path.open("wb") as log:
+    with log_path.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "deploy.command", "pod"], cwd=tree, env=surroundings, stdout=log, stderr=log
         )
@@ -138,12 +137,18 @@ def extra_pod(
                 process.wait()
 
 
+def source_of(tree: Path) -> dict[str, str]:
+    """What makes Python run the source in a folder, and not the installed one."""
+    return {"PYTHONPATH": f"{tree}{os.pathsep}{tree / 'proto'}"}
+
+
 def plain(environment: Mapping[str, str]) -> dict[str, str]:
     """Without what this machine may have set for a stack of its own."""
     return {
         name: value
         for name, value in environment.items()
-        if not name.startswith("SWITCHYARD_") and name not in ("DATABASE_URL", "REDIS_URL", "COUNTERS_URL")
+        if not name.startswith("SWITCHYARD_")
+        and name not in ("DATABASE_URL", "REDIS_URL", "COUNTERS_URL", "DJANGO_SETTINGS_MODULE")
     }
 
 
