@@ -37,6 +37,12 @@ class Conflict(exceptions.APIException):
     default_code = "conflict"
 
 
+class FieldConflict(exceptions.ValidationError):
+    """A field of the input is in conflict with what is there; told by field, unlike Conflict."""
+
+    status_code = status.HTTP_409_CONFLICT
+
+
 class PreconditionFailed(exceptions.APIException):
     """The object is no longer the one the caller saw."""
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import django_filters
-from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
+from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -12,8 +12,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from control_plane.accounts.models import User
-from control_plane.accounts.selectors import user_by_email
-from control_plane.accounts.services import user_create
 from control_plane.keys.api.scopes import memberships_for, service_accounts_for, teams_for, users_for
 from control_plane.keys.services import (
     membership_remove,
@@ -22,16 +20,16 @@ from control_plane.keys.services import (
     user_reactivate,
 )
 from control_plane.organizations.models import Membership, Role, ServiceAccount
-from control_plane.organizations.selectors import membership_of
 from control_plane.organizations.services import (
+    BelongsElsewhere,
     membership_add,
     membership_update,
+    person_add,
     service_account_create,
     service_account_update,
-    team_member_add,
 )
 from control_plane.rest.fields import HexId, Reference, Tags
-from control_plane.rest.problems import Conflict
+from control_plane.rest.problems import Conflict, FieldConflict
 from control_plane.rest.views import ChangeMixin, ListMixin, RemoveMixin, RetrieveMixin, TenantView
 
 
@@ -85,25 +83,23 @@ class UserViewSet(ListMixin, RetrieveMixin, TenantView):
 
     @extend_schema(request=UserIn, responses={201: UserOut})
     def create(self, request: Request) -> Response:
-        """Make a person a member; one who has an account already keeps name and password."""
+        """Make an account and a member. 409: the e-mail has an account already, with another organization."""
         given = self.read_input(UserIn)
 
         def act() -> Response:
-            caller = self.caller
-            user = user_by_email(given["email"])
-            if user is not None and membership_of(user, caller.organization) is not None:
-                raise ValidationError({"email": "This person is a member already."})
-            if user is None:
-                user = user_create(
+            try:
+                membership = person_add(
+                    organization=self.caller.organization,
                     email=given["email"],
                     password=given.get("password"),
                     name=given.get("name", ""),
-                    actor=caller.actor,
+                    role=given["role"],
+                    teams=given["teams"],
+                    actor=self.caller.actor,
                 )
-            membership_add(organization=caller.organization, user=user, role=given["role"], actor=caller.actor)
-            for team in given["teams"]:
-                team_member_add(team=team, user=user, actor=caller.actor)
-            return self.answer(user, status=201)
+            except BelongsElsewhere as failure:
+                raise FieldConflict(failure.message_dict) from failure
+            return self.answer(membership.user, status=201)
 
         return self.once(act)
 
@@ -144,7 +140,7 @@ class MembershipOut(serializers.Serializer[Membership]):
 
 
 class MembershipIn(serializers.Serializer[Any]):
-    user = serializers.EmailField(help_text="E-mail of somebody who has an account.")
+    user = serializers.EmailField(help_text="E-mail of somebody in this organization.")
     role = serializers.ChoiceField(Role.choices, required=False)
     tags = Tags(required=False)
 
@@ -175,12 +171,14 @@ class MembershipViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, Tena
 
     @extend_schema(request=MembershipIn, responses={201: MembershipOut})
     def create(self, request: Request) -> Response:
+        """Only for people of this organization, so a repeat is refused; POST /users brings in somebody new."""
         given = self.read_input(MembershipIn)
 
         def act() -> Response:
-            user = user_by_email(given.pop("user"))
+            user = users_for(self.caller).filter(email=given.pop("user").strip().lower()).first()
             if user is None:
-                raise ValidationError({"user": "Nobody has an account with this e-mail. Create the user instead."})
+                # Said of strangers and of other organizations' people alike: nobody learns who has an account here.
+                raise Http404
             membership = membership_add(
                 organization=self.caller.organization, user=user, actor=self.caller.actor, **given
             )

@@ -3,6 +3,7 @@
 What ends keys (a person leaves, a service account is switched off) lives in `control_plane.keys.services`.
 """
 
+from control_plane.organizations.services.arrivals import BelongsElsewhere, person_add
 from control_plane.organizations.services.memberships import (
     check_not_last_admin,
     membership_add,
@@ -28,6 +29,7 @@ from control_plane.organizations.services.tenants import (
 )
 
 __all__ = [
+    "BelongsElsewhere",
     "check_not_last_admin",
     "check_same_organization",
     "membership_add",
@@ -37,6 +39,7 @@ __all__ = [
     "organization_enable",
     "organization_subject",
     "organization_update",
+    "person_add",
     "service_account_create",
     "service_account_update",
     "team_create",

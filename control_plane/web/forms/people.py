@@ -31,12 +31,11 @@ class MemberAddForm(forms.Form):
     email = forms.EmailField(label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "off"}))
     name = forms.CharField(max_length=200, required=False)
     password = forms.CharField(
-        required=False,
         strip=False,
         max_length=1000,
         label="First password",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="For somebody who has no account here yet; at least 12 characters. They change it under Profile.",
+        help_text="At least 12 characters. They change it under Profile.",
     )
     role = forms.ChoiceField(choices=ROLES, initial=Role.MEMBER, widget=forms.RadioSelect)
     teams = forms.ModelMultipleChoiceField(

@@ -14,8 +14,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from control_plane.accounts.models import User
-from control_plane.accounts.selectors import user_by_email
-from control_plane.accounts.services import user_create
 from control_plane.audit.selectors import changes_of
 from control_plane.keys.selectors import keys_of, keys_of_user
 from control_plane.keys.services.departures import (
@@ -34,8 +32,8 @@ from control_plane.organizations.selectors import (
     teams_of_user,
 )
 from control_plane.organizations.services import (
-    membership_add,
     membership_update,
+    person_add,
     service_account_create,
     service_account_update,
     team_create,
@@ -88,7 +86,7 @@ def member_add(request: ConsoleRequest) -> HttpResponse:
         try:
             membership = _add_member(request, form)
         except ValidationError as failure:
-            show_failure(form, failure, {"user": "email"})
+            show_failure(form, failure)
         else:
             messages.success(request, f"{membership.user.email} is a member now.")
             return go_to(request, reverse("web:member", args=[membership.id]))
@@ -334,23 +332,17 @@ def service_account_activity(request: ConsoleRequest, account_id: UUID) -> HttpR
     return render(request, "web/people/service_account_activity.html", context, status=form_status(form.errors))
 
 
-@transaction.atomic
 def _add_member(request: ConsoleRequest, form: MemberAddForm) -> Membership:
-    """Make the account where there is none yet, then the membership and the teams: all of it or nothing."""
-    email = form.cleaned_data["email"]
-    user = user_by_email(email)
-    if user is None:
-        if not form.cleaned_data["password"]:
-            raise ValidationError({"password": "There is no account with this e-mail yet: give a first password."})
-        user = user_create(
-            email=email, name=form.cleaned_data["name"], password=form.cleaned_data["password"], actor=actor(request)
-        )
-    membership = membership_add(
-        organization=request.organization, user=user, actor=actor(request), role=Role(form.cleaned_data["role"])
+    """Make the account, the membership and the teams: all of it or nothing."""
+    return person_add(
+        organization=request.organization,
+        email=form.cleaned_data["email"],
+        name=form.cleaned_data["name"],
+        password=form.cleaned_data["password"],
+        role=Role(form.cleaned_data["role"]),
+        teams=list(form.cleaned_data["teams"]),
+        actor=actor(request),
     )
-    for chosen in form.cleaned_data["teams"]:
-        team_member_add(team=chosen, user=user, actor=actor(request))
-    return membership
 
 
 def _set_teams(request: ConsoleRequest, user: User, before: list[Team], wanted: list[Team]) -> None:

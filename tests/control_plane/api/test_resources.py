@@ -16,7 +16,9 @@ from control_plane.accounts.models import User
 from control_plane.audit.models import Change
 from control_plane.catalog.models import KnownModel, ListPrice
 from control_plane.keys.models import VirtualKey
-from control_plane.organizations.services import team_create
+from control_plane.organizations.models import Membership
+from control_plane.organizations.services import membership_add, team_create
+from control_plane.organizations.services.arrivals import BELONGS_ELSEWHERE
 from tests.control_plane.api.world import ACTOR, PASSWORD, Tenant, client
 
 
@@ -51,12 +53,32 @@ def test_a_user_is_added_changed_and_shut_out(acme: Tenant) -> None:
 
 
 def test_a_person_of_two_organizations_is_not_switched_off_by_one(acme: Tenant, globex: Tenant) -> None:
-    assert post(acme, "memberships", {"user": globex.member.email}).status_code == 201
+    membership_add(organization=acme.organization, user=globex.member, actor=ACTOR)
 
     response = post(acme, f"users/{globex.member.email}/deactivate", {})
 
     assert response.status_code == 409
     assert User.objects.get(id=globex.member.id).is_active
+
+
+def test_an_account_of_another_organization_is_not_taken_in(acme: Tenant, globex: Tenant) -> None:
+    refused = post(acme, "users", {"email": globex.member.email.upper(), "password": "chosen by a stranger"})
+
+    assert refused.status_code == 409
+    assert refused.json()["errors"] == [{"field": "email", "message": BELONGS_ELSEWHERE}]
+    for stranger in (globex.member.email, "nobody@nowhere.example"):
+        assert post(acme, "memberships", {"user": stranger}).status_code == 404
+    assert Membership.objects.filter(user=globex.member).count() == 1
+    assert User.objects.get(id=globex.member.id).check_password(PASSWORD)
+
+
+def test_a_person_of_two_organizations_can_be_cut_off_from_one(acme: Tenant, globex: Tenant) -> None:
+    membership_add(organization=acme.organization, user=globex.member, actor=ACTOR)
+
+    assert acme.as_admin.delete(f"/api/v1/memberships/{globex.member.email}").status_code == 204
+
+    assert [row.organization for row in Membership.objects.filter(user=globex.member)] == [globex.organization]
+    assert not VirtualKey.objects.get(id=globex.member_key.id).is_revoked
 
 
 def test_whoever_leaves_loses_keys_and_tokens(acme: Tenant) -> None:

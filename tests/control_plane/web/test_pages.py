@@ -13,8 +13,9 @@ from control_plane.audit.models import Change
 from control_plane.catalog.services import list_prices_load
 from control_plane.credentials.models import CredentialSource, Provider
 from control_plane.organizations.models import Membership, Organization, Role, ServiceAccount, Team
+from control_plane.organizations.services.arrivals import BELONGS_ELSEWHERE
 from control_plane.routing.models import VirtualModel
-from tests.builders.tenants import PASSWORD, Tenant, a_key, a_provider, a_service_account
+from tests.builders.tenants import PASSWORD, Tenant, a_key, a_provider, a_service_account, a_tenant
 
 SECRET = "sk-live-0123456789"
 
@@ -163,6 +164,14 @@ def test_an_unknown_member_needs_a_first_password(admin_client: Client, tenant: 
     assert answer.status_code == 422
     assert answer.context["form"].errors["password"]
     assert not User.objects.filter(email="new@example.com").exists()
+
+
+def test_an_account_of_another_organization_is_not_attached(admin_client: Client, tenant: Tenant) -> None:
+    stranger = a_tenant().admin
+    answer = admin_client.post("/members/new", {"email": stranger.email, "password": "long enough 1", "role": "admin"})
+    assert answer.status_code == 422
+    assert answer.context["form"].errors["email"] == [BELONGS_ELSEWHERE]
+    assert not Membership.objects.filter(organization=tenant.organization, user=stranger).exists()
 
 
 def test_a_members_role_and_teams_change(admin_client: Client, tenant: Tenant, member: User) -> None:
