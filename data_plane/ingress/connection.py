@@ -70,7 +70,7 @@ class Connection(RequestHandler):
         super().data_received(data)
         if self._request_count != heads:
             self.head_began_s = 0.0
-        elif not self.head_began_s and (self.is_idle or self._has_whole_request):
+        elif data and not self.head_began_s and (self.is_idle or self._has_whole_request):
             self.head_began_s = self._loop.time()
 
     @property
