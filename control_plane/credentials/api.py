@@ -129,7 +129,7 @@ class ProviderViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, Tenant
 
     @extend_schema(request=ProviderChange, responses=ProviderOut)
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Change a provider. A new address of a provider with a typed credential needs the credential again."""
+        """Change a provider. A new address of a provider with a credential needs the credential again."""
         return super().partial_update(request, *args, **kwargs)
 
     def change(self, provider: Provider) -> Response:

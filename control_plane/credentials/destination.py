@@ -29,6 +29,8 @@ class Destination:
     """Without a slash at its end."""
     is_private: bool
     """Whether an address of it lies inside the deployment's private networks."""
+    is_only_private: bool = False
+    """Whether all of them do."""
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
@@ -68,7 +70,7 @@ def check_destination(
             )
     if parts.scheme == "http" and len(inside) != len(addresses):
         raise ForbiddenDestination("Plain http is allowed only inside the networks of SWITCHYARD_PRIVATE_NETWORKS.")
-    return Destination(text.rstrip("/"), bool(inside))
+    return Destination(text.rstrip("/"), bool(inside), len(inside) == len(addresses))
 
 
 def is_public(address: Address) -> bool:

@@ -13,9 +13,17 @@ from django.utils import timezone
 from control_plane.audit.services import Actor, ShardKind, Subject, record_change
 from control_plane.credentials.destination import Destination, ForbiddenDestination, check_destination
 from control_plane.credentials.models import CredentialSource, Provider
-from control_plane.credentials.sources import NO_CREDENTIAL, CredentialChoice, UnreadableCredential, read_credential
+from control_plane.credentials.sources import (
+    NO_CREDENTIAL,
+    CredentialChoice,
+    UnreadableCredential,
+    folder_of,
+    names_of,
+    read_credential,
+)
 from control_plane.credentials.vendors import PROTOCOLS, vendors
 from control_plane.organizations.models import Organization
+from control_plane.organizations.selectors import is_first_organization
 from switchyard_contract.envelope import EnvelopeFailure, open_credential, seal_credential
 from switchyard_contract.v1 import snapshot_pb2
 
@@ -30,6 +38,10 @@ __all__ = [
     "provider_delete",
     "provider_update",
 ]
+
+
+OF_THE_DEPLOYMENT = (CredentialSource.ENV, CredentialSource.FILE)
+"""Sources whose secret belongs to whoever runs the installation, not to whoever names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +114,9 @@ def provider_update(
         provider.name = name.strip()
     if base_url is not None and base_url.rstrip("/") != provider.base_url:
         destination = _checked_destination(provider.vendor, base_url)
-        # A sealed key that was typed for one address must not be sent to another by whoever may edit the address.
-        if provider.has_credential and provider.credential_source == CredentialSource.VALUE:
+        # A key sealed for one address must not be sent to another by whoever may edit the address, wherever it
+        # came from.
+        if provider.has_credential:
             raise ValidationError({"base_url": "Enter the credential again to send it to another address."})
         provider.base_url, provider.allows_private_address = destination.base_url, destination.is_private
     if models is not None:
@@ -173,18 +186,18 @@ def credentials_refresh(*, actor: Actor) -> list[str]:
     A changed one is sealed anew, so that a key rotated by the platform reaches the pods without a hand.
     """
     problems: list[str] = []
-    rows = Provider.objects.filter(
-        credential_source__in=[CredentialSource.ENV, CredentialSource.FILE], is_active=True
-    ).select_related("organization")
+    rows = Provider.objects.filter(credential_source__in=OF_THE_DEPLOYMENT, is_active=True).select_related(
+        "organization"
+    )
     for provider in rows:
         choice = CredentialChoice(CredentialSource(provider.credential_source), provider.credential_reference)
         try:
-            secret = _read(choice)
+            if _read(provider, choice) != _opened(provider):
+                credential_replace(provider=provider, credential=choice, actor=actor)
         except UnreadableCredential as failure:
             problems.append(f"{provider.organization.slug}/{provider.name}: {failure}")
-            continue
-        if secret != _opened(provider):
-            credential_replace(provider=provider, credential=choice, actor=actor)
+        except ValidationError as failure:
+            problems.append(f"{provider.organization.slug}/{provider.name}: {' '.join(failure.messages)}")
     return problems
 
 
@@ -222,13 +235,13 @@ def provider_facts(provider: Provider) -> dict[str, Any]:
 
 def _put_credential(provider: Provider, choice: CredentialChoice) -> None:
     try:
-        secret = _read(choice)
+        secret = _read(provider, choice)
     except UnreadableCredential as failure:
         raise ValidationError({"credential": str(failure)}) from failure
+    if choice.source in OF_THE_DEPLOYMENT:
+        _check_trusted_address(provider)
     provider.credential_source = choice.source
-    provider.credential_reference = (
-        choice.text if choice.source in (CredentialSource.ENV, CredentialSource.FILE) else ""
-    )
+    provider.credential_reference = choice.text if choice.source in OF_THE_DEPLOYMENT else ""
     provider.credential_version += 1
     provider.credential_replaced_at = timezone.now()
     if not secret:
@@ -247,14 +260,30 @@ def _put_credential(provider: Provider, choice: CredentialChoice) -> None:
     provider.sealed_nonce, provider.sealed_ciphertext = sealed.nonce, sealed.ciphertext
 
 
-def _read(choice: CredentialChoice) -> str:
-    deployment = settings.SWITCHYARD
+def _read(provider: Provider, choice: CredentialChoice) -> str:
+    deployment, slug = settings.SWITCHYARD, provider.organization.slug
     return read_credential(
         choice,
         environment=deployment.environment,
-        allowed_names=deployment.credential_env,
-        allowed_folder=deployment.credential_dir,
+        allowed_names=names_of(
+            slug, deployment.credential_env, is_first=is_first_organization(provider.organization_id)
+        ),
+        allowed_folder=folder_of(slug, deployment.credential_dir),
     )
+
+
+def _check_trusted_address(provider: Provider) -> None:
+    """Whoever names the deployment's secret has never seen it, and must not learn it by having it sent to them."""
+    known = vendors()[provider.vendor]
+    if known.base_url and provider.base_url == known.base_url:
+        return
+    if not _checked_destination(provider.vendor, provider.base_url).is_only_private:
+        raise ValidationError(
+            {
+                "base_url": "A credential of the deployment is sent only to the vendor's own address, or to one inside "
+                "SWITCHYARD_PRIVATE_NETWORKS. Enter the credential as a value to use another address."
+            }
+        )
 
 
 def _opened(provider: Provider) -> str | None:

@@ -17,6 +17,12 @@ def organization_ids() -> list[UUID]:
     return list(Organization.objects.order_by("id").values_list("id", flat=True))
 
 
+def is_first_organization(organization_id: UUID) -> bool:
+    """Whether it is the installation's oldest: that of whoever runs it."""
+    oldest = Organization.objects.order_by("created_at", "id").values_list("id", flat=True).first()
+    return oldest == organization_id
+
+
 def organizations_of(user: User) -> QuerySet[Organization]:
     """The organizations a person is a member of."""
     return Organization.objects.filter(memberships__user=user).order_by("name")

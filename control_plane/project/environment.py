@@ -8,7 +8,6 @@ import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 from typing import TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -169,11 +168,6 @@ def database_from_url(url: str) -> dict[str, object]:
         "ATOMIC_REQUESTS": False,
         "OPTIONS": options,
     }
-
-
-def credential_folder(settings: ControlSettings) -> Path | None:
-    """The folder below which credential files may lie; None when the deployment allows none."""
-    return Path(settings.credential_dir).resolve() if settings.credential_dir else None
 
 
 def _secret_bytes(encoded: str) -> bytes:

@@ -113,9 +113,20 @@ SETTINGS: tuple[Setting, ...] = (
         "SWITCHYARD_SECURE_COOKIES", ("control",), "flag", "true", "cookies only over https; local mode turns it off"
     ),
     Setting(
-        "SWITCHYARD_CREDENTIAL_ENV", ("control",), "list", "", "environment variables a provider's credential may name"
+        "SWITCHYARD_CREDENTIAL_ENV",
+        ("control",),
+        "list",
+        "",
+        "environment variables a provider's credential may name: `<organization slug>:<NAME>`, "
+        "or `<NAME>` for the first organization alone",
     ),
-    Setting("SWITCHYARD_CREDENTIAL_DIR", ("control",), "path", "", "folder below which a credential file may lie"),
+    Setting(
+        "SWITCHYARD_CREDENTIAL_DIR",
+        ("control",),
+        "path",
+        "",
+        "folder of credential files; an organization's lie below `<folder>/<organization slug>/`",
+    ),
     Setting(
         "SWITCHYARD_PRIVATE_NETWORKS",
         ("control", "data"),

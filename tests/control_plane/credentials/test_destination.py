@@ -35,7 +35,9 @@ def test_a_public_address_over_https_is_fine() -> None:
 
 
 def test_a_listed_network_is_fine_also_over_plain_http() -> None:
-    assert check("http://inside.example.com:8080") == Destination("http://inside.example.com:8080", is_private=True)
+    assert check("http://inside.example.com:8080") == Destination(
+        "http://inside.example.com:8080", is_private=True, is_only_private=True
+    )
     assert check("http://127.0.0.1:8099").is_private
     assert check("http://[::ffff:127.0.0.1]:8099").is_private
 

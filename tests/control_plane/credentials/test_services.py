@@ -26,7 +26,7 @@ from control_plane.credentials.services import (
 from control_plane.credentials.vendors import vendors
 from control_plane.routing.services import virtual_model_set
 from switchyard_contract.envelope import EnvelopeFailure, open_credential
-from tests.builders.tenants import SYSTEM, a_provider, a_tenant
+from tests.builders.tenants import SYSTEM, Tenant, a_provider, a_tenant
 
 pytestmark = pytest.mark.django_db
 
@@ -101,17 +101,21 @@ def test_what_cannot_work_is_refused_by_field(field: str, facts: dict[str, objec
 
 
 def test_env_and_files_are_read_only_where_the_deployment_allows(settings: Settings, tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(f"{SECRET}-file\n")
+    own = tmp_path / "acme"
+    own.mkdir()
+    (tmp_path / "globex").mkdir()
+    (own / "key").write_text(f"{SECRET}-file\n")
+    (tmp_path / "globex" / "key").write_text(SECRET)
     outside = tmp_path.parent / "outside-key"
     outside.write_text(SECRET)
-    (tmp_path / "link").symlink_to(outside)
+    (own / "link").symlink_to(outside)
     settings.SWITCHYARD = replace(
         settings.SWITCHYARD,
         credential_env=("OPENAI_API_KEY",),
         credential_dir=str(tmp_path),
         environment={"OPENAI_API_KEY": f"{SECRET}-env", "SWITCHYARD_PEPPER": "no"},
     )
-    tenant = a_tenant()
+    tenant = a_tenant("acme")
 
     def create(name: str, source: CredentialSource, text: str) -> Provider:
         return provider_create(
@@ -126,7 +130,8 @@ def test_env_and_files_are_read_only_where_the_deployment_allows(settings: Setti
     assert opened(create("file", CredentialSource.FILE, "key")) == f"{SECRET}-file"
     for source, text in (
         (CredentialSource.ENV, "SWITCHYARD_PEPPER"),
-        (CredentialSource.FILE, "../outside-key"),
+        (CredentialSource.FILE, "../globex/key"),
+        (CredentialSource.FILE, "../../outside-key"),
         (CredentialSource.FILE, str(outside)),
         (CredentialSource.FILE, "link"),
         (CredentialSource.FILE, "missing"),
@@ -152,6 +157,59 @@ def test_a_key_rotated_by_the_platform_is_taken_over_by_the_sweep(settings: Sett
     del environment["OPENAI_API_KEY"]
     assert len(credentials_refresh(actor=SYSTEM)) == 1
     assert opened(Provider.objects.get(id=provider.id)) == "sk-new"
+
+
+def test_an_organization_reads_only_the_names_given_to_it(settings: Settings) -> None:
+    settings.SWITCHYARD = replace(
+        settings.SWITCHYARD,
+        credential_env=("OPENAI_API_KEY", "globex:GLOBEX_KEY"),
+        environment={"OPENAI_API_KEY": "sk-acme", "GLOBEX_KEY": "sk-globex"},
+    )
+    acme, globex = a_tenant("acme"), a_tenant("globex")
+
+    def create(tenant: Tenant, variable: str) -> Provider:
+        return provider_create(
+            organization=tenant.organization,
+            name="main",
+            vendor="openai",
+            credential=CredentialChoice(CredentialSource.ENV, variable),
+            actor=tenant.actor,
+        )
+
+    for tenant, variable in ((globex, "OPENAI_API_KEY"), (acme, "GLOBEX_KEY"), (globex, "globex:GLOBEX_KEY")):
+        with pytest.raises(ValidationError, match="does not allow"):
+            create(tenant, variable)
+    assert opened(create(acme, "OPENAI_API_KEY")) == "sk-acme"
+    assert opened(create(globex, "GLOBEX_KEY")) == "sk-globex"
+
+
+def test_a_credential_of_the_deployment_goes_only_to_the_vendor_or_inside(settings: Settings) -> None:
+    settings.SWITCHYARD = replace(
+        settings.SWITCHYARD, credential_env=("OPENAI_API_KEY",), environment={"OPENAI_API_KEY": "sk-env"}
+    )
+    tenant = a_tenant()
+    choice = CredentialChoice(CredentialSource.ENV, "OPENAI_API_KEY")
+
+    def create(name: str, base_url: str) -> Provider:
+        return provider_create(
+            organization=tenant.organization,
+            name=name,
+            vendor="openai",
+            base_url=base_url,
+            credential=choice,
+            actor=tenant.actor,
+        )
+
+    with pytest.raises(ValidationError) as failure:
+        create("theirs", "https://93.184.216.34")
+    assert "base_url" in failure.value.message_dict
+    inside = create("inside", "http://127.0.0.1:9")
+    for base_url in ("https://93.184.216.34", "http://127.0.0.1:10"):
+        with pytest.raises(ValidationError, match="Enter the credential again"):
+            provider_update(provider=inside, base_url=base_url, actor=tenant.actor)
+    with pytest.raises(ValidationError, match="vendor's own address"):
+        credential_replace(provider=inside, credential=choice, base_url="https://93.184.216.34", actor=tenant.actor)
+    assert Provider.objects.get(id=inside.id).base_url == "http://127.0.0.1:9"
 
 
 def test_a_typed_credential_is_never_sent_to_an_address_changed_later() -> None:
