@@ -120,7 +120,7 @@ def _join(parts: Mapping[str, ShardPart]) -> PolicySnapshot:
     organizations: dict[str, OrganizationRecord] = {}
     buckets: list[KeyPart] = []
     unlisted = _unlisted_buckets(parts, head.value, head.at.epoch)
-    is_complete = True
+    is_complete = not _is_listing_behind(parts, head.value, head.at.epoch)
     for listing in head.value.organizations:
         organization, held = _join_organization(parts, listing)
         organizations[listing.id] = organization
@@ -135,6 +135,18 @@ def _join(parts: Mapping[str, ShardPart]) -> PolicySnapshot:
         is_complete=is_complete,
         newest_pepper=max((bucket.newest_pepper for bucket in buckets), default=1),
         parts=parts,
+    )
+
+
+def _is_listing_behind(parts: Mapping[str, ShardPart], listed: GlobalPart, epoch: int) -> bool:
+    """Whether a shard is held of an organization that the list does not name yet.
+
+    Of another epoch it would be a leftover from before a restore.
+    """
+    known = {listing.id for listing in listed.organizations}
+    return any(
+        part.at.epoch == epoch and shard.startswith("org/") and shard.split("/")[1] not in known
+        for shard, part in parts.items()
     )
 
 

@@ -204,7 +204,8 @@ class PolicySnapshot:
     at: ShardVersion | None
     """Version of the global shard; None: nothing is held yet."""
     is_complete: bool
-    """Every organization served here is known or disabled: a key that is not found was never issued."""
+    """Every organization served here is known or disabled, and no shard is held of one that is not listed yet: a key
+    that is not found was never issued."""
     newest_pepper: int = 1
     """Version under which keys are minted now."""
     parts: Mapping[str, "ShardPart"] = field(default_factory=dict)

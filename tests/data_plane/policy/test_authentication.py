@@ -10,9 +10,11 @@ from data_plane.policy.from_proto import read_policy
 from data_plane.policy.snapshot import NO_POLICY, PolicySnapshot
 from switchyard_contract import virtual_key
 from switchyard_contract.reason import Reason
+from switchyard_contract.seal import ShardVersion
 from switchyard_contract.v1 import snapshot_pb2 as pb
 from switchyard_contract.virtual_key import KeyKind, KeyToken
 from tests.data_plane.policy.builders import (
+    AT,
     BOT,
     NOW_MS,
     ORG,
@@ -164,6 +166,20 @@ def test_while_one_organization_is_pending_an_unknown_key_is_pending_and_afterwa
 
     assert reason_of(present(waiting, stranger.text)) is Reason.POLICY_PENDING
     assert reason_of(present(a_policy(), stranger.text)) is Reason.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("early", ["policy", "deny", "keys/0"])
+def test_a_key_of_an_organization_that_is_not_listed_yet_is_pending(early: str) -> None:
+    token = a_token()
+    held = shards(keys=[a_key(token)])
+    listed = read_policy({"global": (AT, pb.GlobalShard()), f"org/{ORG}/{early}": (AT, held[f"org/{ORG}/{early}"][1])})
+    leftover = ShardVersion(AT.epoch - 1, AT.version)
+    restored = read_policy(
+        {"global": (AT, pb.GlobalShard()), f"org/{ORG}/{early}": (leftover, held[f"org/{ORG}/{early}"][1])}
+    )
+
+    assert reason_of(present(listed, token.text)) is Reason.POLICY_PENDING
+    assert reason_of(present(restored, token.text)) is Reason.UNAUTHENTICATED
 
 
 @pytest.mark.parametrize("missing", ["policy", "deny"])
