@@ -177,7 +177,8 @@ def test_a_person_who_comes_back_has_working_keys_again(stack: Stack) -> None:
     def is_served_by_all() -> bool:
         return all(ask_briefly(stack, key.text).status == 200 for _ in range(20))
 
-    until(is_served_by_all, 15, "the key does not work again")
+    # At once as a rule. A pod whose counter store was lost shortly before distrusts it for a minute.
+    until(is_served_by_all, 75, "the key does not work again")
 
 
 def ask_briefly(stack: Stack, key: str) -> Answer:
