@@ -74,8 +74,8 @@ class ControlPlane(delivery_pb2_grpc.SnapshotDeliveryServicer, usage_pb2_grpc.Us
 
     def start(self) -> None:
         self._server = grpc.server(ThreadPoolExecutor(32), options=(("grpc.so_reuseport", 0),))
-        delivery_pb2_grpc.add_SnapshotDeliveryServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]
-        usage_pb2_grpc.add_UsageIntakeServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]
+        delivery_pb2_grpc.add_SnapshotDeliveryServicer_to_server(self, self._server)
+        usage_pb2_grpc.add_UsageIntakeServicer_to_server(self, self._server)
         self.port = self._server.add_insecure_port(self.address)
         self._server.start()
 

@@ -1,5 +1,7 @@
 """Every exchange is in the books exactly once, with what the provider says it used."""
 
+from typing import Any
+
 import pytest
 
 from switchyard_contract.v1 import usage_pb2
@@ -226,7 +228,7 @@ def test_an_error_in_the_stream_is_the_provider_s_own_word(fleet: Fleet, key: Ke
 
 
 def test_a_session_is_what_the_tool_calls_it_or_worked_out(fleet: Fleet, key: KeyToken) -> None:
-    sessions = [
+    sessions: list[tuple[dict[str, Any], tuple[str, bool]]] = [
         ({"x_claude_code_session_id": "cc-1", "user_agent": "claude-cli/2.1.0 (external, cli)"}, ("cc-1", False)),
         ({"session_id": "cx-1", "user_agent": "codex_cli_rs/0.160.0 (Debian)"}, ("cx-1", False)),
         ({"x_switchyard_session": "own", "session_id": "cx-1"}, ("own", False)),
