@@ -45,6 +45,20 @@ SUB_COMMANDS: tuple[SubCommand, ...] = (
         "data",
         True,
     ),
+    SubCommand(
+        "bootstrap",
+        "control_plane.project.operator_commands:run_bootstrap",
+        "an organization and its admin, at first and later",
+        "control",
+        True,
+    ),
+    SubCommand(
+        "pod-token",
+        "control_plane.project.operator_commands:run_pod_token",
+        "create, list and revoke join tokens of pods",
+        "control",
+        True,
+    ),
     SubCommand("key", "deploy.key_command:main", "create, list, rotate and revoke virtual keys", "", True),
 )
 

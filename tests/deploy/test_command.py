@@ -9,7 +9,20 @@ from deploy import command
 from deploy.command import SUB_COMMANDS, main
 from tests.architecture.source_tree import ROOT
 
-PUBLISHED = ["up", "migrate", "web", "grpc", "worker", "beat", "pod", "doctor", "simulated-provider", "key"]
+PUBLISHED = [
+    "up",
+    "migrate",
+    "web",
+    "grpc",
+    "worker",
+    "beat",
+    "pod",
+    "doctor",
+    "simulated-provider",
+    "bootstrap",
+    "pod-token",
+    "key",
+]
 
 
 def test_the_sub_commands_are_these() -> None:
