@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "control_plane.web.session_age.session_age",
 ]
 
 ROOT_URLCONF = "control_plane.project.urls"
@@ -154,6 +155,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "snapshots: prune": {"task": "snapshots.prune", "schedule": 3600.0, "options": {"expires": 3600}},
     "keys: tombstones": {"task": "keys.tombstones_sweep", "schedule": 10.0, "options": {"expires": 10}},
     "credentials: refresh": {"task": "credentials.refresh", "schedule": 60.0, "options": {"expires": 60}},
+    "fleet: forget": {"task": "fleet.forget", "schedule": 3600.0, "options": {"expires": 3600}},
+    "accounts: sessions": {"task": "accounts.sessions_clear", "schedule": 3600.0, "options": {"expires": 3600}},
     **USAGE_BEAT_SCHEDULE,
     **REST_BEAT_SCHEDULE,
 }
