@@ -8,6 +8,8 @@ REST_FRAMEWORK: dict[str, object] = {
         "control_plane.project.api.authentication.ConsoleSessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["control_plane.rest.permissions.IsCaller"],
+    "DEFAULT_THROTTLE_CLASSES": ["control_plane.rest.throttles.PostThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"post": "120/min"},
     # Set globally: a list that forgot either would give out every row at once.
     "DEFAULT_PAGINATION_CLASS": "control_plane.rest.pagination.CursorPages",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
@@ -38,5 +40,9 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "control_plane.rest.schema.without_slash",
     ],
-    "ENUM_NAME_OVERRIDES": {},
+    # Where two resources have a field of one name with other values.
+    "ENUM_NAME_OVERRIDES": {
+        "PodStateEnum": ["live", "silent", "out_of_reach", "gone"],
+        "OrganizationStateEnum": "control_plane.organizations.models.OrganizationState",
+    },
 }
