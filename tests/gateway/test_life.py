@@ -183,7 +183,7 @@ def test_events_wait_on_the_disk_while_the_control_plane_is_away(
             for _ in range(5):
                 assert pod.call("POST", "/v1/messages", ANTHROPIC.headers(key), BODY).status == 200
             until(lambda: pod.metric("switchyard_control_connected") == 0, "the pod has not noticed")
-            # Restarts from its shelf, alone, and serves at once. The machine may be busy: the best of three counts.
+            # Restarts from its shelf, alone, and serves at once. A busy machine counts for little: best of three.
             pod.kill()
             took_s = []
             for attempt in range(3):
@@ -194,7 +194,7 @@ def test_events_wait_on_the_disk_while_the_control_plane_is_away(
                 wait_until_ready(pod.admin_url, 10)
                 answer = pod.call("POST", "/v1/messages", ANTHROPIC.headers(key), BODY)
                 assert answer.status == 200
-                took_s.append(time.monotonic() - began_s)
+                took_s.append(time.monotonic() - began_s - _waited_for_a_core_s(pod.pid))
                 if took_s[-1] < 2:
                     break
             assert took_s[-1] < 2, took_s
@@ -209,6 +209,11 @@ def test_events_wait_on_the_disk_while_the_control_plane_is_away(
             assert {row.kind for row in rows} == {usage_pb2.USAGE_KIND_FINAL}
         finally:
             pod.end()
+
+
+def _waited_for_a_core_s(pid: int) -> float:
+    """How long a process was ready to run and others had the processors."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
 
 
 def test_without_a_shelf_key_a_lone_pod_asks_to_wait(provider: Provider, counters_url: str, tmp_path: Path) -> None:
