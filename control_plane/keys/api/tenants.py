@@ -7,12 +7,14 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from control_plane.keys.api.people import ReasonIn
 from control_plane.keys.services import admin_token_mint
 from control_plane.organizations.models import Organization, OrganizationState, Role
+from control_plane.organizations.selectors import is_first_organization
 from control_plane.organizations.services import (
     membership_add,
     organization_create,
@@ -76,7 +78,9 @@ class OrganizationViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
 
     @extend_schema(request=OrganizationIn, responses={201: OrganizationCreated})
     def create(self, request: Request) -> Response:
-        """Add a tenant; the caller becomes its admin and gets a token for it."""
+        """Add a tenant; the caller becomes its admin and gets a token for it. For the first organization's admins."""
+        if not is_first_organization(self.caller.organization_id):
+            raise PermissionDenied("Only admins of this installation's first organization add organizations.")
         given = self.read_input(OrganizationIn)
 
         def act() -> Response:

@@ -19,6 +19,7 @@ from control_plane.keys.models import VirtualKey
 from control_plane.organizations.models import Membership
 from control_plane.organizations.services import membership_add, team_create
 from control_plane.organizations.services.arrivals import BELONGS_ELSEWHERE
+from control_plane.rest.throttles import PostThrottle
 from tests.control_plane.api.world import ACTOR, PASSWORD, Tenant, client
 
 
@@ -33,6 +34,28 @@ def test_a_new_organization_comes_with_a_token_that_acts_in_it(acme: Tenant) -> 
     inside = client(created.json()["admin_token"])
     assert [row["slug"] for row in inside.get("/api/v1/organizations").json()["results"]] == ["initech"]
     assert [row["slug"] for row in acme.as_admin.get("/api/v1/organizations").json()["results"]] == ["acme"]
+
+
+def test_only_the_first_organization_adds_others(acme: Tenant, globex: Tenant) -> None:
+    refused = post(globex, "organizations", {"slug": "initech", "name": "Initech"})
+
+    assert refused.status_code == 403
+    assert refused["Content-Type"].startswith("application/problem+json")
+    assert post(acme, "organizations", {"slug": "initech", "name": "Initech"}).status_code == 201
+
+
+def test_whoever_posts_too_often_is_told_to_wait(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PostThrottle, "THROTTLE_RATES", {"post": "2/min"})
+
+    statuses = [post(acme, "teams", {"name": f"Team {number}"}).status_code for number in range(3)]
+
+    assert statuses == [201, 201, 429]
+    refused = post(acme, "teams", {"name": "Team 4"})
+    assert refused.json()["status"] == 429
+    assert refused["Content-Type"].startswith("application/problem+json")
+    assert 0 < int(refused["Retry-After"]) <= 60
+    assert acme.as_admin.get("/api/v1/teams").status_code == 200
+    assert acme.as_member.get("/api/v1/teams").status_code == 200
 
 
 def test_a_user_is_added_changed_and_shut_out(acme: Tenant) -> None:
