@@ -5,10 +5,18 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from control_plane.accounts.services import actor_of, user_create
+from control_plane.audit.models import Change
 from control_plane.audit.services import Actor
-from control_plane.credentials.services import CredentialChoice, CredentialSource, provider_create
+from control_plane.credentials.models import Provider
+from control_plane.credentials.services import (
+    CredentialChoice,
+    CredentialSource,
+    credential_replace,
+    provider_create,
+)
 from control_plane.keys.services import admin_token_mint, key_mint, pod_token_mint
 from control_plane.organizations.models import Organization, Role
 from control_plane.organizations.services import membership_add, organization_create, team_create, team_member_add
@@ -17,6 +25,8 @@ from control_plane.snapshots.services import everything_compile
 
 SLUG = "acme"
 ADMIN_EMAIL = "admin@example.com"
+SIMULATED = "simulated"
+FOLLOWER = "local start"
 SIMULATED_PROVIDER_VARIABLE = "SWITCHYARD_SIMULATED_PROVIDER_URL"
 SIMULATED_PROVIDER_URL = "http://127.0.0.1:8099"
 
@@ -52,13 +62,45 @@ class FirstRun:
 
 
 def installation_seed() -> FirstRun | None:
-    """Seed an empty installation in one transaction and publish its shards; None when there is anything already."""
+    """Seed an empty installation in one transaction and publish its shards; None when there is anything already.
+
+    A later run only leads simulated providers to where the simulated provider listens now.
+    """
     with transaction.atomic():
         if Organization.objects.exists():
-            return None
-        made = _make_everything(Actor.system("first run"))
+            made = None
+            _follow_simulated_provider(Actor.system(FOLLOWER))
+        else:
+            made = _make_everything(Actor.system("first run"))
     everything_compile()
     return made
+
+
+def _follow_simulated_provider(actor: Actor) -> None:
+    """Ports may differ from start to start. A provider that somebody has led elsewhere since is left alone."""
+    base_url = settings.SWITCHYARD.environment.get(SIMULATED_PROVIDER_VARIABLE, "").rstrip("/")
+    simulated = Provider.objects.select_related("organization").filter(
+        organization__slug=SLUG,
+        name__in=[account.name for account in ACCOUNTS],
+        account=SIMULATED,
+        credential_source=CredentialSource.VALUE,
+    )
+    for provider in simulated if base_url else ():
+        ours = (
+            Change.objects.filter(
+                Q(action="provider.created") | Q(actor_name=FOLLOWER),
+                organization_id=provider.organization_id,
+                subject_kind="provider",
+                subject_id=provider.id.hex,
+            )
+            .order_by("-sequence")
+            .first()
+        )
+        recorded = None if ours is None or ours.after is None else ours.after["base_url"]
+        if provider.base_url != recorded or provider.base_url == base_url:
+            continue
+        credential = CredentialChoice(CredentialSource.VALUE, f"sim-{secrets.token_hex(16)}")
+        credential_replace(provider=provider, credential=credential, base_url=base_url, actor=actor)
 
 
 def _make_everything(actor: Actor) -> FirstRun:
@@ -93,7 +135,7 @@ def _make_provider(organization: Organization, account: _Account, actor: Actor) 
         vendor=account.vendor,
         base_url=base_url,
         credential=credential,
-        account="" if is_real else "simulated",
+        account="" if is_real else SIMULATED,
         actor=actor,
     )
     virtual_models_offer(provider=provider, actor=actor)

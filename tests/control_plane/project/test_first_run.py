@@ -12,6 +12,7 @@ from control_plane.audit.selectors import Intact, verify_chain
 from control_plane.catalog.services import list_prices_load
 from control_plane.credentials.models import CredentialSource
 from control_plane.credentials.selectors import provider_by_name, providers_of
+from control_plane.credentials.services import CredentialChoice, credential_replace
 from control_plane.keys.services import admin_token_authenticate, pod_token_authenticate
 from control_plane.organizations.models import Organization
 from control_plane.project import seed
@@ -101,3 +102,24 @@ def test_a_real_key_in_the_environment_makes_a_real_provider(settings: Settings)
     simulated = {row.base_url for row in providers_of(organization).exclude(id=real.id)}
     assert simulated == {"http://127.0.0.1:7777"}
     assert virtual_models_of(organization).exists()
+
+
+def test_simulated_providers_follow_the_address_unless_somebody_led_them_elsewhere(settings: Settings) -> None:
+    def start(port: int) -> None:
+        environment = {"SWITCHYARD_SIMULATED_PROVIDER_URL": f"http://127.0.0.1:{port}"}
+        settings.SWITCHYARD = replace(settings.SWITCHYARD, environment=environment)
+        installation_seed()
+
+    start(7001)
+    organization = Organization.objects.get(slug="acme")
+    moved = provider_by_name(organization, "openai-main")
+    assert moved is not None
+    credential = CredentialChoice(CredentialSource.VALUE, "sk-own")
+    credential_replace(provider=moved, credential=credential, base_url="http://127.0.0.1:9", actor=SYSTEM)
+    for port in (7002, 7003):
+        start(port)
+        assert {row.name: row.base_url for row in providers_of(organization)} == {
+            "anthropic-main": f"http://127.0.0.1:{port}",
+            "gemini-main": f"http://127.0.0.1:{port}",
+            "openai-main": "http://127.0.0.1:9",
+        }
