@@ -189,12 +189,13 @@ def test_events_wait_on_the_disk_while_the_control_plane_is_away(
             for attempt in range(3):
                 if attempt:
                     assert pod.stop() == 0
-                began_s = time.monotonic()
+                began_s, own_wait_s = time.monotonic(), _waited_for_a_core_s(os.getpid())
                 pod.launch()
                 wait_until_ready(pod.admin_url, 10)
                 answer = pod.call("POST", "/v1/messages", ANTHROPIC.headers(key), BODY)
                 assert answer.status == 200
-                took_s.append(time.monotonic() - began_s - _waited_for_a_core_s(pod.pid))
+                waited_s = _waited_for_a_core_s(pod.pid) + _waited_for_a_core_s(os.getpid()) - own_wait_s
+                took_s.append(time.monotonic() - began_s - waited_s)
                 if took_s[-1] < 2:
                     break
             assert took_s[-1] < 2, took_s
