@@ -50,7 +50,9 @@ def _layout(request: HttpRequest) -> str:
 
 def _theme(request: HttpRequest) -> str:
     """light, dark, or empty for what the system says."""
-    chosen = str(request.user.theme) if isinstance(request.user, User) else request.COOKIES.get(THEME_COOKIE, "")
+    # An error page may be drawn before anybody knows who asks.
+    user = getattr(request, "user", None)
+    chosen = str(user.theme) if isinstance(user, User) else request.COOKIES.get(THEME_COOKIE, "")
     return chosen if chosen in (Theme.LIGHT, Theme.DARK) else ""
 
 

@@ -1,6 +1,7 @@
 """Keys in the console: shown once, set up, rotated, revoked."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,13 +11,16 @@ from django.utils import timezone
 
 from control_plane.accounts.models import User
 from control_plane.audit.models import Change
+from control_plane.catalog.services import list_prices_load
 from control_plane.keys.models import VirtualKey
 from control_plane.organizations.services import organization_update
 from control_plane.routing.services import virtual_models_offer
+from control_plane.usage.aggregation import book_waiting
+from switchyard_contract.v1 import usage_pb2
 from switchyard_contract.virtual_key import KEY_PATTERN
 from tests.builders.tenants import Tenant, a_key, a_member, a_provider, a_service_account
 from tests.control_plane.usage.books import put
-from tests.control_plane.usage.events import a_batch, an_event, an_exchange_id
+from tests.control_plane.usage.events import a_batch, a_refusal, an_event, an_exchange_id
 
 
 def mint(client: Client, tenant: Tenant, **changes: str) -> str:
@@ -79,8 +83,6 @@ def test_another_teams_money_cannot_be_chosen(member_client: Client, other: Tena
 
 
 def test_the_set_up_names_models_the_key_may_use(member_client: Client, tenant: Tenant) -> None:
-    from control_plane.catalog.services import list_prices_load
-
     list_prices_load(actor=tenant.actor)
     virtual_models_offer(provider=a_provider(tenant), actor=tenant.actor)
     page = mint(member_client, tenant, models="claude-haiku-*")
@@ -116,15 +118,34 @@ def test_revoking_needs_the_name_and_a_reason(member_client: Client, member: Use
 def test_check_it_works_waits_and_then_shows_the_first_request(
     member_client: Client, member: User, tenant: Tenant
 ) -> None:
-    from control_plane.usage.aggregation import book_waiting
-
     key = a_key(tenant, user=member).key
     where = reverse("web:key-check", args=[key.id])
     waiting = member_client.get(where).content.decode()
     assert "Waiting for the first request" in waiting
     assert 'hx-trigger="every 2s"' in waiting
+    event = arrived(tenant, member, key, an_event)
+    page = member_client.get(where).content.decode()
+    assert "It works" in page
+    assert event.exchange_id in page
+    assert "hx-trigger" not in page
+
+
+def test_a_first_request_that_was_refused_does_not_count_as_working(
+    member_client: Client, member: User, tenant: Tenant
+) -> None:
+    key = a_key(tenant, user=member).key
+    arrived(tenant, member, key, a_refusal)
+    page = member_client.get(reverse("web:key-check", args=[key.id])).content.decode()
+    assert "It works" not in page
+    assert "refused (model_not_allowed)" in page
+
+
+def arrived(
+    tenant: Tenant, member: User, key: VirtualKey, make: Callable[..., usage_pb2.UsageEvent]
+) -> usage_pb2.UsageEvent:
+    """Book an exchange of a key, a moment after it was minted."""
     now = timezone.now() + timedelta(seconds=1)
-    event = an_event(
+    event = make(
         at=now,
         exchange_id=an_exchange_id(at=now),
         organization_id=tenant.organization.id.hex,
@@ -134,10 +155,7 @@ def test_check_it_works_waits_and_then_shows_the_first_request(
     )
     put(a_batch([event]))
     book_waiting(now=timezone.now(), ledger_days=396)
-    arrived = member_client.get(where).content.decode()
-    assert "It works" in arrived
-    assert event.exchange_id in arrived
-    assert "hx-trigger" not in arrived
+    return event
 
 
 def test_a_service_account_gets_a_key_from_an_admin(admin_client: Client, tenant: Tenant) -> None:
