@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from tests.end_to_end.stack import Stack
+from tests.promises import within
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(120)]
 
@@ -77,11 +78,11 @@ async def test_a_key_in_use_is_dead_within_a_second_of_its_revocation(stack: Sta
         await loading
         ended = await asyncio.gather(*open_streams)
     assert last_success_s > 0, "the key never worked"
-    assert last_success_s - revoked_s < 1.0
+    assert last_success_s - revoked_s < within(1)
     assert refusals
     assert {status for status, _ in refusals} == {401}
     assert all(b"revoked" in text for _, text in refusals)
     for text, ended_s in ended:
-        assert ended_s - revoked_s < 5.0
+        assert ended_s - revoked_s < within(5)
         assert b"event: error" in text
         assert b"message_stop" not in text

@@ -29,6 +29,7 @@ from tests.gateway.conftest import Fleet, make_books
 from tests.gateway.processes import Pod, Provider, wait_until_ready
 from tests.gateway.test_costs import billed, counts_of
 from tests.gateway.wire import connect, exchange_raw, read_answer, read_until_close, until
+from tests.promises import within
 
 BODY = ANTHROPIC.body("claude-sonnet-4-6", streams=False)
 
@@ -123,7 +124,7 @@ def test_the_end_of_a_drain_is_said_in_the_stream(
             stream.read_events(12)
             began_s = time.monotonic()
             assert pod.stop() == 0
-            assert time.monotonic() - began_s < 8
+            assert time.monotonic() - began_s < within(8)
             answer = stream.rest()
         assert answer.is_cut
         assert dialect.failure in answer.body
@@ -198,7 +199,7 @@ def test_events_wait_on_the_disk_while_the_control_plane_is_away(
                 took_s.append(time.monotonic() - began_s - waited_s)
                 if took_s[-1] < 2:
                     break
-            assert took_s[-1] < 2, took_s
+            assert took_s[-1] < within(2), took_s
             probe = pod.probe("/readyz")
             assert probe is not None
             assert (probe.status, probe.json["status"]) == (200, "degraded")
@@ -281,7 +282,7 @@ def test_slow_heads_and_bodies_are_ended_and_slow_readers_are_not(fleet: Fleet, 
             watcher.join(15 - min(14.0, time.monotonic() - began_s))
         took_s = time.monotonic() - began_s
         assert statuses == {"drip": 408, "silent": 408, "second": 408, "stopped": 408}
-        assert took_s < 14
+        assert took_s < within(14)
         assert b"message_stop" in read_until_close(reader)
     assert fleet.provider.record(marker)["completed"]
 

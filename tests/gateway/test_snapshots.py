@@ -14,6 +14,7 @@ from switchyard_contract.virtual_key import KeyToken
 from tests.fakes.installation import DEPLOYMENT
 from tests.gateway.asks import ANTHROPIC, DIALECTS, Dialect
 from tests.gateway.conftest import Fleet
+from tests.promises import within
 
 BODY = ANTHROPIC.body("claude-sonnet-4-6", streams=False)
 
@@ -199,7 +200,7 @@ def test_a_revoked_key_is_refused_and_its_stream_ends_with_the_protocol_s_error(
         fleet.control.publish("deny")
         assert time_until_refused(fleet, key) < 1
         answer = stream.rest()
-        assert time.monotonic() - began_s < 2
+        assert time.monotonic() - began_s < within(2)
     assert answer.is_cut
     assert dialect.failure in answer.body
     assert b"revoked while the answer was running" in answer.body
@@ -235,7 +236,7 @@ def test_a_tombstone_alone_is_enough(fleet: Fleet, key: KeyToken, counters: "red
         assert time_until_refused(fleet, key) < 1
         began_s = time.monotonic()
         answer = stream.rest()
-        assert time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s < within(5)
     assert answer.is_cut
     assert ANTHROPIC.failure in answer.body
 

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from data_plane.counters.tombstones import CHANNEL, VERSION_KEY, TombstoneWatch, set_key
 from tests.data_plane.counters.conftest import Store
 from tests.data_plane.usage.builders import until
+from tests.promises import within
 
 OURS, FOREIGN = "a" * 32, "b" * 32
 Told = list[tuple[frozenset[str], frozenset[str]]]
@@ -56,7 +57,7 @@ async def test_a_message_revokes_at_once(store: Store) -> None:
         began_s = time.monotonic()
         await revoke(store, "key1", message=f"{OURS} key1 1")
         await until(lambda: watch.is_revoked("key1"))
-        assert time.monotonic() - began_s < 1
+        assert time.monotonic() - began_s < within(1)
         await until(lambda: (ONE, ONE) in told)
         assert not watch.is_revoked("key2")
 
@@ -67,7 +68,7 @@ async def test_a_lost_message_costs_a_poll_and_running_streams_are_ended_to_be_s
         began_s = time.monotonic()
         await revoke(store, "key1")
         await until(lambda: watch.is_revoked("key1"))
-        assert time.monotonic() - began_s < 1
+        assert time.monotonic() - began_s < within(1)
         await until(lambda: told == [(ONE, NONE), (ONE, ONE)])
 
 
@@ -196,7 +197,7 @@ async def test_a_killed_store_is_noticed_and_its_return_too(store: Store) -> Non
         await asyncio.to_thread(store.stop)
         began_s = time.monotonic()
         await until(lambda: not watch.reachable)
-        assert time.monotonic() - began_s < 3
+        assert time.monotonic() - began_s < within(3)
         assert watch.is_revoked("key1")
         await asyncio.to_thread(store.start)
         await revoke(store, "key2")
