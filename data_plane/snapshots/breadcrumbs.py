@@ -80,7 +80,10 @@ class Breadcrumbs:
     def judging(self, shard: str, at: ShardVersion) -> None:
         """This version is about to be read; marks of its forerunners are superseded. Raises OSError."""
         known = self._marks.get((shard, at)) or _Mark(shard, at.epoch, at.version, "judging")
-        self._marks = {names: mark for names, mark in self._marks.items() if names[0] != shard}
+        # A newer version's endings are kept: a pod that died of it before the shelf had the older one reads that first.
+        self._marks = {
+            names: mark for names, mark in self._marks.items() if names[0] != shard or at.is_before(names[1])
+        }
         self._marks[(shard, at)] = replace(known, phase="judging")
         self._write()
 
