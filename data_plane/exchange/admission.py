@@ -1,22 +1,36 @@
 """Admit: who calls, what they ask, whether they may. Cheap first; a refusal here costs no network."""
 
+import msgspec
+
 from data_plane.exchange.ledger import Entry
 from data_plane.exchange.ports import BodyRefused, ClientStream, Ports
+from data_plane.exchange.regulars import find_regular, greet, sight_of, wish_of
 from data_plane.exchange.stages import Admission, Arrival
-from data_plane.policy.authentication import authenticate
+from data_plane.policy.authentication import authenticate, proven_key
 from data_plane.policy.decision import Caller, Refusal
+from data_plane.policy.memory import ProvenKey
 from data_plane.policy.routing import resolve
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.protocols.catalog import CODECS
 from data_plane.protocols.client import place
 from data_plane.protocols.codec import Client, InvalidRequest
 from data_plane.protocols.credentials import presented_key
-from data_plane.protocols.standing import standing_of
+from data_plane.protocols.standing import lasting_headers, read_standing
 from switchyard_contract.reason import Reason
 
 
-def recognise(arrival: Arrival, policy: PolicySnapshot, ports: Ports) -> tuple[Caller, bool] | Refusal:
-    """Say who calls from the head alone, before a body is taken. True: the caller's own credential travels on."""
+class Recognised(msgspec.Struct, frozen=True):
+    """Who calls."""
+
+    caller: Caller
+    passes_caller: bool
+    """The caller's own credential travels on."""
+    proven: ProvenKey | None
+    """What this policy remembers of the key."""
+
+
+def recognise(arrival: Arrival, policy: PolicySnapshot, ports: Ports) -> Recognised | Refusal:
+    """Say who calls from the head alone, before a body is taken."""
     try:
         presented = presented_key(arrival.head)
     except InvalidRequest as failure:
@@ -33,7 +47,7 @@ def recognise(arrival: Arrival, policy: PolicySnapshot, ports: Ports) -> tuple[C
     if isinstance(caller, Refusal):
         ports.meters.failed_authentication(caller.reason.code, arrival.source)
         return caller
-    return caller, presented.passes_caller
+    return Recognised(caller, presented.passes_caller, proven_key(policy, presented.key))
 
 
 async def admit(
@@ -41,16 +55,26 @@ async def admit(
 ) -> tuple[Admission | Refusal, Client | None]:
     """Decide about a request. The client comes back as far as it is known, so that a no is put in its words."""
     policy = ports.policy()
-    recognised = recognise(arrival, policy, ports)
-    if isinstance(recognised, Refusal):
-        return recognised, None
-    caller, passes_caller = recognised
+    sight = sight_of(arrival.head)
+    regular = find_regular(sight, arrival, policy, ports)
+    if regular is None:
+        recognised = recognise(arrival, policy, ports)
+        if isinstance(recognised, Refusal):
+            return recognised, None
+        caller, passes_caller, proven = recognised.caller, recognised.passes_caller, recognised.proven
+    else:
+        caller, passes_caller, proven = regular.proven.caller, regular.passes_caller, regular.proven
     entry.know_caller(caller, policy)
     if not ports.usage.can_admit():
         return Refusal(Reason.SPOOL_UNAVAILABLE), None
     codec = CODECS[arrival.route.protocol]
     try:
-        standing = standing_of(arrival.head)
+        if regular is None:
+            lasting = sight[0] if sight is not None else lasting_headers(arrival.head)
+            standing = read_standing(lasting)
+            ways = greet(sight, proven, standing, policy, passes_caller=passes_caller)
+        else:
+            standing, ways = regular.standing, regular.ways
         body = await out.read_body()
         facts = codec.read_request(arrival.head, arrival.route.operation, arrival.route.path_model, body)
     except InvalidRequest as failure:
@@ -59,14 +83,16 @@ async def admit(
         reason = Reason.REQUEST_TOO_LARGE if failure.too_large else Reason.REQUEST_INVALID
         return Refusal(reason, failure.why, http_status=failure.http_status), None
     client = place(standing.tool, facts.hints, caller.key_id)
-    entry.know_client(client)
-    entry.event.requested_model = facts.model
-    if standing.tags:
-        entry.event.request_tags.update(standing.tags)
-    destination = resolve(policy, caller, facts.model, arrival.route.protocol)
-    if isinstance(destination, Refusal):
-        return destination, client
+    entry.know_request(client, facts.model, standing.tags)
+    way = ways.get(wish_of(arrival, facts)) if ways is not None else None
+    if way is not None:
+        destination = way.destination
+    else:
+        resolved = resolve(policy, caller, facts.model, arrival.route.protocol)
+        if isinstance(resolved, Refusal):
+            return resolved, client
+        destination = resolved
     return (
-        Admission(arrival, policy, caller, client, codec, standing, facts, body, destination, passes_caller),
+        Admission(arrival, policy, caller, client, codec, standing, facts, body, destination, passes_caller, way, ways),
         client,
     )

@@ -1,13 +1,12 @@
 """Forward: one try at the destination, up to the head of its answer."""
 
 import asyncio
-from functools import lru_cache
 
 from data_plane.exchange.ports import Upstream
 from data_plane.exchange.running import Live
 from data_plane.exchange.stages import Plan
 from data_plane.policy.decision import Refusal
-from data_plane.upstream.connections import Timeouts, UpstreamRequest, UpstreamResponse
+from data_plane.upstream.connections import UpstreamRequest, UpstreamResponse
 from data_plane.upstream.failure import ForbiddenAddress, UpstreamError, UpstreamTimeout
 from switchyard_contract.reason import Reason
 
@@ -19,15 +18,14 @@ async def forward(plan: Plan, upstream: Upstream, live: Live) -> UpstreamRespons
     """
     destination = plan.destination
     request = UpstreamRequest(
-        origin=plan.origin,
+        origin=plan.way.origin,
         method=plan.admission.arrival.head.method,
-        target=plan.target,
+        target=plan.way.target,
         headers=plan.headers,
         body=plan.body[0] if len(plan.body) == 1 else plan.body,
-        timeouts=_timeouts(
-            destination.connect_timeout_ms, destination.first_byte_timeout_ms, destination.idle_timeout_ms
-        ),
+        timeouts=plan.way.timeouts,
         allow_private=destination.allow_private,
+        opening=plan.opening,
     )
     try:
         return await upstream.send(request)
@@ -38,11 +36,6 @@ async def forward(plan: Plan, upstream: Upstream, live: Live) -> UpstreamRespons
         if cut is None:
             raise
         return cut
-
-
-@lru_cache(maxsize=1024)
-def _timeouts(connect_ms: int, first_byte_ms: int, idle_ms: int) -> Timeouts:
-    return Timeouts(connect_ms, first_byte_ms, idle_ms)
 
 
 def refuse_for(failure: UpstreamError, provider_name: str) -> Refusal:

@@ -3,17 +3,65 @@
 `run.py` breaks off what nobody closed: forgetting to account for a request shows as *internal*.
 """
 
+from collections.abc import Mapping
+
 from data_plane.conversation.token_estimate import estimate_prompt
 from data_plane.exchange.ports import Ports
 from data_plane.exchange.settlement import price_estimate, price_tally
 from data_plane.exchange.stages import Admission, Arrival, Plan, Transcript
 from data_plane.policy.decision import Caller, Refusal
 from data_plane.policy.snapshot import PolicySnapshot
-from data_plane.protocols.codec import Client
+from data_plane.protocols.codec import NO_TAGS, Client
 from switchyard_contract.v1 import usage_pb2
 
 _USER = usage_pb2.PRINCIPAL_KIND_OF_EVENT_USER
 _SERVICE = usage_pb2.PRINCIPAL_KIND_OF_EVENT_SERVICE_ACCOUNT
+
+
+def write_page(admission: Admission, pod_id: str) -> bytes:
+    """The usage event of everything that goes this way, as far as it is the same each time: `open_attempt` adds the
+    rest."""
+    destination = admission.destination
+    event = usage_pb2.UsageEvent(
+        requested_model=admission.facts.model,
+        model=destination.model,
+        provider_id=destination.provider_id,
+        provider_name=destination.provider_name,
+        vendor=destination.vendor,
+        account=destination.account,
+        region=destination.region,
+        is_subscription=destination.passthrough_caller,
+        streamed=admission.facts.streamed,
+    )
+    _write_arrival(event, admission.arrival, pod_id)
+    _write_caller(event, admission.caller, admission.policy)
+    _write_client(event, admission.client, admission.standing.tags)
+    return event.SerializeToString()
+
+
+def _write_arrival(event: usage_pb2.UsageEvent, arrival: Arrival, pod_id: str) -> None:
+    event.protocol = arrival.route.protocol
+    event.operation = arrival.route.operation
+    event.path = arrival.route.canonical_path
+    event.pod_id = pod_id
+
+
+def _write_caller(event: usage_pb2.UsageEvent, caller: Caller, policy: PolicySnapshot) -> None:
+    event.organization_id = caller.organization_id
+    event.key_id = caller.key_id
+    event.principal_id = caller.principal_id
+    event.principal_kind = _USER if caller.principal_kind == "user" else _SERVICE
+    event.team_id = caller.team_id
+    event.tags.update(caller.tags)
+    event.policy_epoch, event.policy_version = policy.policy_version(caller.organization_id)
+
+
+def _write_client(event: usage_pb2.UsageEvent, client: Client, tags: Mapping[str, str]) -> None:
+    event.client = client.name
+    event.client_version = client.version
+    event.agent_id = client.agent_id
+    event.parent_session_id = client.parent_session_id
+    event.request_tags.update(tags)
 
 
 class Entry:
@@ -21,20 +69,31 @@ class Entry:
 
     __slots__ = (
         "_arrival",
+        "_caller",
+        "_client",
+        "_event",
         "_is_closed",
+        "_model",
+        "_policy",
         "_ports",
+        "_tags",
         "admitted_sequence",
         "attempt",
         "bytes_out",
         "chunks",
         "client_status",
-        "event",
         "was_admitted",
     )
 
     def __init__(self, arrival: Arrival, ports: Ports) -> None:
         self._arrival = arrival
         self._ports = ports
+        self._event: usage_pb2.UsageEvent | None = None
+        self._caller: Caller | None = None
+        self._policy: PolicySnapshot | None = None
+        self._client: Client | None = None
+        self._model = ""
+        self._tags = NO_TAGS
         self._is_closed = False
         self.was_admitted = False
         self.attempt = 0
@@ -42,15 +101,14 @@ class Entry:
         self.bytes_out = 0
         self.chunks = 0
         self.client_status = 0
-        self.event = usage_pb2.UsageEvent(
-            exchange_id=arrival.exchange_id,
-            protocol=arrival.route.protocol,
-            operation=arrival.route.operation,
-            path=arrival.route.canonical_path,
-            started_at_ms=arrival.started_at_ms,
-            traceparent=arrival.traceparent,
-            pod_id=ports.pod_id,
-        )
+
+    @property
+    def event(self) -> usage_pb2.UsageEvent:
+        """What goes into the books. Begun when asked for: from an attempt's page, else from what is known."""
+        event = self._event
+        if event is None:
+            event = self._event = self._begin_event()
+        return event
 
     @property
     def is_closed(self) -> bool:
@@ -60,53 +118,52 @@ class Entry:
         return int((self._ports.clock_s() - self._arrival.started_s) * 1_000_000)
 
     def know_caller(self, caller: Caller, policy: PolicySnapshot) -> None:
-        """Write down who is charged, as it is at this moment."""
-        event = self.event
-        event.organization_id = caller.organization_id
-        event.key_id = caller.key_id
-        event.principal_id = caller.principal_id
-        event.principal_kind = _USER if caller.principal_kind == "user" else _SERVICE
-        event.team_id = caller.team_id
-        if caller.tags:
-            event.tags.update(caller.tags)
-        event.policy_epoch, event.policy_version = policy.policy_version(caller.organization_id)
+        """Keep in mind who is charged, as it is at this moment."""
+        self._caller, self._policy = caller, policy
 
-    def know_client(self, client: Client) -> None:
-        event = self.event
-        event.client = client.name
-        event.client_version = client.version
-        event.session_id = client.session_id
-        event.agent_id = client.agent_id
-        event.parent_session_id = client.parent_session_id
-        event.session_is_derived = client.is_derived
+    def know_request(self, client: Client, model: str, tags: Mapping[str, str]) -> None:
+        """Keep in mind what was asked, and by which tool."""
+        self._client, self._model, self._tags = client, model, tags
 
     def open_attempt(self, plan: Plan) -> None:
         """Write *admitted* to the spool: from here on the attempt is in the books whatever happens."""
-        admission, destination, event = plan.admission, plan.destination, self.event
-        event.requested_model = admission.facts.model
-        event.model = destination.model
-        event.provider_id = destination.provider_id
-        event.provider_name = destination.provider_name
-        event.vendor = destination.vendor
-        event.account = destination.account
-        event.region = destination.region
-        event.is_subscription = destination.passthrough_caller
-        event.streamed = admission.facts.streamed
+        admission, arrival = plan.admission, self._arrival
+        event = self._event = usage_pb2.UsageEvent.FromString(plan.way.page)
+        event.exchange_id = arrival.exchange_id
+        event.started_at_ms = arrival.started_at_ms
+        event.traceparent = arrival.traceparent
+        client = admission.client
+        event.session_id = client.session_id
+        event.session_is_derived = client.is_derived
         event.request_bytes = len(admission.body)
         self.attempt += 1
         event.attempt = self.attempt
-        self._know_estimate(admission)
+        self._know_estimate(event, admission)
         event.gateway_us = self.elapsed_us()
         self.admitted_sequence = self._ports.usage.admitted(
-            event.SerializeToString(), self._arrival.exchange_id, self.attempt
+            event.SerializeToString(), arrival.exchange_id, self.attempt
         )
         self.was_admitted = True
 
-    def _know_estimate(self, admission: Admission) -> None:
+    def _begin_event(self) -> usage_pb2.UsageEvent:
+        event = usage_pb2.UsageEvent(requested_model=self._model)
+        if self._caller is not None and self._policy is not None:
+            _write_caller(event, self._caller, self._policy)
+        _write_arrival(event, self._arrival, self._ports.pod_id)
+        arrival, client = self._arrival, self._client
+        event.exchange_id = arrival.exchange_id
+        event.started_at_ms = arrival.started_at_ms
+        event.traceparent = arrival.traceparent
+        if client is not None:
+            _write_client(event, client, self._tags)
+            event.session_id = client.session_id
+            event.session_is_derived = client.is_derived
+        return event
+
+    def _know_estimate(self, event: usage_pb2.UsageEvent, admission: Admission) -> None:
         """What a spool that outlives this process would bill: the prompt by its size, at today's price."""
         if admission.facts.operation != "generate":
             return
-        event = self.event
         event.tokens.input_fresh = input_fresh = estimate_prompt(len(admission.body))
         cost = price_estimate(admission, input_fresh, 0, self._arrival.started_at_ms)
         if cost is not None:
@@ -140,20 +197,23 @@ class Entry:
         cost = price_tally(admission, tally, event.started_at_ms)
         if tally.model:
             event.model = tally.model
-        event.stop_reason = tally.stop_reason
-        event.error_type = tally.error_type
-        event.error_text = tally.error_text
+        if tally.stop_reason:
+            event.stop_reason = tally.stop_reason
+        if tally.error_type or tally.error_text:
+            event.error_type, event.error_text = tally.error_type, tally.error_text
         if tally.upstream_request_id and not event.upstream_request_id:
             event.upstream_request_id = tally.upstream_request_id
-        event.web_searches = tally.web_searches
-        event.service_tier = tally.service_tier
-        event.inference_geo = tally.inference_geo
-        event.usage_is_inconsistent = tally.is_inconsistent
+        if tally.web_searches:
+            event.web_searches = tally.web_searches
+        if tally.service_tier or tally.inference_geo:
+            event.service_tier, event.inference_geo = tally.service_tier, tally.inference_geo
+        if tally.is_inconsistent:
+            event.usage_is_inconsistent = True
         event.ClearField("tokens")
         tokens, counts = event.tokens, tally.tokens
         tokens.input_fresh = counts.input_fresh
         tokens.output = counts.output
-        if counts.total != counts.input_fresh + counts.output:
+        if not counts.is_plain:
             tokens.input_tool = counts.input_tool
             tokens.cache_read = counts.cache_read
             tokens.cache_write_5m = counts.cache_write_5m
@@ -163,7 +223,8 @@ class Entry:
             tokens.cache_write_other = counts.cache_write_other
             tokens.reasoning = counts.reasoning
         event.cost_nano_usd = cost.amount if cost is not None else 0
-        event.price_version = cost.price_id if cost is not None else ""
+        if cost is None or cost.price_id != event.price_version:
+            event.price_version = cost.price_id if cost is not None else ""
         event.outcome = _outcome_of(event, transcript)
         was_told = tally.is_reported or event.upstream_status >= 400
         self._close(usage_pb2.USAGE_KIND_FINAL if was_told else usage_pb2.USAGE_KIND_COUNTED)

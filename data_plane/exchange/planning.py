@@ -2,25 +2,42 @@
 
 from functools import lru_cache
 
-from data_plane.exchange.ports import Secrets
-from data_plane.exchange.stages import Admission, Plan
+from data_plane.exchange.ledger import write_page
+from data_plane.exchange.ports import Ports, Secrets
+from data_plane.exchange.regulars import MAX_WAYS, wish_of
+from data_plane.exchange.stages import Admission, Plan, Way
 from data_plane.policy.decision import Destination, Refusal
 from data_plane.policy.memory import OpenCredential, remember
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.protocols.codec import RawHeaders
 from data_plane.protocols.headers import upstream_headers
-from data_plane.protocols.standing import provider_headers
+from data_plane.protocols.standing import carries_trace, provider_headers
 from data_plane.providers.catalog import PROVIDERS
-from data_plane.upstream.request import Origin
+from data_plane.upstream.request import Origin, Timeouts, encode_opening
 from switchyard_contract.envelope import EnvelopeFailure
 from switchyard_contract.reason import Reason
 
 
-def make_plan(admission: Admission, secrets: Secrets) -> Plan | Refusal:
+def make_plan(admission: Admission, ports: Ports) -> Plan | Refusal:
     """Say where the request goes and what it looks like there.
 
     Bytes pass unchanged but for the model's name and, where the client asked for no usage, the option that asks for it.
     """
+    way = admission.way
+    if way is None:
+        found = _find_way(admission, ports)
+        if isinstance(found, Refusal):
+            return found
+        way = found
+    head = admission.arrival.head
+    headers, opening = way.headers, way.opening
+    if carries_trace(head) and not way.destination.passthrough_caller:
+        headers, opening = provider_headers(head, admission.standing, _credential(admission, ports.secrets)), b""
+    body = admission.codec.rewrite_body(admission.facts, admission.body, way.destination.model)
+    return Plan(admission, way.destination, way, headers, opening, body)
+
+
+def _find_way(admission: Admission, ports: Ports) -> Way | Refusal:
     destination, arrival = admission.destination, admission.arrival
     keeps_credential = destination.passthrough_caller
     if keeps_credential and not admission.passes_caller:
@@ -29,16 +46,14 @@ def make_plan(admission: Admission, secrets: Secrets) -> Plan | Refusal:
             f"Provider {destination.provider_name} uses the caller's own subscription. Send your Switchyard key as "
             "x-switchyard-key and leave the tool's own sign-in in Authorization.",
         )
-    credential: RawHeaders = ()
-    if not keeps_credential and destination.credential is not None:
-        try:
-            credential = _open_credential(admission.policy, destination, arrival.route.protocol, secrets)
-        except EnvelopeFailure:
-            return Refusal(
-                Reason.UPSTREAM_FAILED,
-                f"The credential of provider {destination.provider_name} cannot be opened by this gateway. "
-                "Enter it again in the console.",
-            )
+    try:
+        credential = () if keeps_credential else _credential(admission, ports.secrets)
+    except EnvelopeFailure:
+        return Refusal(
+            Reason.UPSTREAM_FAILED,
+            f"The credential of provider {destination.provider_name} cannot be opened by this gateway. "
+            "Enter it again in the console.",
+        )
     try:
         origin, target = _aim(
             destination.vendor,
@@ -48,14 +63,35 @@ def make_plan(admission: Admission, secrets: Secrets) -> Plan | Refusal:
             arrival.head.query,
             destination.model,
         )
+        host_header = origin.host_header()
     except ValueError as failure:
         return Refusal(Reason.NO_TARGET, f"Provider {destination.provider_name} cannot be asked: {failure}.")
     if keeps_credential:
         headers = upstream_headers(arrival.head, passes_caller=True)
     else:
-        headers = provider_headers(arrival.head, admission.standing, credential)
-    body = admission.codec.rewrite_body(admission.facts, admission.body, destination.model)
-    return Plan(admission, destination, origin, target, headers, body)
+        headers = (*admission.standing.upstream, *credential)
+    way = Way(
+        destination=destination,
+        origin=origin,
+        target=target,
+        headers=headers,
+        opening=encode_opening(arrival.head.method, target, host_header, headers),
+        timeouts=Timeouts(
+            destination.connect_timeout_ms, destination.first_byte_timeout_ms, destination.idle_timeout_ms
+        ),
+        page=write_page(admission, ports.pod_id),
+    )
+    if admission.ways is not None and not keeps_credential and len(admission.ways) < MAX_WAYS:
+        admission.ways[wish_of(arrival, admission.facts)] = way
+    return way
+
+
+def _credential(admission: Admission, secrets: Secrets) -> RawHeaders:
+    """The headers that carry the account's credential, if it has one. Raises EnvelopeFailure."""
+    destination = admission.destination
+    if destination.credential is None:
+        return ()
+    return _open_credential(admission.policy, destination, admission.arrival.route.protocol, secrets)
 
 
 def _open_credential(policy: PolicySnapshot, destination: Destination, protocol: str, secrets: Secrets) -> RawHeaders:

@@ -30,7 +30,7 @@ async def run(arrival: Arrival, out: ClientStream, ports: Ports, running: Runnin
         if isinstance(admitted, Refusal):
             return await refuse(admitted, arrival, client, out, entry, ports)
         live.key_id, live.principal_id = admitted.caller.key_id, admitted.caller.principal_id
-        plan = make_plan(admitted, ports.secrets)
+        plan = make_plan(admitted, ports)
         if isinstance(plan, Refusal):
             return await refuse(plan, arrival, client, out, entry, ports)
         entry.open_attempt(plan)

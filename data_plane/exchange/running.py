@@ -34,12 +34,16 @@ class Running:
 
     def __init__(self) -> None:
         self._live: set[Live] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
         return len(self._live)
 
     def enter(self) -> Live:
-        task = asyncio.current_task()
+        if self._loop is None:
+            # Kept, since to ask for it is a system call.
+            self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task(self._loop)
         assert task is not None
         live = Live(task)
         self._live.add(live)

@@ -1,14 +1,25 @@
 """Settle: tokens to money, at the price of the model that really answered."""
 
+import msgspec
+
 from data_plane.conversation.tally import Tally
 from data_plane.exchange.stages import Admission
 from data_plane.policy.routing import price_for
-from switchyard_contract.pricing import PER_MILLION, Billed, Cost, cost_of
+from switchyard_contract.pricing import PER_MILLION, Billed, amount_of
 from switchyard_contract.quantity import NanoUsd
 
+_ONLY_TOKENS = Billed()
 
-def price_estimate(admission: Admission, input_fresh: int, output: int, at_ms: int) -> Cost | None:
-    """Price an attempt of which only sizes are known, as `cost_of` would; short, as it is done for every request."""
+
+class Charge(msgspec.Struct, frozen=True):
+    """What an attempt costs, and by which row of the price book."""
+
+    amount: NanoUsd
+    price_id: str
+
+
+def price_estimate(admission: Admission, input_fresh: int, output: int, at_ms: int) -> Charge | None:
+    """Price an attempt of which only sizes are known, as `amount_of` would; short, as it is done for every request."""
     destination = admission.destination
     price = price_for(admission.policy, destination.organization_id, destination.vendor, destination.model, at_ms)
     if price is None:
@@ -18,10 +29,10 @@ def price_estimate(admission: Admission, input_fresh: int, output: int, at_ms: i
         if input_fresh >= band.from_prompt_tokens:
             rates = band.rates
     scaled = input_fresh * rates.input + output * rates.output
-    return Cost(NanoUsd((2 * scaled + PER_MILLION) // (2 * PER_MILLION)), price.id)
+    return Charge(NanoUsd((2 * scaled + PER_MILLION) // (2 * PER_MILLION)), price.id)
 
 
-def price_tally(admission: Admission, tally: Tally, at_ms: int) -> Cost | None:
+def price_tally(admission: Admission, tally: Tally, at_ms: int) -> Charge | None:
     """Price what was used; None where no price is known for the model, neither as answered nor as asked."""
     destination, policy = admission.destination, admission.policy
     organization_id = admission.caller.organization_id
@@ -32,4 +43,7 @@ def price_tally(admission: Admission, tally: Tally, at_ms: int) -> Cost | None:
         price = price_for(policy, organization_id, destination.vendor, destination.model, at_ms)
     if price is None:
         return None
-    return cost_of(tally.tokens, price, Billed(tally.web_searches, tally.service_tier, tally.inference_geo))
+    billed = _ONLY_TOKENS
+    if tally.web_searches or tally.service_tier or tally.inference_geo:
+        billed = Billed(tally.web_searches, tally.service_tier, tally.inference_geo)
+    return Charge(amount_of(tally.tokens, price, billed), price.id)

@@ -8,10 +8,10 @@ import msgspec
 from data_plane.conversation.tally import Tally
 from data_plane.policy.decision import Caller, Destination, Refusal
 from data_plane.policy.snapshot import PolicySnapshot
-from data_plane.protocols.codec import Client, Codec, RequestFacts, RequestHead
+from data_plane.protocols.codec import Client, Codec, RawHeaders, RequestFacts, RequestHead
 from data_plane.protocols.paths import Route
 from data_plane.protocols.standing import Standing
-from data_plane.upstream.request import Origin
+from data_plane.upstream.request import Origin, Timeouts
 
 Buffer = bytes | bytearray | memoryview
 
@@ -30,6 +30,24 @@ class Arrival(msgspec.Struct, frozen=True):
     traceparent: str
 
 
+class Way(msgspec.Struct, frozen=True):
+    """From one caller to one model: where its requests go, and what all of them have in common."""
+
+    destination: Destination
+    origin: Origin
+    target: str
+    headers: RawHeaders
+    """With the account's credential, or the caller's own."""
+    opening: bytes
+    """The first bytes of a request that adds no header of its own."""
+    timeouts: Timeouts
+    page: bytes
+    """The usage event, as far as it is the same each time."""
+
+    def __repr__(self) -> str:
+        return f"Way({self.destination.provider_name}/{self.destination.model})"
+
+
 class Admission(msgspec.Struct, frozen=True):
     """This caller may make this request of this destination."""
 
@@ -45,6 +63,10 @@ class Admission(msgspec.Struct, frozen=True):
     destination: Destination
     passes_caller: bool
     """The caller's own upstream credential travels on (subscription pass-through)."""
+    way: Way | None = None
+    """The way to the destination, where this caller has gone it before."""
+    ways: dict[tuple[str, str, str, bool], Way] | None = None
+    """Where to remember it; None: nowhere."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -52,9 +74,10 @@ class Plan(msgspec.Struct, frozen=True):
 
     admission: Admission
     destination: Destination
-    origin: Origin
-    target: str
-    headers: tuple[tuple[bytes, bytes], ...]
+    way: Way
+    headers: RawHeaders
+    opening: bytes
+    """Empty: this request has headers that its way does not know."""
     body: tuple[Buffer, ...]
 
 

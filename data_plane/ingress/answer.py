@@ -26,6 +26,7 @@ _FULL_BYTES = 64 * 1024
 """With more than this unsent a caller is waited for; also where the transport itself says so."""
 _JOINED_BYTES = 32 * 1024
 """A body up to this size is copied behind its head: cheaper than handing two buffers to the kernel."""
+_READ_FIRST = frozenset({b"content-encoding", b"expect"})
 _BODILESS = frozenset({204, 304})
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
@@ -64,9 +65,17 @@ class AnswerStream:
         return transport is None or transport.is_closing()
 
     async def read_body(self) -> Buffer:
-        headers = self._request.headers
-        encoding = headers.get(hdrs.CONTENT_ENCODING, "").strip().lower().encode()
-        expects = headers.get(hdrs.EXPECT, "").lower() == "100-continue"
+        request, content = self._request, self._request.content
+        if (
+            content.is_eof()
+            and content.total_bytes <= self._limit_bytes
+            and content.exception() is None
+            and _READ_FIRST.isdisjoint(dict(self._head.headers))
+        ):
+            # A short body came in the same segment as its head: there is nothing to wait for.
+            return content.read_nowait()
+        encoding = request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower().encode()
+        expects = request.headers.get(hdrs.EXPECT, "").lower() == "100-continue"
         if expects and self._request.transport is not None:
             # Said only now, after the key was accepted: a refused caller never sends its body.
             self._request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

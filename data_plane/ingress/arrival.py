@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from data_plane.exchange.identity import continue_trace, make_exchange_id
+from data_plane.exchange.identity import CHANCE_BYTES, continue_trace, make_exchange_id
 from data_plane.exchange.stages import Arrival
 from data_plane.protocols.codec import RequestHead
 from data_plane.protocols.paths import Route
 from data_plane.settings import Network
 
-_CHANCE_BYTES = 8192
+_BLOCK_BYTES = 8192
+_TRACE_CHANCE_BYTES = 16
 
 
 class Chance:
@@ -24,7 +25,7 @@ class Chance:
 
     def draw(self, size: int) -> bytes:
         if self._at + size > len(self._block):
-            self._block, self._at = os.urandom(_CHANCE_BYTES), 0
+            self._block, self._at = os.urandom(_BLOCK_BYTES), 0
         start, self._at = self._at, self._at + size
         return self._block[start : self._at]
 
@@ -39,7 +40,7 @@ def read_head(request: web.BaseRequest) -> RequestHead:
 def make_arrival(route: Route, head: RequestHead, source: str, chance: Chance, clock_s: Callable[[], float]) -> Arrival:
     """Name an exchange: id, trace, time."""
     at_ms = time.time_ns() // 1_000_000
-    random = chance.draw(26)
+    random = chance.draw(CHANCE_BYTES + _TRACE_CHANCE_BYTES)
     return Arrival(
         exchange_id=make_exchange_id(at_ms, random),
         route=route,
@@ -47,7 +48,7 @@ def make_arrival(route: Route, head: RequestHead, source: str, chance: Chance, c
         source=source,
         started_at_ms=at_ms,
         started_s=clock_s(),
-        traceparent=continue_trace(head.first(b"traceparent"), random[10:]),
+        traceparent=continue_trace(head.first(b"traceparent"), random[CHANCE_BYTES:]),
     )
 
 

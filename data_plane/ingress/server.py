@@ -99,8 +99,7 @@ class Gateway:
         if isinstance(recognised, Refusal):
             await self._refuse(recognised, arrival, out)
             return
-        caller, _ = recognised
-        answer = answer_listing(routed, policy, caller)
+        answer = answer_listing(routed, policy, recognised.caller)
         if isinstance(answer, Refusal):
             await self._refuse(answer, arrival, out)
             return

@@ -54,13 +54,7 @@ def authenticate(
     else:
         mark = sha256(presented.encode()).digest()
         proven = policy.memory.proven.get(mark)
-        if (
-            proven is not None
-            and proven.material == material
-            and not is_revoked(proven.caller.key_id)
-            and not (proven.expires_at_ms and proven.expires_at_ms <= now_ms)
-            and not _is_stale(proven.max_stale_ms, beacon_age_ms)
-        ):
+        if proven is not None and still_holds(proven, material, is_revoked, now_ms, beacon_age_ms):
             return proven.caller
     token = read(presented)
     if token is None or token.kind not in VIRTUAL_KINDS:
@@ -83,6 +77,23 @@ def authenticate(
         max_stale_ms = organization.policy.max_stale_ms
         remember(policy.memory.proven, mark, ProvenKey(caller, material, key.expires_at_ms, max_stale_ms))
     return caller
+
+
+def proven_key(policy: PolicySnapshot, presented: str | None) -> ProvenKey | None:
+    """What is remembered of a key that `authenticate` has just let in."""
+    return None if presented is None else policy.memory.proven.get(sha256(presented.encode()).digest())
+
+
+def still_holds(
+    proven: ProvenKey, material: int, is_revoked: Callable[[str], bool], now_ms: int, beacon_age_ms: int | None
+) -> bool:
+    """Whether a key that was proven under this policy still lets its caller in: all that changes without the policy."""
+    return (
+        proven.material == material
+        and not is_revoked(proven.caller.key_id)
+        and not (proven.expires_at_ms and proven.expires_at_ms <= now_ms)
+        and not _is_stale(proven.max_stale_ms, beacon_age_ms)
+    )
 
 
 def _admit(

@@ -5,6 +5,7 @@ worked out from. Whatever can change under the same policy (the time, tombstones
 it and is asked each time.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -61,6 +62,8 @@ class PolicyMemory:
     """By organization, vendor, model."""
     credentials: dict[tuple[str, str, str], OpenCredential] = field(default_factory=dict)
     """By organization, provider id, protocol."""
+    regulars: dict[Hashable, object] = field(default_factory=dict)
+    """Callers known again by their headers (exchange/regulars.py)."""
 
     def __repr__(self) -> str:
         return f"PolicyMemory({len(self.proven)} keys, {len(self.destinations)} destinations)"

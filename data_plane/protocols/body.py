@@ -6,7 +6,6 @@ caches and signatures of reasoning depend on them (docs/protocols/pass-through.m
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from json import JSONDecodeError, JSONDecoder
 from typing import Any
@@ -21,7 +20,7 @@ _OPENING_WINDOW = 64 * 1024
 _OPENING_TEXT = 4096
 _OPENING_SYSTEM = 2048
 _OPENING_TURNS = 16
-_COMMA, _CLOSE, _SPACES = b","[0], b"}"[0], b" \t\n\r"
+_COMMA, _CLOSE, _SPACE, _SPACES = b","[0], b"}"[0], b" "[0], b" \t\n\r"
 _KEY = re.compile(rb'[ \t\n\r]*"([^"\\]*(?:\\.[^"\\]*)*)"[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
 _GAP = re.compile(rb"[ \t\n\r]*([,}])")
 # A whole pair and any other escape are matched first, so that only a half without its other half is left for `lone`.
@@ -35,14 +34,23 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ANY: JSONDecoder = JSONDecoder()
 _TEXT = msgspec.json.Decoder(str | None)
 _KEY_NAME = msgspec.json.Decoder(str)
-_TURNS = msgspec.json.Decoder(list[Any])
+_TURNS = msgspec.json.Decoder(list[msgspec.Raw])
+_TURN: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+_COMPACT_KEYS = {
+    name: b'"%b":' % name.encode()
+    for name in (
+        *("model", "messages", "max_tokens", "stream", "stream_options", "temperature", "tools", "tool_choice"),
+        *("system", "metadata", "thinking", "input", "instructions", "reasoning", "include", "store", "top_p"),
+        *("contents", "systemInstruction", "generationConfig", "prompt_cache_key", "parallel_tool_calls"),
+    )
+}
+"""The fields that tools send most, as they are mostly written."""
 _READ_WHOLE = 16 * 1024
 """Turns up to this size are read all at once, which is quicker than one by one."""
 _OBJECT = msgspec.json.Decoder(dict[str, Any] | None)
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(msgspec.Struct, frozen=True):
     """The top level of a body: each field's raw text and where it stands."""
 
     body: bytes | bytearray
@@ -63,11 +71,13 @@ class Fields:
 
     def flag(self, name: str) -> bool:
         """A field of true or false; False: absent or null. Raises InvalidRequest when it is of another kind."""
-        start, end = self.spans.get(name, (0, 0))
-        match self.body[start:end]:
+        span = self.spans.get(name)
+        if span is None:
+            return False
+        match self.body[span[0] : span[1]]:
             case b"true":
                 return True
-            case b"" | b"false" | b"null":
+            case b"false" | b"null":
                 return False
             case _:
                 raise InvalidRequest(name, "must be true or false")
@@ -95,12 +105,16 @@ class Fields:
 
     def has_items(self, name: str) -> bool:
         """Whether a field is a list or object with something in it."""
-        start, end = self.spans.get(name, (0, 0))
+        if name not in self.spans:
+            return False
+        start, end = self.spans[name]
         return self.body[start : start + 1] in (b"[", b"{") and self.body[start + 1 : end - 1].strip() != b""
 
     def prefix(self, name: str, length: int) -> bytes:
         """The first bytes of a field's raw text; empty when it is absent."""
-        start, end = self.spans.get(name, (0, 0))
+        if name not in self.spans:
+            return b""
+        start, end = self.spans[name]
         return bytes(self.body[start : min(end, start + length)])
 
 
@@ -149,13 +163,25 @@ def _locate(text: bytes | bytearray, raw: Mapping[str, msgspec.Raw]) -> tuple[di
     than the value there, or ends before the body does. Comparing the bytes makes that exact, and costs a fraction of
     the parsing.
     """
-    opener = _OPENER.match(text)
-    assert opener is not None, "the parser found an object"
-    at = after_brace = opener.end()
+    if text.startswith(b"{"):
+        at = after_brace = 1
+    else:
+        opener = _OPENER.match(text)
+        assert opener is not None, "the parser found an object"
+        at = after_brace = opener.end()
     spans: dict[str, tuple[int, int]] = {}
     more = _COMMA if raw else _CLOSE
     for name, value in raw.items():
-        start = _behind_key(text, at, name)
+        # Nearly all bodies are written compactly or with one space; whatever else is allowed is walked over slowly.
+        compact = _COMPACT_KEYS.get(name) or b'"%b":' % name.encode()
+        if text.startswith(compact, at):
+            start = at + len(compact)
+            if text[start] == _SPACE:
+                start += 1
+            if text[start] in _SPACES:
+                start = _behind_key(text, at, name)
+        else:
+            start = _behind_key(text, at, name)
         if more == _CLOSE or start < 0 or not text.startswith(value, start):
             raise InvalidRequest(name[:64], "or a field before it is given twice")
         at = start + len(memoryview(value))
@@ -167,7 +193,7 @@ def _locate(text: bytes | bytearray, raw: Mapping[str, msgspec.Raw]) -> tuple[di
         if more not in (_COMMA, _CLOSE):
             raise InvalidRequest(name[:64], "or a field before it is given twice")
         at += 1
-        if text[at : at + 1] == b" ":
+        if more == _COMMA and text[at] == _SPACE:
             at += 1
     if more != _CLOSE:
         raise InvalidRequest("body", "holds a field twice")
@@ -176,13 +202,6 @@ def _locate(text: bytes | bytearray, raw: Mapping[str, msgspec.Raw]) -> tuple[di
 
 def _behind_key(text: bytes | bytearray, at: int, name: str) -> int:
     """Where the value of a field begins that should stand here; -1: another one does."""
-    compact = b'"%b":' % name.encode()
-    if text.startswith(compact, at):
-        start = at + len(compact)
-        if text[start] not in _SPACES:
-            return start
-        if text[start + 1] not in _SPACES:
-            return start + 1
     key = _KEY.match(text, at)
     return key.end() if key is not None and _key_text(key[1]) == name else -1
 
@@ -246,7 +265,7 @@ def _opening_texts(window: bytes, parts: str) -> tuple[str, str]:
     """What system turns say before the first user turn, and what that one says."""
     if len(window) <= _READ_WHOLE and window.startswith(b"["):
         try:
-            return _texts_of_turns(_TURNS.decode(window)[:_OPENING_TURNS], parts)
+            return _texts_of_turns(_TURNS.decode(window), parts)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # Half an emoji, which the reader below lets pass.
     text = window.decode("utf-8", "replace")
@@ -272,9 +291,10 @@ def _opening_texts(window: bytes, parts: str) -> tuple[str, str]:
     return before, ""
 
 
-def _texts_of_turns(turns: list[Any], parts: str) -> tuple[str, str]:
+def _texts_of_turns(turns: list[msgspec.Raw], parts: str) -> tuple[str, str]:
     before = ""
-    for turn in turns:
+    for raw in turns[:_OPENING_TURNS]:
+        turn = _TURN.decode(raw)
         if not isinstance(turn, dict):
             break
         said = _text_of(turn.get(parts))

@@ -9,6 +9,8 @@ from data_plane.protocols.codec import InvalidRequest, RequestHead
 from data_plane.protocols.headers import CALLER_CREDENTIALS, KEY_HEADERS
 
 _OURS = frozenset(KEY_HEADERS)
+CARRIERS = _OURS | CALLER_CREDENTIALS
+"""All headers that may carry a key."""
 
 
 class Presented(msgspec.Struct, frozen=True):

@@ -109,16 +109,12 @@ def disjoint(
         reasoning = reasoning or hidden
     elif 0 < total < prompt + output:
         inconsistent = True
-    written = sum(writes.values())
+    written = sum(writes.values()) if writes else 0
     fresh = prompt - cached - written
     visible = output - reasoning
     if fresh < 0 or visible < 0:
         inconsistent = True
-    counts = TokenCounts(
-        input_fresh=max(fresh, 0),
-        cache_read=cached,
-        output=max(visible, 0),
-        reasoning=min(reasoning, output) if visible < 0 else reasoning,
-        **writes,
-    )
+        reasoning = min(reasoning, output) if visible < 0 else reasoning
+        fresh, visible = max(fresh, 0), max(visible, 0)
+    counts = TokenCounts(input_fresh=fresh, cache_read=cached, output=visible, reasoning=reasoning, **writes)
     return counts, inconsistent

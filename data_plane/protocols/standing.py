@@ -39,7 +39,17 @@ class Standing:
 
 def standing_of(head: RequestHead) -> Standing:
     """Say what the headers mean; raises InvalidRequest for tags that cannot be read."""
-    return _read(tuple([header for header in head.headers if header[0] not in _VARYING]))
+    return read_standing(lasting_headers(head))
+
+
+def lasting_headers(head: RequestHead) -> RawHeaders:
+    """The headers that stay the same from one request of a tool to its next."""
+    return tuple([header for header in head.headers if header[0] not in _VARYING])
+
+
+def carries_trace(head: RequestHead) -> bool:
+    """Whether the request brings a trace context, which goes on to the provider and differs each time."""
+    return not _PASSED_VARYING.isdisjoint(dict(head.headers))
 
 
 def provider_headers(head: RequestHead, standing: Standing, credential: RawHeaders) -> RawHeaders:
@@ -51,7 +61,8 @@ def provider_headers(head: RequestHead, standing: Standing, credential: RawHeade
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _read(headers: RawHeaders) -> Standing:
+def read_standing(headers: RawHeaders) -> Standing:
+    """`standing_of`, from the headers that last."""
     head = RequestHead("POST", "", "", headers)
     named = b",".join(value for name, value in headers if name == b"connection").lower()
     return Standing(

@@ -20,7 +20,7 @@ from data_plane.usage.segment import Disk, ExchangeKey, Segment, create_segment
 log = structlog.get_logger()
 
 SyncMode = Literal["group", "strict", "relaxed"]
-_GROUP_INTERVAL_S, _GROUP_RECORDS = 0.020, 64
+_GROUP_INTERVAL_S, _GROUP_RECORDS = 0.020, 1024
 _RELAXED_INTERVAL_S, _RELAXED_RECORDS = 1.0, 4096
 
 
@@ -87,7 +87,7 @@ class Journal:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._is_syncing = self._is_preparing = self._is_closed = False
         self._timer: asyncio.TimerHandle | None = None
-        self._taken_bytes = 0
+        self._taken_bytes = self._beyond_bytes = 0
         self._disk_free_bytes = disk.free_bytes(directory)
         self.count_space()
 
@@ -99,8 +99,8 @@ class Journal:
     @property
     def room_bytes(self) -> int:
         """What may still be written, as far as anybody can know."""
-        held = (self.active.free_bytes if self.active else 0) + (self._standby.free_bytes if self._standby else 0)
-        return held + max(0, min(self._limit_bytes - self._taken_bytes, self._disk_free_bytes))
+        active = self.active
+        return self._beyond_bytes if active is None else self._beyond_bytes + active.capacity_bytes - active.used_bytes
 
     def append(self, kind: RecordKind, sequence: int, key: ExchangeKey, payload: bytes) -> int:
         """Write a record and give its position; never raises for the disk's sake. ValueError: far too large."""
@@ -154,6 +154,7 @@ class Journal:
         self._taken_bytes = sum(each.capacity_bytes for each in self.segments)
         if self._standby:
             self._taken_bytes += self._standby.capacity_bytes
+        self._count_beyond()
 
     async def close(self) -> None:
         """Make everything last; the files are closed by their owner."""
@@ -233,6 +234,12 @@ class Journal:
 
     def _set_free(self, free_bytes: int) -> None:
         self._disk_free_bytes = free_bytes
+        self._count_beyond()
+
+    def _count_beyond(self) -> None:
+        """The room behind the active segment: asked for with every request, changed a few times a second."""
+        held = self._standby.free_bytes if self._standby else 0
+        self._beyond_bytes = held + max(0, min(self._limit_bytes - self._taken_bytes, self._disk_free_bytes))
 
     # Making records last.
 

@@ -61,9 +61,9 @@ class LocalDisk:
         return file
 
     def write(self, file: int, data: bytes, offset: int) -> None:
-        done = 0
+        done = os.pwrite(file, data, offset)
         while done < len(data):
-            done += os.pwrite(file, data[done:] if done else data, offset + done)
+            done += os.pwrite(file, data[done:], offset + done)
 
     def sync(self, files: Iterable[int]) -> None:
         for file in files:

@@ -116,10 +116,33 @@ def cost_of(tokens: TokenCounts, price: Price, billed: Billed = Billed()) -> Cos
     The band is chosen by the whole prompt, cache reads and writes included; the tier and the geography by what the
     answer said. Rounded once, half up.
     """
+    rates, per_mille = _rates_for(tokens, price, billed)
+    return Cost(amount_of(tokens, price, billed), price.id, rates.lines(tokens), per_mille)
+
+
+def amount_of(tokens: TokenCounts, price: Price, billed: Billed = Billed()) -> NanoUsd:
+    """Say only how much: what `cost_of` says, without how it came about; done for every answer."""
+    rates, per_mille = _rates_for(tokens, price, billed)
+    if tokens.is_plain:
+        scaled = tokens.input_fresh * rates.input + tokens.output * rates.output
+    else:
+        scaled = sum(count * rate for _, count, rate in rates.lines(tokens))
+    scaled *= per_mille
+    divisor = PER_MILLION * 1000
+    if billed.inference_geo == "us" and price.us_geo_per_mille:
+        scaled *= price.us_geo_per_mille
+        divisor *= 1000
+    return NanoUsd((2 * scaled + divisor) // (2 * divisor) + billed.web_searches * price.per_web_search)
+
+
+def _rates_for(tokens: TokenCounts, price: Price, billed: Billed) -> tuple[Rates, int]:
+    """The rates of the band and tier, and what is multiplied with them (per mille)."""
     rates = price.rates
-    for band in price.bands:
-        if tokens.prompt >= band.from_prompt_tokens:
-            rates = band.rates
+    if price.bands:
+        prompt = tokens.prompt
+        for band in price.bands:
+            if prompt >= band.from_prompt_tokens:
+                rates = band.rates
     per_mille = 1000
     for tier in price.tiers:
         if tier.name == billed.service_tier:
@@ -127,14 +150,7 @@ def cost_of(tokens: TokenCounts, price: Price, billed: Billed = Billed()) -> Cos
                 rates = tier.rates
             else:
                 per_mille = tier.per_mille
-    lines = rates.lines(tokens)
-    scaled = sum(count * rate for _, count, rate in lines) * per_mille
-    divisor = PER_MILLION * 1000
-    if billed.inference_geo == "us" and price.us_geo_per_mille:
-        scaled *= price.us_geo_per_mille
-        divisor *= 1000
-    amount = (2 * scaled + divisor) // (2 * divisor) + billed.web_searches * price.per_web_search
-    return Cost(NanoUsd(amount), price.id, lines, per_mille)
+    return rates, per_mille
 
 
 def price_in_force(prices: Iterable[Price], vendor: str, model: str, at_ms: int) -> Price | None:

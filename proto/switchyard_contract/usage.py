@@ -28,22 +28,33 @@ class TokenCounts:
     def __post_init__(self) -> None:
         # Asked once for all: this is built for every answer.
         if (
-            min(
-                self.input_fresh,
-                self.input_tool,
-                self.cache_read,
-                self.cache_write_5m,
-                self.cache_write_1h,
-                self.cache_write_30m,
-                self.cache_write_12h,
-                self.cache_write_other,
-                self.output,
-                self.reasoning,
-            )
-            < 0
+            self.input_fresh < 0
+            or self.input_tool < 0
+            or self.cache_read < 0
+            or self.cache_write_5m < 0
+            or self.cache_write_1h < 0
+            or self.cache_write_30m < 0
+            or self.cache_write_12h < 0
+            or self.cache_write_other < 0
+            or self.output < 0
+            or self.reasoning < 0
         ):
             name, count = next((name, getattr(self, name)) for name in KINDS if getattr(self, name) < 0)
             raise ValueError(f"{name} is negative: {count}")
+
+    @property
+    def is_plain(self) -> bool:
+        """Nothing but fresh input and visible output, as most answers without a cache have."""
+        return not (
+            self.cache_read
+            or self.reasoning
+            or self.cache_write_5m
+            or self.cache_write_1h
+            or self.cache_write_30m
+            or self.cache_write_12h
+            or self.cache_write_other
+            or self.input_tool
+        )
 
     @property
     def prompt(self) -> int:

@@ -1,10 +1,13 @@
 """Tokens and a price row to money, to the nano-dollar. Every expected sum below was worked out by hand."""
 
+from fractions import Fraction
+from math import floor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard_contract.pricing import Band, Billed, Price, Rates, Tier, cost_of, price_in_force
+from switchyard_contract.pricing import Band, Billed, Price, Rates, Tier, amount_of, cost_of, price_in_force
 from switchyard_contract.quantity import NanoUsd
 from switchyard_contract.usage import KINDS, TokenCounts
 
@@ -267,3 +270,51 @@ def test_the_row_in_force_is_the_closest_one() -> None:
 def test_a_model_without_a_row_is_unpriced() -> None:
     assert price_in_force([a_row("later", valid_from_ms=10)], "openai", "m", 9) is None
     assert price_in_force([], "openai", "m", 0) is None
+
+
+RATE = st.none() | st.integers(0, 10**11)
+RATES = st.builds(
+    Rates,
+    input=st.integers(0, 10**11),
+    cache_read=RATE,
+    cache_write_5m=RATE,
+    cache_write_1h=RATE,
+    cache_write_30m=RATE,
+    cache_write_12h=RATE,
+    output=st.integers(0, 10**11),
+    reasoning=RATE,
+    input_tool=RATE,
+)
+
+
+@given(
+    counts=st.dictionaries(st.sampled_from(KINDS), st.integers(0, 10**9)),
+    rates=RATES,
+    band=RATES,
+    from_prompt_tokens=st.integers(0, 10**9),
+    tier=st.none() | RATES,
+    billed=st.builds(
+        Billed,
+        web_searches=st.integers(0, 100),
+        service_tier=st.sampled_from(["", "flex"]),
+        inference_geo=st.sampled_from(["", "us"]),
+    ),
+)
+def test_the_short_way_to_an_amount_follows_the_lines_people_can_check(
+    counts: dict[str, int], rates: Rates, band: Rates, from_prompt_tokens: int, tier: Rates | None, billed: Billed
+) -> None:
+    price = Price(
+        id="p",
+        vendor="v",
+        model="m",
+        rates=rates,
+        bands=(Band(from_prompt_tokens, band),),
+        tiers=(Tier("flex", 500, tier),),
+        per_web_search=NanoUsd(7),
+        us_geo_per_mille=1100,
+    )
+    tokens = TokenCounts(**counts)
+    cost = cost_of(tokens, price, billed)
+    geo = 1100 if billed.inference_geo == "us" else 1000
+    exact = Fraction(sum(count * rate for _, count, rate in cost.lines) * cost.per_mille * geo, 10**12)
+    assert amount_of(tokens, price, billed) == cost.amount == floor(exact + Fraction(1, 2)) + billed.web_searches * 7

@@ -163,7 +163,7 @@ async def _measure(chosen: argparse.Namespace) -> None:
         assert isinstance(routed, Route)
         now_ms = time.time_ns() // 1_000_000
         arrival = Arrival(
-            make_exchange_id(now_ms, bytes(10)), routed, head, "127.0.0.1", now_ms, time.perf_counter(), "00-0-0-01"
+            make_exchange_id(now_ms, bytes(16)), routed, head, "127.0.0.1", now_ms, time.perf_counter(), "00-0-0-01"
         )
         out = _Out(body)
         await run(arrival, out, ports, running, pulses)  # type: ignore[arg-type]  # only what relay uses

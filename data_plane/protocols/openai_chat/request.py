@@ -40,6 +40,8 @@ def read_request(head: RequestHead, operation: str, body: Body) -> RequestFacts:
 
 def cache_lifetime(fields: Fields) -> str:
     """The lifetime of cache writes that the request asks for; OpenAI's default is 30 minutes."""
+    if "prompt_cache_options" not in fields.raw:
+        return "cache_write_30m"
     return "cache_write_12h" if b'"12h"' in fields.prefix("prompt_cache_options", 1024) else "cache_write_30m"
 
 

@@ -10,6 +10,9 @@ from data_plane.protocols.error_text import clean_error
 from data_plane.protocols.openai_envelope import ErrorBody, disjoint
 from switchyard_contract.usage import TokenCounts
 
+_NOTHING_WRITTEN: dict[str, int] = {}
+_NO_TOKENS = TokenCounts()
+
 
 class PromptDetails(msgspec.Struct):
     cached_tokens: int | None = None
@@ -31,14 +34,14 @@ class Usage(msgspec.Struct):
 
     def counts(self, cache_write_default: str) -> tuple[TokenCounts, bool]:
         """Disjoint counters, and whether the numbers contradict one another."""
-        prompt = self.prompt_tokens_details or PromptDetails()
-        completion = self.completion_tokens_details or CompletionDetails()
+        prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
+        written = told(prompt.cache_write_tokens) if prompt is not None else 0
         counts, is_inconsistent = disjoint(
             prompt=told(self.prompt_tokens),
-            cached=told(prompt.cached_tokens),
-            writes={cache_write_default: told(prompt.cache_write_tokens)},
+            cached=told(prompt.cached_tokens) if prompt is not None else 0,
+            writes={cache_write_default: written} if written else _NOTHING_WRITTEN,
             output=told(self.completion_tokens),
-            reasoning=told(completion.reasoning_tokens),
+            reasoning=told(completion.reasoning_tokens) if completion is not None else 0,
             total=told(self.total_tokens),
         )
         return counts, is_inconsistent or below_zero(self.prompt_tokens, self.completion_tokens)
@@ -78,7 +81,7 @@ def read_document(text: bytes, facts: RequestFacts) -> Tally:
         answer = CHUNK.decode(text)
     except (msgspec.DecodeError, RecursionError):
         return Tally()
-    tokens, is_inconsistent = TokenCounts(), False
+    tokens, is_inconsistent = _NO_TOKENS, False
     if answer.usage is not None:
         tokens, is_inconsistent = answer.usage.counts(facts.cache_write_default)
     error_type, error_text = error_of(answer.error)

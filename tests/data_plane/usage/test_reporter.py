@@ -7,9 +7,11 @@ from pathlib import Path
 
 import grpc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data_plane.usage import reporter as reporter_module
-from data_plane.usage.reporter import BATCH_EVENTS, BATCHES_IN_FLIGHT, Reporter
+from data_plane.usage.reporter import BATCH_EVENTS, BATCHES_IN_FLIGHT, Reporter, encode_events
 from data_plane.usage.spool import Spool
 from switchyard_contract.v1 import usage_pb2, usage_pb2_grpc
 from tests.data_plane.control_server import TOKEN, ControlServer, token_of
@@ -196,3 +198,20 @@ async def test_failed_authentications_ride_along_and_travel_alone(tmp_path: Path
         ("expired", "10.0.0.9", 1, 120_000),
     ]
     await spool.close()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 2**63),
+            st.builds(usage_pb2.UsageEvent, exchange_id=st.text(max_size=200), path=st.text(max_size=20_000)),
+        ),
+        max_size=5,
+    )
+)
+def test_events_put_behind_a_batch_are_read_as_its_own(events: list[tuple[int, usage_pb2.UsageEvent]]) -> None:
+    head = usage_pb2.UsageBatch(pod_id="p", boot_id=b"b").SerializeToString()
+    encoded = encode_events((sequence, event.SerializeToString()) for sequence, event in events)
+    batch = usage_pb2.UsageBatch.FromString(head + encoded)
+    assert (batch.pod_id, batch.boot_id) == ("p", b"b")
+    assert [(each.sequence, each.event) for each in batch.events] == events
