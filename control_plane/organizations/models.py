@@ -6,6 +6,9 @@ from django.core.validators import RegexValidator
 from django.db import models
 
 from control_plane.accounts.models import User
+from control_plane.organizations.roles import Delegation, Role
+
+__all__ = ["Membership", "Organization", "OrganizationState", "Role", "ServiceAccount", "Team", "TeamMembership"]
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,98}[A-Za-z0-9.]$|^[A-Za-z0-9]$"
 name_is_plain = RegexValidator(
@@ -35,6 +38,12 @@ class Organization(models.Model):
     """Whom a refused person may ask."""
     gateway_public_url = models.URLField(blank=True)
     """What tools are pointed at; empty: the deployment's."""
+    leads_may_set_budgets = models.BooleanField(default=False)
+    """Team leads may set budgets for their own teams, below the team's own."""
+    leads_may_mint_service_keys = models.BooleanField(default=False)
+    """Team leads may make service accounts of their teams, and keys for them."""
+    leads_may_add_members = models.BooleanField(default=False)
+    """Team leads may put members of the organization into their teams, and take them out."""
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -57,10 +66,15 @@ class Organization(models.Model):
     def is_disabled(self) -> bool:
         return self.state == OrganizationState.DISABLED
 
-
-class Role(models.TextChoices):
-    ADMIN = "admin"
-    MEMBER = "member"
+    @property
+    def delegations(self) -> frozenset[Delegation]:
+        """What its team leads may do for their own teams."""
+        chosen = {
+            Delegation.SET_BUDGETS: self.leads_may_set_budgets,
+            Delegation.MINT_SERVICE_KEYS: self.leads_may_mint_service_keys,
+            Delegation.ADD_MEMBERS: self.leads_may_add_members,
+        }
+        return frozenset(each for each, is_chosen in chosen.items() if is_chosen)
 
 
 class Membership(models.Model):
@@ -86,7 +100,8 @@ class Membership(models.Model):
 
     @property
     def is_admin(self) -> bool:
-        return self.role == Role.ADMIN
+        """Whether this person runs the organization: as its owner or an admin."""
+        return self.role in (Role.OWNER, Role.ADMIN)
 
 
 class Team(models.Model):

@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 
 from control_plane.accounts.models import User
 from control_plane.organizations.models import Membership, Organization, ServiceAccount, Team
+from control_plane.organizations.roles import Permission, Role, Standing
 
 
 def organization_by_id(organization_id: UUID) -> Organization | None:
@@ -53,3 +54,23 @@ def members_of_team(team: Team) -> QuerySet[User]:
 
 def service_accounts_of(organization: Organization) -> QuerySet[ServiceAccount]:
     return ServiceAccount.objects.filter(organization=organization).select_related("team").order_by("name")
+
+
+def standing_of(membership: Membership, *, scopes: frozenset[Permission] | None = None) -> Standing:
+    """What decides this member's rights, as it is now. scopes: of the API token presented, if one was."""
+    role = Role(membership.role)
+    led: frozenset[UUID] = frozenset()
+    if role is Role.TEAM_LEAD:
+        led = frozenset(
+            Team.objects.filter(organization_id=membership.organization_id, lead_id=membership.user_id).values_list(
+                "id", flat=True
+            )
+        )
+    return Standing(
+        user_id=membership.user_id,
+        organization_id=membership.organization_id,
+        role=role,
+        led_team_ids=led,
+        delegations=membership.organization.delegations,
+        scopes=scopes,
+    )

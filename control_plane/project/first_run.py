@@ -107,7 +107,7 @@ def _make_everything(actor: Actor) -> FirstRun:
     password = secrets.token_urlsafe(15)
     organization = organization_create(slug=SLUG, name="Acme", actor=actor, contact=ADMIN_EMAIL)
     admin = user_create(email=ADMIN_EMAIL, password=password, name="Admin", actor=actor)
-    membership_add(organization=organization, user=admin, role=Role.ADMIN, actor=actor)
+    membership_add(organization=organization, user=admin, role=Role.OWNER, actor=actor)
     as_admin = actor_of(admin)
     team = team_create(organization=organization, name="platform", lead=admin, actor=as_admin)
     team_member_add(team=team, user=admin, actor=as_admin)

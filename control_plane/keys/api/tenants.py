@@ -86,7 +86,7 @@ class OrganizationViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
         def act() -> Response:
             caller = self.caller
             organization = organization_create(actor=caller.actor, **given)
-            membership_add(organization=organization, user=caller.user, role=Role.ADMIN, actor=caller.actor)
+            membership_add(organization=organization, user=caller.user, role=Role.OWNER, actor=caller.actor)
             minted = admin_token_mint(
                 organization=organization, user=caller.user, name="first token", actor=caller.actor
             )
