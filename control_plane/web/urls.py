@@ -3,7 +3,7 @@
 from django.urls import URLPattern
 
 from control_plane.web.access import Access, page
-from control_plane.web.views import account, exchanges, keys, operate, overview, palette, people, supply, usage
+from control_plane.web.views import account, audit, exchanges, keys, operate, overview, palette, people, supply, usage
 
 PUBLIC, MEMBER, ADMIN = Access.PUBLIC, Access.MEMBER, Access.ADMIN
 
@@ -70,8 +70,8 @@ urlpatterns: list[URLPattern] = [
     # Operate.
     page("fleet", operate.fleet, "fleet", ADMIN),
     page("fleet/<path:pod_id>", operate.pod, "pod", ADMIN),
-    page("audit", operate.audit, "audit", ADMIN),
-    page("audit/verify", operate.audit_verify, "audit-verify", ADMIN),
-    page("audit/<int:sequence>", operate.change, "change", ADMIN),
+    page("audit", audit.audit, "audit", ADMIN),
+    page("audit/verify", audit.audit_verify, "audit-verify", ADMIN),
+    page("audit/<int:sequence>", audit.change, "change", ADMIN),
     page("settings", operate.settings, "settings", ADMIN),
 ]
