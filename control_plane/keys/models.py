@@ -30,9 +30,19 @@ class VirtualKey(models.Model):
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="virtual_keys")
     allowed_models = models.JSONField(default=list, blank=True)
     """Globs over requested names; empty: all."""
+    allowed_routes = models.JSONField(default=list, blank=True)
+    """Protocols the key may be used with (switchyard_contract.routes); empty: all."""
+    source_networks = models.JSONField(default=list, blank=True)
+    """CIDRs the key may be used from; empty: anywhere."""
     tags = models.JSONField(default=dict, blank=True)
     """Win over what request headers say."""
     expires_at = models.DateTimeField(null=True, blank=True)
+    rotation_days = models.PositiveIntegerField(null=True, blank=True)
+    """How long a key of this line lives before a successor is due; None: no schedule."""
+    rotation_grace_s = models.PositiveIntegerField(default=0)
+    """How long an overdue key works on, s; then it expires by itself."""
+    rotate_by = models.DateTimeField(null=True, blank=True)
+    """When a successor is due, by the schedule."""
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -56,6 +66,9 @@ class VirtualKey(models.Model):
         indexes = [
             models.Index(fields=["organization", "revoked_at"], name="keys_by_revocation"),
             models.Index(fields=["organization", "user"], name="keys_by_user"),
+            models.Index(fields=["organization", "-created_at", "id"], name="keys_by_age"),
+            models.Index(fields=["expires_at"], name="keys_by_end", condition=models.Q(revoked_at__isnull=True)),
+            models.Index(fields=["rotate_by"], name="keys_by_rotation", condition=models.Q(revoked_at__isnull=True)),
         ]
 
     def __str__(self) -> str:
@@ -64,6 +77,57 @@ class VirtualKey(models.Model):
     @property
     def is_revoked(self) -> bool:
         return self.revoked_at is not None
+
+
+class KeyRules(models.Model):
+    """Within what members mint keys of their own; an organization without a row has no limits."""
+
+    organization = models.OneToOneField(
+        Organization, on_delete=models.PROTECT, primary_key=True, related_name="key_rules"
+    )
+    members_may_mint = models.BooleanField(default=True)
+    max_personal_keys = models.PositiveIntegerField(null=True, blank=True)
+    """How many live keys a person may hold; None: any number."""
+    max_personal_days = models.PositiveIntegerField(null=True, blank=True)
+    """How long a personal key lives at most; None: as long as its maker says, or for ever."""
+    personal_models = models.JSONField(default=list, blank=True)
+    """Globs that personal keys stay within; empty: all models."""
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"key rules of {self.organization_id}"
+
+
+class NoticeKind(models.TextChoices):
+    EXPIRES = "expires"
+    ROTATION_DUE = "rotation_due", "rotation due"
+
+
+class KeyNotice(models.Model):
+    """Somebody was told that a key is about to end; the row keeps it from being told twice."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
+    key = models.ForeignKey(VirtualKey, on_delete=models.CASCADE, related_name="notices")
+    kind = models.CharField(max_length=12, choices=NoticeKind.choices)
+    due_at = models.DateTimeField()
+    """When the key ends, or its successor is due: a moved date is told anew."""
+    days_before = models.PositiveIntegerField()
+    recipients = models.JSONField(default=list)
+    """E-mail addresses, as they were."""
+    created_at = models.DateTimeField(auto_now_add=True)
+    mailed_at = models.DateTimeField(null=True, blank=True)
+    failure = models.CharField(max_length=300, blank=True)
+    """Why the mail could not be sent; empty: it was, or is waiting."""
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["key", "kind", "due_at", "days_before"], name="keys_notice_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.key_id}"
 
 
 class AdminToken(models.Model):

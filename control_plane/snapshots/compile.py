@@ -6,12 +6,15 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from uuid import UUID
 
+from google.protobuf.message import Message
+
 from control_plane.catalog.models import KnownModel, ListPrice, OrganizationPrice, PriceFields
 from control_plane.credentials.models import Provider
 from control_plane.credentials.services import sealed_credential
 from control_plane.keys.models import VirtualKey
 from control_plane.organizations.models import Organization, Team
 from control_plane.routing.models import VirtualModel
+from switchyard_contract.revision import MIN_READER, SCOPED_KEYS
 from switchyard_contract.v1 import snapshot_pb2
 from switchyard_contract.virtual_key import bucket_of
 
@@ -125,9 +128,18 @@ def compile_keys(keys: Iterable[VirtualKey], buckets: int) -> list[snapshot_pb2.
                 tags=row.tags,
                 name=row.name,
                 prefix=row.prefix,
+                routes=row.allowed_routes,
+                source_networks=row.source_networks,
             )
         )
     return shards
+
+
+def oldest_reader(message: Message) -> int:
+    """The contract revision below which a pod would do wrong with this payload."""
+    if isinstance(message, snapshot_pb2.KeyShard) and any(key.routes or key.source_networks for key in message.keys):
+        return SCOPED_KEYS
+    return MIN_READER
 
 
 def compile_deny(revoked: Iterable[VirtualKey], principals: Iterable[PrincipalRow]) -> snapshot_pb2.DenyShard:

@@ -279,6 +279,7 @@ def _publish(
             at=at,
             issued_at_ms=int(now.timestamp() * 1000),
             key=deployment.signing_key,
+            min_reader=compiler.oldest_reader(message),
         )
     except TooLarge as failure:
         findings = [*findings, Finding(shard, str(failure))]

@@ -6,6 +6,7 @@ from data_plane.exchange.ledger import Entry
 from data_plane.exchange.ports import BodyRefused, ClientStream, Ports
 from data_plane.exchange.regulars import find_regular, greet, sight_of, wish_of
 from data_plane.exchange.stages import Admission, Arrival
+from data_plane.policy.access import outside_scope
 from data_plane.policy.authentication import authenticate, proven_key
 from data_plane.policy.decision import Caller, Refusal
 from data_plane.policy.memory import ProvenKey
@@ -65,6 +66,9 @@ async def admit(
     else:
         caller, passes_caller, proven = regular.proven.caller, regular.passes_caller, regular.proven
     entry.know_caller(caller, policy)
+    outside = outside_scope(caller, arrival.route.protocol, arrival.source)
+    if outside is not None:
+        return outside, None
     if not ports.usage.can_admit():
         return Refusal(Reason.SPOOL_UNAVAILABLE), None
     codec = CODECS[arrival.route.protocol]

@@ -19,11 +19,13 @@ from data_plane.ingress.answer import AnswerStream
 from data_plane.ingress.arrival import Chance, make_arrival, read_head, source_of
 from data_plane.ingress.connection import CLOSED, Connection
 from data_plane.ingress.listing import answer_listing
+from data_plane.policy.access import outside_scope
 from data_plane.policy.decision import Refusal
-from data_plane.protocols.codec import OPENAI_CHAT, RequestHead
+from data_plane.protocols.codec import RequestHead
 from data_plane.protocols.paths import SWITCHYARD, Route, Unknown, route
 from data_plane.settings import Settings
 from switchyard_contract.reason import Reason
+from switchyard_contract.routes import OPENAI_CHAT
 
 _EXCHANGES = frozenset({"generate", "count_tokens", "embed", "compact"})
 _LISTINGS = frozenset({"list_models", "one_model", "me"})
@@ -98,6 +100,10 @@ class Gateway:
         recognised = recognise(arrival, policy, self._ports)
         if isinstance(recognised, Refusal):
             await self._refuse(recognised, arrival, out)
+            return
+        outside = outside_scope(recognised.caller, None, arrival.source)
+        if outside is not None:
+            await self._refuse(outside, arrival, out)
             return
         answer = answer_listing(routed, policy, recognised.caller)
         if isinstance(answer, Refusal):

@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 
-from data_plane.policy.decision import Caller
+from data_plane.policy.decision import Caller, Refusal
 from data_plane.policy.snapshot import ModelRecord, OrganizationPolicy, PolicySnapshot
+from switchyard_contract.reason import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,40 @@ def _pattern(glob: str) -> re.Pattern[str]:
 def fits(globs: tuple[str, ...], name: str) -> bool:
     """Whether a name matches one of the globs (`*` any text, `?` one character, case counts)."""
     return any(glob == "*" or glob == name or _pattern(glob).fullmatch(name) is not None for glob in globs)
+
+
+def outside_scope(caller: Caller, protocol: str | None, source: str) -> Refusal | None:
+    """Why this key may not be used on this route, or from this address; None: it may.
+
+    protocol: None for what belongs to none, like "which models may I use". source: the caller's network address, as
+    trusted; one that cannot be read is in no network.
+    """
+    scope = caller.scope
+    if scope is None:
+        return None
+    if scope.routes and protocol is not None and protocol not in scope.routes:
+        allowed = ", ".join(sorted(scope.routes))
+        return Refusal(
+            Reason.SCOPE_NOT_ALLOWED,
+            f"The key {caller.key_name} ({caller.key_prefix}…) may not be used with {protocol}, only with {allowed}.",
+        )
+    if scope.networks and not _is_inside(source, caller):
+        return Refusal(
+            Reason.SCOPE_NOT_ALLOWED,
+            f"The key {caller.key_name} ({caller.key_prefix}…) may not be used from {source or 'an unknown address'}.",
+        )
+    return None
+
+
+def _is_inside(source: str, caller: Caller) -> bool:
+    assert caller.scope is not None
+    try:
+        address = ip_address(source.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in network for network in caller.scope.networks)
 
 
 def may_use(policy: PolicySnapshot, caller: Caller, requested_model: str) -> bool:

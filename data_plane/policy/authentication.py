@@ -141,6 +141,7 @@ def _admit(
         team_id=team.id,
         team_name=team.name,
         models=key.models,
+        scope=key.scope,
         tags={**team.tags, **principal.tags, **key.tags},
         contact=policy.contact,
     )

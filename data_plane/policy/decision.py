@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
 from switchyard_contract.pricing import Price
 from switchyard_contract.reason import Reason
 from switchyard_contract.v1.snapshot_pb2 import SealedCredential
 
+Network = IPv4Network | IPv6Network
 PrincipalKind = Literal["user", "service_account"]
 
 
@@ -30,6 +32,16 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyScope:
+    """Where a key may be used, beyond its models."""
+
+    routes: frozenset[str]
+    """Protocols; empty: all."""
+    networks: tuple[Network, ...]
+    """Where requests may come from; empty: anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who presented a valid virtual key, with what the key may do and whom it is charged to."""
 
@@ -45,6 +57,8 @@ class Caller:
     team_name: str
     models: tuple[str, ...] = ()
     """Globs over requested names; empty: all."""
+    scope: KeyScope | None = None
+    """None: any route, from anywhere."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Merged: the key's win over the principal's, those over the team's."""
     contact: str = ""

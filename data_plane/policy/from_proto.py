@@ -5,12 +5,13 @@ so a changed bucket of keys costs that bucket and nothing else.
 """
 
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_network
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from google.protobuf.message import DecodeError, Message
 
-from data_plane.policy.decision import PrincipalKind
+from data_plane.policy.decision import KeyScope, PrincipalKind
 from data_plane.policy.price_rows import read_prices
 from data_plane.policy.snapshot import (
     DEFAULT_CONNECT_TIMEOUT_MS,
@@ -255,11 +256,22 @@ def _read_keys(shard: str, message: pb.KeyShard) -> KeyPart:
             dict(tags) if tags else _NO_TAGS,
             key.name,
             key.prefix,
+            _read_scope(shard, key) if key.routes or key.source_networks else None,
         )
         newest_pepper = max(newest_pepper, key.pepper_version)
     if len(keys) != len(message.keys):
         raise InvalidSnapshot(f"{shard}.keys", "holds a key id twice")
     return KeyPart(organization_id, int(bucket), keys, newest_pepper)
+
+
+def _read_scope(shard: str, key: pb.VirtualKey) -> KeyScope:
+    networks = []
+    for text in key.source_networks:
+        try:
+            networks.append(ip_network(text))
+        except ValueError as failure:
+            raise InvalidSnapshot(f"{shard}.keys[{key.id}].source_networks", str(failure)) from failure
+    return KeyScope(frozenset(key.routes), tuple(networks))
 
 
 def _read_organization(

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from google.protobuf.message import Message
 
-from data_plane.policy.decision import PrincipalKind
+from data_plane.policy.decision import KeyScope, PrincipalKind
 from data_plane.policy.memory import PolicyMemory
 from switchyard_contract.pricing import Price
 from switchyard_contract.seal import ShardVersion
@@ -110,6 +110,8 @@ class KeyRecord:
     tags: Mapping[str, str]
     name: str
     prefix: str
+    scope: KeyScope | None = None
+    """None: any route, from anywhere."""
 
 
 PriceIndex = Mapping[str, tuple[Price, ...]]

@@ -18,11 +18,6 @@ Body = bytes | bytearray | memoryview
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 """Names in lower case, values as they came, repeated names repeated."""
 
-ANTHROPIC_MESSAGES = "anthropic_messages"
-OPENAI_CHAT = "openai_chat"
-OPENAI_RESPONSES = "openai_responses"
-OPENAI_EMBEDDINGS = "openai_embeddings"
-GEMINI_CONTENT = "gemini_content"
 
 MAX_COLLECTED_BYTES = 8 * 1024 * 1024
 """An answer or event larger than this is passed on unread; its usage is then unknown."""

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from urllib.parse import unquote
 
-from data_plane.protocols.codec import (
+from data_plane.protocols.codec import RawHeaders
+from switchyard_contract.routes import (
     ANTHROPIC_MESSAGES,
     GEMINI_CONTENT,
     OPENAI_CHAT,
     OPENAI_EMBEDDINGS,
     OPENAI_RESPONSES,
-    RawHeaders,
 )
 
 SWITCHYARD = "switchyard"

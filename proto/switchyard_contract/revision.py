@@ -4,7 +4,10 @@ Both planes ship separately and meet at different revisions. Fields are only add
 `MIN_READER` is raised only when an older pod would do wrong with a new snapshot.
 
 1  first: seal, shards, delivery, usage
+2  keys with scopes: routes and source networks (a key shard that has one needs this reader)
 """
 
-REVISION = 1
+REVISION = 2
 MIN_READER = 1
+SCOPED_KEYS = 2
+"""The first reader that heeds a key's routes and source networks; an older one would let too much through."""

@@ -127,9 +127,19 @@ class VerifyKeys:
 
 
 def seal(
-    payload: bytes, *, deployment: str, shard: str, at: ShardVersion, issued_at_ms: int, key: SigningKey
+    payload: bytes,
+    *,
+    deployment: str,
+    shard: str,
+    at: ShardVersion,
+    issued_at_ms: int,
+    key: SigningKey,
+    min_reader: int = MIN_READER,
 ) -> snapshot_pb2.SealedShard:
-    """Compress, bind and sign a payload. Raises TooLarge instead of making what no pod would take."""
+    """Compress, bind and sign a payload. Raises TooLarge instead of making what no pod would take.
+
+    min_reader: the oldest contract revision that does right with this payload.
+    """
     if len(payload) > MAX_RAW_BYTES:
         raise TooLarge(f"{shard} holds {len(payload)} bytes, the limit is {MAX_RAW_BYTES}")
     packed = zstandard.ZstdCompressor(level=3).compress(payload)
@@ -145,7 +155,7 @@ def seal(
         raw_size=len(payload),
         issued_at_ms=issued_at_ms,
         contract_revision=REVISION,
-        min_reader=MIN_READER,
+        min_reader=min_reader,
         signing_key_id=key.key_id,
     ).SerializeToString()
     return snapshot_pb2.SealedShard(header=header, signature=key.sign(header), payload=packed)

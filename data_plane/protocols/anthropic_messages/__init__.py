@@ -10,16 +10,8 @@ from data_plane.protocols.anthropic_messages.response import list_models, one_mo
 from data_plane.protocols.anthropic_messages.stream import MessagesTap
 from data_plane.protocols.body import model_splice, splice
 from data_plane.protocols.body_tap import BodyTap
-from data_plane.protocols.codec import (
-    ANTHROPIC_MESSAGES,
-    Body,
-    Client,
-    Codec,
-    RequestFacts,
-    RequestHead,
-    Tap,
-    WireAnswer,
-)
+from data_plane.protocols.codec import Body, Client, Codec, RequestFacts, RequestHead, Tap, WireAnswer
+from switchyard_contract.routes import ANTHROPIC_MESSAGES
 
 
 class AnthropicMessages:

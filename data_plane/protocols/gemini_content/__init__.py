@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from data_plane.policy.access import ListedModel
 from data_plane.policy.decision import Refusal
 from data_plane.protocols.body_tap import BodyTap
-from data_plane.protocols.codec import GEMINI_CONTENT, Body, Client, Codec, RequestFacts, RequestHead, Tap, WireAnswer
+from data_plane.protocols.codec import Body, Client, Codec, RequestFacts, RequestHead, Tap, WireAnswer
 from data_plane.protocols.gemini_content.failure import stream_failure, write_refusal
 from data_plane.protocols.gemini_content.request import read_request
 from data_plane.protocols.gemini_content.response import list_models, one_model, read_document
 from data_plane.protocols.gemini_content.stream import ContentTap
+from switchyard_contract.routes import GEMINI_CONTENT
 
 
 class GeminiContent:

@@ -7,11 +7,12 @@ from data_plane.policy.decision import Refusal
 from data_plane.protocols import openai_envelope
 from data_plane.protocols.body import model_splice, splice
 from data_plane.protocols.body_tap import BodyTap
-from data_plane.protocols.codec import OPENAI_CHAT, Body, Client, Codec, RequestFacts, RequestHead, Tap, WireAnswer
+from data_plane.protocols.codec import Body, Client, Codec, RequestFacts, RequestHead, Tap, WireAnswer
 from data_plane.protocols.openai_chat.failure import stream_failure
 from data_plane.protocols.openai_chat.request import read_request
 from data_plane.protocols.openai_chat.response import read_document
 from data_plane.protocols.openai_chat.stream import ChatTap
+from switchyard_contract.routes import OPENAI_CHAT
 
 
 class OpenAiChat:

@@ -1,14 +1,8 @@
 """What the gateway needs of a chat request."""
 
 from data_plane.protocols.body import Fields, read_fields, read_hints
-from data_plane.protocols.codec import (
-    OPENAI_CHAT,
-    Body,
-    InvalidRequest,
-    RequestFacts,
-    RequestHead,
-    Splice,
-)
+from data_plane.protocols.codec import Body, InvalidRequest, RequestFacts, RequestHead, Splice
+from switchyard_contract.routes import OPENAI_CHAT
 
 WATCHED = frozenset({"model", "stream", "stream_options", "messages", "tools", "prompt_cache_key"})
 _ASK = b'"include_usage":true'

@@ -7,18 +7,10 @@ from data_plane.policy.decision import Refusal
 from data_plane.protocols import openai_envelope
 from data_plane.protocols.body import model_splice, splice
 from data_plane.protocols.body_tap import BodyTap
-from data_plane.protocols.codec import (
-    OPENAI_EMBEDDINGS,
-    Body,
-    Client,
-    Codec,
-    RequestFacts,
-    RequestHead,
-    Tap,
-    WireAnswer,
-)
+from data_plane.protocols.codec import Body, Client, Codec, RequestFacts, RequestHead, Tap, WireAnswer
 from data_plane.protocols.openai_chat.response import read_document
 from data_plane.protocols.openai_embeddings.request import read_request
+from switchyard_contract.routes import OPENAI_EMBEDDINGS
 
 
 class OpenAiEmbeddings:

@@ -1,7 +1,8 @@
 """What the gateway needs of an embeddings request."""
 
 from data_plane.protocols.body import read_fields
-from data_plane.protocols.codec import OPENAI_EMBEDDINGS, Body, RequestFacts, RequestHead
+from data_plane.protocols.codec import Body, RequestFacts, RequestHead
+from switchyard_contract.routes import OPENAI_EMBEDDINGS
 
 WATCHED = frozenset({"model", "input"})
 

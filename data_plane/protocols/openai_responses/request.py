@@ -1,7 +1,8 @@
 """What the gateway needs of a Responses request."""
 
 from data_plane.protocols.body import Fields, read_fields, read_hints
-from data_plane.protocols.codec import OPENAI_RESPONSES, Body, RequestFacts, RequestHead
+from data_plane.protocols.codec import Body, RequestFacts, RequestHead
+from switchyard_contract.routes import OPENAI_RESPONSES
 
 WATCHED = frozenset({"model", "stream", "input", "instructions", "tools", "prompt_cache_key", "client_metadata"})
 

@@ -294,7 +294,7 @@ class PolicyShard(_message.Message):
     def __init__(self, organization_id: _Optional[str] = ..., name: _Optional[str] = ..., teams: _Optional[_Iterable[_Union[Team, _Mapping]]] = ..., principals: _Optional[_Iterable[_Union[Principal, _Mapping]]] = ..., providers: _Optional[_Iterable[_Union[Provider, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., virtual_models: _Optional[_Iterable[_Union[VirtualModel, _Mapping]]] = ..., prices: _Optional[_Iterable[_Union[PriceRow, _Mapping]]] = ..., max_stale_ms: _Optional[int] = ..., gateway_public_url: _Optional[str] = ..., contact: _Optional[str] = ...) -> None: ...
 
 class VirtualKey(_message.Message):
-    __slots__ = ("id", "digest", "pepper_version", "principal_id", "team_id", "models", "expires_at_ms", "tags", "name", "prefix")
+    __slots__ = ("id", "digest", "pepper_version", "principal_id", "team_id", "models", "expires_at_ms", "tags", "name", "prefix", "routes", "source_networks")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -312,6 +312,8 @@ class VirtualKey(_message.Message):
     TAGS_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     PREFIX_FIELD_NUMBER: _ClassVar[int]
+    ROUTES_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_NETWORKS_FIELD_NUMBER: _ClassVar[int]
     id: str
     digest: bytes
     pepper_version: int
@@ -322,7 +324,9 @@ class VirtualKey(_message.Message):
     tags: _containers.ScalarMap[str, str]
     name: str
     prefix: str
-    def __init__(self, id: _Optional[str] = ..., digest: _Optional[bytes] = ..., pepper_version: _Optional[int] = ..., principal_id: _Optional[str] = ..., team_id: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., expires_at_ms: _Optional[int] = ..., tags: _Optional[_Mapping[str, str]] = ..., name: _Optional[str] = ..., prefix: _Optional[str] = ...) -> None: ...
+    routes: _containers.RepeatedScalarFieldContainer[str]
+    source_networks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., digest: _Optional[bytes] = ..., pepper_version: _Optional[int] = ..., principal_id: _Optional[str] = ..., team_id: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., expires_at_ms: _Optional[int] = ..., tags: _Optional[_Mapping[str, str]] = ..., name: _Optional[str] = ..., prefix: _Optional[str] = ..., routes: _Optional[_Iterable[str]] = ..., source_networks: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class KeyShard(_message.Message):
     __slots__ = ("keys",)

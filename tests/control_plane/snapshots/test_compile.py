@@ -21,9 +21,11 @@ from control_plane.snapshots.compile import (
     compile_global,
     compile_keys,
     compile_policy,
+    oldest_reader,
 )
 from control_plane.snapshots.consistency import check_deny, check_global, check_keys, check_policy
 from control_plane.snapshots.shards import MANY_BUCKETS, MANY_KEYS, buckets_for, delivery_order
+from switchyard_contract.revision import MIN_READER, SCOPED_KEYS
 from switchyard_contract.v1 import snapshot_pb2
 from switchyard_contract.virtual_key import ALPHABET, bucket_of
 
@@ -271,3 +273,11 @@ def test_a_price_without_a_rate_is_found() -> None:
 
 def _bytes(shards: Sequence[snapshot_pb2.KeyShard]) -> list[bytes]:
     return [shard.SerializeToString(deterministic=True) for shard in shards]
+
+
+def test_only_shards_with_scoped_keys_ask_for_the_newer_reader() -> None:
+    plain = snapshot_pb2.KeyShard(keys=[snapshot_pb2.VirtualKey(id="A" * 12)])
+    routed = snapshot_pb2.KeyShard(keys=[snapshot_pb2.VirtualKey(id="A" * 12, routes=["openai_chat"])])
+    placed = snapshot_pb2.KeyShard(keys=[snapshot_pb2.VirtualKey(id="A" * 12, source_networks=["10.0.0.0/8"])])
+    assert [oldest_reader(each) for each in (plain, routed, placed)] == [MIN_READER, SCOPED_KEYS, SCOPED_KEYS]
+    assert oldest_reader(snapshot_pb2.DenyShard()) == MIN_READER

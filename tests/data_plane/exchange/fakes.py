@@ -10,13 +10,14 @@ from data_plane.exchange.run import run
 from data_plane.exchange.running import Running
 from data_plane.exchange.stages import Arrival, Buffer
 from data_plane.policy.snapshot import PolicySnapshot
-from data_plane.protocols.codec import OPENAI_CHAT, RequestHead
+from data_plane.protocols.codec import RequestHead
 from data_plane.protocols.paths import Route
 from data_plane.telemetry.metrics import PodMetrics
 from data_plane.upstream.connections import UpstreamRequest, UpstreamResponse
 from data_plane.upstream.failure import UpstreamError
 from data_plane.upstream.framing import Head, RestOfConnectionBody
 from data_plane.upstream.request import Origin
+from switchyard_contract.routes import OPENAI_CHAT
 from switchyard_contract.v1 import usage_pb2
 from switchyard_contract.v1.snapshot_pb2 import SealedCredential
 from switchyard_contract.virtual_key import KeyToken
