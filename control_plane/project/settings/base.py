@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "control_plane.catalog",
     "control_plane.credentials",
     "control_plane.keys",
+    "control_plane.identity",
     "control_plane.routing",
     "control_plane.usage",
     "control_plane.snapshots",

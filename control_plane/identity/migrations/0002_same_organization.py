@@ -1,0 +1,26 @@
+"""References stay inside an organization: the second wall behind the queries."""
+
+from django.db import migrations
+
+
+def same_organization(table: str, column: str, other: str, on_delete: str = "NO ACTION") -> migrations.RunSQL:
+    """Add a reference to (organization, id) of another table, beside the plain one that Django made."""
+    name = f"{table}_{column}_same_organization"
+    return migrations.RunSQL(
+        f"ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY (organization_id, {column}) "
+        f"REFERENCES {other} (organization_id, id) ON DELETE {on_delete} DEFERRABLE INITIALLY DEFERRED",
+        f"ALTER TABLE {table} DROP CONSTRAINT {name}",
+    )
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("identity", "0001_initial"),
+        ("organizations", "0002_same_organization"),
+    ]
+    operations = [
+        same_organization("identity_connectiondomain", "connection_id", "identity_identityconnection"),
+        same_organization("identity_groupmapping", "connection_id", "identity_identityconnection"),
+        same_organization("identity_groupmapping", "team_id", "organizations_team"),
+        same_organization("identity_linkedidentity", "connection_id", "identity_identityconnection"),
+    ]
