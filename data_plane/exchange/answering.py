@@ -5,7 +5,7 @@ from string import punctuation
 from urllib.parse import quote
 
 from data_plane.exchange.ledger import Entry
-from data_plane.exchange.ports import ClientGone, ClientStream, Headers, Ports
+from data_plane.exchange.ports import ClientGone, ClientStream, Ports
 from data_plane.exchange.stages import Admission, Arrival, Transcript
 from data_plane.policy.decision import Refusal
 from data_plane.protocols.catalog import CODECS
@@ -45,47 +45,49 @@ def _word(refusal: Refusal, arrival: Arrival, client: Client | None, entry: Entr
 
 async def _send(answer: WireAnswer, arrival: Arrival, out: ClientStream, entry: Entry, ports: Ports) -> None:
     try:
-        headers = answer.headers + our_headers(arrival, entry, ports, error_source="gateway")
-        await out.whole(answer.status, headers, answer.body)
+        lines = our_lines(arrival, entry, ports, error_source="gateway")
+        await out.whole(answer.status, answer.headers, answer.body, lines)
     except ClientGone:
         return
 
 
-def our_headers(arrival: Arrival, entry: Entry, ports: Ports, *, error_source: str | None) -> Headers:
-    """What every answer says of itself (interface: x-switchyard-*)."""
+def our_lines(arrival: Arrival, entry: Entry, ports: Ports, *, error_source: str = "") -> bytes:
+    """What every answer says of itself (interface: x-switchyard-*), as lines of its head."""
     event = entry.event
-    exchange_id = arrival.exchange_id.encode()
-    return (
-        (b"x-switchyard-request-id", exchange_id),
-        (b"x-switchyard-decision", exchange_id),
-        (b"traceparent", arrival.traceparent.encode()),
-        *_lasting_headers(
-            ports.version,
-            ports.pod_id,
-            entry.attempt,
-            f"{event.policy_epoch}.{event.policy_version}" if event.organization_id else "",
-            event.provider_name,
-            event.model,
-            error_source or "",
-        ),
+    lasting = _lasting_lines(
+        ports.version,
+        ports.pod_id,
+        entry.attempt,
+        event.policy_epoch,
+        event.policy_version,
+        event.provider_name,
+        event.model,
+        error_source,
     )
+    exchange_id = arrival.exchange_id
+    return (
+        f"x-switchyard-request-id: {exchange_id}\r\nx-switchyard-decision: {exchange_id}\r\n"
+        f"traceparent: {arrival.traceparent}\r\n{lasting}"
+    ).encode()
 
 
 @lru_cache(maxsize=1024)
-def _lasting_headers(
-    version: str, pod_id: str, attempts: int, policy_version: str, provider: str, model: str, error_source: str
-) -> Headers:
-    """What is the same for one answer after the other."""
+def _lasting_lines(
+    version: str, pod_id: str, attempts: int, epoch: int, policy: int, provider: str, model: str, error_source: str
+) -> str:
+    """What is the same for one answer after the other. Raises ValueError when a value would break out of its line."""
     headers = [
         ("x-switchyard-version", version),
         ("x-switchyard-pod", pod_id),
         ("x-switchyard-attempts", str(attempts)),
     ]
-    if policy_version:
-        headers.append(("x-switchyard-policy-version", policy_version))
+    if epoch or policy:
+        headers.append(("x-switchyard-policy-version", f"{epoch}.{policy}"))
     if provider:
         # A model's name is the caller's own text where a provider serves anything: no sign of it may end the line.
         headers += [("x-switchyard-provider", quote(provider, _SAFE)), ("x-switchyard-model", quote(model, _SAFE))]
     if error_source:
         headers.append(("x-switchyard-error-source", error_source))
-    return tuple((name.encode(), value.encode()) for name, value in headers)
+    if not all(value.isprintable() for _, value in headers):
+        raise ValueError("a header of ours holds a line break or a control character")
+    return "".join([f"{name}: {value}\r\n" for name, value in headers])

@@ -36,10 +36,10 @@ class ClientStream(Protocol):
     async def read_body(self) -> Buffer:
         """The whole request body, decoded. Raises BodyRefused or ClientGone."""
 
-    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a complete answer at once."""
+    async def whole(self, status: int, headers: Headers, body: bytes, lines: bytes = b"") -> None:
+        """Send a complete answer at once. lines: more headers, written out and each with its line break."""
 
-    async def start(self, status: int, headers: Headers, length: int | None) -> None:
+    async def start(self, status: int, headers: Headers, length: int | None, lines: bytes = b"") -> None:
         """Send the head of an answer whose body follows; length None: chunked."""
 
     async def write(self, data: Buffer) -> None:

@@ -34,6 +34,8 @@ class Relay(msgspec.Struct, frozen=True):
     answer: UpstreamResponse
     plan: Plan
     headers: Headers
+    ours: bytes
+    """Our own headers, written out."""
     out: ClientStream
     entry: Entry
     ports: Ports
@@ -65,7 +67,7 @@ class Relay(msgspec.Struct, frozen=True):
 async def relay(
     answer: UpstreamResponse,
     plan: Plan,
-    ours: Headers,
+    ours: bytes,
     out: ClientStream,
     entry: Entry,
     ports: Ports,
@@ -77,6 +79,7 @@ async def relay(
         headers = client_headers(answer.headers)
         told = dict(headers)
         _note_head(answer, told, entry)
+        admission = plan.admission
         if answer.status == 401 and not plan.destination.passthrough_caller:
             # Never the provider's own 401: the tool would take it for a verdict on its key and sign in again.
             return Refusal(
@@ -85,17 +88,42 @@ async def relay(
                 "An administrator has to renew it in the console.",
             )
         is_stream = answer.status < 400 and told.get(b"content-type", b"").startswith(b"text/event-stream")
-        tap = plan.admission.codec.tap(plan.admission.facts, streamed=is_stream)
-        way = Relay(answer, plan, headers + ours, out, entry, ports, live, tap)
-        return await _relay_stream(way, pulses) if is_stream else await _relay_whole(way)
+        tap = admission.codec.tap(admission.facts, streamed=is_stream)
+        if not is_stream and answer.is_ended and answer.received_bytes <= _WHOLE_BYTES:
+            return await _relay_at_once(answer, headers, ours, out, entry, tap)
+        way = Relay(answer, plan, headers, ours, out, entry, ports, live, tap)
+        try:
+            return await _relay_stream(way, pulses) if is_stream else await _relay_whole(way)
+        finally:
+            out.when_gone(None)
     finally:
-        out.when_gone(None)
-        # Harmless after a clean end; anything else must not go back to the pool.
-        answer.abort()
+        if not answer.is_ended:
+            # It must not go back to the pool.
+            answer.abort()
+
+
+async def _relay_at_once(
+    answer: UpstreamResponse, headers: Headers, ours: bytes, out: ClientStream, entry: Entry, tap: Tap
+) -> Transcript:
+    """An answer that is all here already, as most short ones are: there is nothing to wait for, and nothing to cut."""
+    body = answer.chunk_nowait() or b""
+    if body:
+        entry.first_token_us = entry.event.first_byte_us
+        body = tap.feed(body) + tap.rest()
+    entry.chunks = 1
+    entry.client_status = answer.status
+    entry.bytes_out = len(body)
+    client_left = False
+    try:
+        await out.whole(answer.status, headers, body, ours)
+    except ClientGone:
+        client_left = True
+    return Transcript(tap.finish(), client_left, was_cut=False)
 
 
 async def _relay_whole(way: Relay) -> Transcript | Refusal:
-    """An answer in one piece: collected up to a size, so that a cut one can still become a plain error."""
+    """An answer in one piece that is still on its way: collected up to a size, so that a cut one can still become a
+    plain error."""
     answer, out, entry, tap = way.answer, way.out, way.entry, way.tap
     collected: list[bytes] = []
     size = 0
@@ -104,7 +132,7 @@ async def _relay_whole(way: Relay) -> Transcript | Refusal:
     try:
         while (chunk := await answer.chunk()) is not None:
             if not size:
-                entry.event.first_token_us = entry.elapsed_us()
+                entry.first_token_us = entry.elapsed_us()
             size += len(chunk)
             passed = tap.feed(chunk)
             if client_left:
@@ -116,7 +144,7 @@ async def _relay_whole(way: Relay) -> Transcript | Refusal:
                 if not started:
                     started = True
                     entry.client_status = answer.status
-                    await out.start(answer.status, way.headers, answer.bytes_expected)
+                    await out.start(answer.status, way.headers, answer.bytes_expected, way.ours)
                 await _write_all(out, collected, entry)
             except ClientGone:
                 client_left = True
@@ -148,7 +176,7 @@ async def _relay_whole(way: Relay) -> Transcript | Refusal:
             body = collected[0] if len(collected) == 2 and not collected[1] else b"".join(collected)
             entry.client_status = answer.status
             entry.bytes_out = len(body)
-            await out.whole(answer.status, way.headers, body)
+            await out.whole(answer.status, way.headers, body, way.ours)
     except ClientGone:
         client_left = True
     return Transcript(tap.finish(), client_left, was_cut=False)
@@ -165,7 +193,7 @@ async def _relay_stream(way: Relay, pulses: Pulses) -> Transcript:
     entry.client_status = answer.status
     try:
         try:
-            await out.start(answer.status, way.headers, None)
+            await out.start(answer.status, way.headers, None, way.ours)
             out.when_gone(flow.lose_caller)
             flow.begin()
             await _keep_flowing(flow, way)
@@ -193,7 +221,7 @@ async def _relay_stream(way: Relay, pulses: Pulses) -> Transcript:
         # Nothing more may come between the error event and the end.
         answer.abort()
         if not client_left:
-            entry.event.reason = refusal.reason.code
+            entry.reason = refusal.reason.code
             await _fail(way, refusal)
         return way.cut(client_left=client_left)
     if not client_left:
@@ -252,10 +280,8 @@ async def _abort(out: ClientStream) -> None:
 
 
 def _note_head(answer: UpstreamResponse, told: Mapping[bytes, bytes], entry: Entry) -> None:
-    event = entry.event
-    event.upstream_status = answer.status
-    event.first_byte_us = entry.elapsed_us()
-    event.host = answer.origin.host
+    entry.upstream_status = answer.status
+    entry.first_byte_us = entry.elapsed_us()
     request_id = told.get(b"request-id") or told.get(b"x-request-id")
     if request_id is not None:
-        event.upstream_request_id = request_id[:100].decode("latin-1")
+        entry.upstream_request_id = request_id[:100].decode("latin-1")

@@ -9,7 +9,7 @@ settle    ledger.py            what it used and cost, written down exactly once
 """
 
 from data_plane.exchange.admission import admit
-from data_plane.exchange.answering import our_headers, refuse, refuse_charged
+from data_plane.exchange.answering import our_lines, refuse, refuse_charged
 from data_plane.exchange.forwarding import forward
 from data_plane.exchange.ledger import Entry
 from data_plane.exchange.planning import make_plan
@@ -39,7 +39,7 @@ async def run(arrival: Arrival, out: ClientStream, ports: Ports, running: Runnin
         answer = await forward(plan, ports.upstream, live)
         if isinstance(answer, Refusal):
             return await refuse(answer, arrival, client, out, entry, ports)
-        ours = our_headers(arrival, entry, ports, error_source="upstream" if answer.status >= 400 else None)
+        ours = our_lines(arrival, entry, ports, error_source="upstream" if answer.status >= 400 else "")
         transcript = await relay(answer, plan, ours, out, entry, ports, pulses, live)
         if isinstance(transcript, Refusal):
             return await refuse(transcript, arrival, client, out, entry, ports)

@@ -28,7 +28,7 @@ _JOINED_BYTES = 32 * 1024
 """A body up to this size is copied behind its head: cheaper than handing two buffers to the kernel."""
 _READ_FIRST = frozenset({b"content-encoding", b"expect"})
 _BODILESS = frozenset({204, 304})
-_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+_STATUS_LINES = {each.value: b"HTTP/1.1 %d %b\r\n" % (each, each.phrase.encode()) for each in HTTPStatus}
 
 
 class AnswerStream:
@@ -87,9 +87,9 @@ class AnswerStream:
             self._keeps_alive = self._keeps_alive and not self._closes_at_once
             raise
 
-    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
-        framing = () if status in _BODILESS else (b"Content-Length: %d" % len(body),)
-        head = self._make_head(status, headers, framing)
+    async def whole(self, status: int, headers: Headers, body: bytes, lines: bytes = b"") -> None:
+        framing = b"" if status in _BODILESS else b"Content-Length: %d\r\n" % len(body)
+        head = self._make_head(status, headers, lines, framing)
         transport = self._transport()
         if self._head.method == "HEAD":
             transport.write(head)
@@ -102,17 +102,17 @@ class AnswerStream:
             if transport.get_write_buffer_size() > _FULL_BYTES:
                 await self.drained()
 
-    async def start(self, status: int, headers: Headers, length: int | None) -> None:
-        framing: tuple[bytes, ...] = ()
+    async def start(self, status: int, headers: Headers, length: int | None, lines: bytes = b"") -> None:
+        framing = b""
         if length is not None:
-            framing = (b"Content-Length: %d" % length,)
+            framing = b"Content-Length: %d\r\n" % length
         elif self._request.version >= HttpVersion11:
             self._chunked = True
-            framing = (b"Transfer-Encoding: chunked",)
+            framing = b"Transfer-Encoding: chunked\r\n"
         else:
             # HTTP/1.0 knows no chunks: the end of the connection is the end of the answer.
             self._keeps_alive = False
-        self._transport().write(self._make_head(status, headers, framing))
+        self._transport().write(self._make_head(status, headers, lines, framing))
 
     async def write(self, data: Buffer) -> None:
         if not self.push(data):
@@ -163,26 +163,27 @@ class AnswerStream:
             raise ClientGone
         return transport
 
-    def _make_head(self, status: int, headers: Headers, framing: tuple[bytes, ...]) -> bytes:
-        """Status line and headers. Raises ValueError when a value would break out of its line."""
-        lines = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b""))]
-        lines += [b": ".join(header) for header in headers]
-        lines += framing
-        if not self._keeps_alive:
-            lines.append(b"Connection: close")
-        elif self._request.version < HttpVersion11:
-            lines.append(b"Connection: keep-alive")
-        if b"date" not in dict(headers):
-            lines.append(_date_line(int(time.time())))
-        head = b"\r\n".join(lines) + b"\r\n\r\n"
+    def _make_head(self, status: int, headers: Headers, lines: bytes, framing: bytes) -> bytes:
+        """Status line and headers. Raises ValueError when a value would break out of its line.
+
+        lines: headers of ours, which were looked at where they were written; framing: one line, or none.
+        """
+        theirs = b"".join([b"%b: %b\r\n" % header for header in headers])
         # Counting is cheaper than looking at every value: a line break too many is somebody else's.
-        breaks = len(lines) + 1
-        if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
+        breaks = len(headers)
+        if theirs.count(b"\n") != breaks or theirs.count(b"\r") != breaks or b"\0" in theirs:
             raise ValueError("a header of the answer holds a line break or NUL")
+        connection = b""
+        if not self._keeps_alive:
+            connection = b"Connection: close\r\n"
+        elif self._request.version < HttpVersion11:
+            connection = b"Connection: keep-alive\r\n"
+        date = b"" if b"date" in dict(headers) else _date_line(int(time.time()))
         self.has_begun = True
-        return head
+        status_line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+        return b"".join((status_line, theirs, lines, framing, connection, date, b"\r\n"))
 
 
 @lru_cache(maxsize=2)
 def _date_line(second: int) -> bytes:
-    return b"Date: " + formatdate(second, usegmt=True).encode()
+    return b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()

@@ -57,7 +57,9 @@ class _Answer:
                 return value
         return None
 
-    async def chunk(self) -> bytes | None:
+    is_ended, received_bytes = True, len(ANSWER)
+
+    def chunk_nowait(self) -> bytes | None:
         return self._chunks.pop() if self._chunks else None
 
     def abort(self) -> None: ...
@@ -92,7 +94,7 @@ class _Out:
 
     def when_gone(self, _call: object) -> None: ...
 
-    async def whole(self, status: int, _headers: Headers, _body: bytes) -> None:
+    async def whole(self, status: int, _headers: Headers, _body: bytes, _lines: bytes = b"") -> None:
         self.status = status
 
 

@@ -151,15 +151,18 @@ class FakeClient:
             raise ClientGone
         return self._body
 
-    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
-        await self.start(status, headers, len(body))
+    async def whole(self, status: int, headers: Headers, body: bytes, lines: bytes = b"") -> None:
+        await self.start(status, headers, len(body), lines)
         self.push(body)
         await self.end()
 
-    async def start(self, status: int, headers: Headers, length: int | None) -> None:
+    async def start(self, status: int, headers: Headers, length: int | None, lines: bytes = b"") -> None:
         if self.is_gone:
             raise ClientGone
         self.status, self.headers = status, dict(headers)
+        for line in lines.splitlines():
+            name, _, value = line.partition(b": ")
+            self.headers[name] = value
 
     async def write(self, data: Buffer) -> None:
         self.push(data)
