@@ -30,7 +30,7 @@ async def refuse_charged(
     """Tell the caller no in place of an answer that was cut, and charge what the provider had produced of it."""
     arrival = admission.arrival
     answer = _word(refusal, arrival, admission.client, entry)
-    entry.event.reason = refusal.reason.code
+    entry.reason = refusal.reason.code
     entry.settle(admission, transcript)
     await _send(answer, arrival, out, entry, ports)
 
@@ -53,15 +53,13 @@ async def _send(answer: WireAnswer, arrival: Arrival, out: ClientStream, entry: 
 
 def our_lines(arrival: Arrival, entry: Entry, ports: Ports, *, error_source: str = "") -> bytes:
     """What every answer says of itself (interface: x-switchyard-*), as lines of its head."""
-    event = entry.event
     lasting = _lasting_lines(
         ports.version,
         ports.pod_id,
         entry.attempt,
-        event.policy_epoch,
-        event.policy_version,
-        event.provider_name,
-        event.model,
+        *entry.policy_version,
+        entry.provider_name,
+        entry.model,
         error_source,
     )
     exchange_id = arrival.exchange_id

@@ -136,7 +136,7 @@ class Flow:
         self._pulse.last_s = now_s = course.ports.clock_s()
         if not self._saw_content and course.tap.has_content:
             self._saw_content = True
-            entry.event.first_token_us = entry.elapsed_us()
+            entry.first_token_us = entry.elapsed_us()
         if now_s >= self._next_progress_s:
             self._next_progress_s = now_s + _PROGRESS_S
             entry.note_progress(course.admission, self._answer_bytes)

@@ -1,26 +1,35 @@
 """The account of one exchange: opened once, closed once, with one event per attempt.
 
-`run.py` breaks off what nobody closed: forgetting to account for a request shows as *internal*.
+`run.py` breaks off what nobody closed: forgetting to account for a request shows as *internal*. An event is written
+straight as bytes, in parts (`usage/event_bytes.py`).
 """
 
 from collections.abc import Mapping
 
+from data_plane.conversation.tally import Tally
 from data_plane.conversation.token_estimate import estimate_prompt
 from data_plane.exchange.ports import Ports
 from data_plane.exchange.settlement import price_estimate, price_tally
-from data_plane.exchange.stages import Admission, Arrival, Plan, Transcript
+from data_plane.exchange.stages import Admission, Arrival, Plan, Transcript, Way
 from data_plane.policy.decision import Caller, Refusal
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.protocols.codec import NO_TAGS, Client
+from data_plane.usage.event_bytes import (
+    answer_part,
+    answered_part,
+    bill_part,
+    closing_part,
+    opening_part,
+    plain_bill_part,
+)
 from switchyard_contract.v1 import usage_pb2
 
 _USER = usage_pb2.PRINCIPAL_KIND_OF_EVENT_USER
 _SERVICE = usage_pb2.PRINCIPAL_KIND_OF_EVENT_SERVICE_ACCOUNT
 
 
-def write_page(admission: Admission, pod_id: str) -> bytes:
-    """The usage event of everything that goes this way, as far as it is the same each time: `open_attempt` adds the
-    rest."""
+def write_page(admission: Admission, host: str, pod_id: str) -> bytes:
+    """The usage event of everything that goes this way, as far as it is the same each time."""
     destination = admission.destination
     event = usage_pb2.UsageEvent(
         requested_model=admission.facts.model,
@@ -29,6 +38,7 @@ def write_page(admission: Admission, pod_id: str) -> bytes:
         provider_name=destination.provider_name,
         vendor=destination.vendor,
         account=destination.account,
+        host=host,
         region=destination.region,
         is_subscription=destination.passthrough_caller,
         streamed=admission.facts.streamed,
@@ -69,50 +79,81 @@ class Entry:
 
     __slots__ = (
         "_arrival",
+        "_bill",
         "_caller",
         "_client",
-        "_event",
+        "_gateway_us",
+        "_input_fresh",
         "_is_closed",
         "_model",
+        "_opening",
         "_policy",
         "_ports",
         "_tags",
+        "_told",
+        "_way",
         "admitted_sequence",
         "attempt",
         "bytes_out",
         "chunks",
         "client_status",
-        "was_admitted",
+        "first_byte_us",
+        "first_token_us",
+        "reason",
+        "upstream_request_id",
+        "upstream_status",
     )
 
     def __init__(self, arrival: Arrival, ports: Ports) -> None:
         self._arrival = arrival
         self._ports = ports
-        self._event: usage_pb2.UsageEvent | None = None
         self._caller: Caller | None = None
         self._policy: PolicySnapshot | None = None
         self._client: Client | None = None
         self._model = ""
         self._tags = NO_TAGS
+        self._way: Way | None = None
+        """Where the attempt goes; None: none was opened."""
+        self._opening = self._bill = self._told = b""
+        """Parts of the event: from the attempt's beginning, what it costs as far as known, what the answer said."""
+        self._input_fresh = self._gateway_us = 0
         self._is_closed = False
-        self.was_admitted = False
         self.attempt = 0
         self.admitted_sequence = 0
         self.bytes_out = 0
         self.chunks = 0
         self.client_status = 0
-
-    @property
-    def event(self) -> usage_pb2.UsageEvent:
-        """What goes into the books. Begun when asked for: from an attempt's page, else from what is known."""
-        event = self._event
-        if event is None:
-            event = self._event = self._begin_event()
-        return event
+        self.upstream_status = 0
+        self.upstream_request_id = ""
+        self.first_byte_us = 0
+        self.first_token_us = 0
+        self.reason = ""
+        """Code of the refusal that the caller was told, or that ended its answer."""
 
     @property
     def is_closed(self) -> bool:
         return self._is_closed
+
+    @property
+    def was_admitted(self) -> bool:
+        """A request may have gone upstream."""
+        return self._way is not None
+
+    @property
+    def provider_name(self) -> str:
+        return self._way.destination.provider_name if self._way is not None else ""
+
+    @property
+    def model(self) -> str:
+        """As the provider is asked for it."""
+        return self._way.destination.model if self._way is not None else ""
+
+    @property
+    def policy_version(self) -> tuple[int, int]:
+        """Epoch and version of the policy that was followed; zeros while nobody knows whose."""
+        if self._caller is None or self._policy is None:
+            return 0, 0
+        return self._policy.policy_version(self._caller.organization_id)
 
     def elapsed_us(self) -> int:
         return int((self._ports.clock_s() - self._arrival.started_s) * 1_000_000)
@@ -127,142 +168,127 @@ class Entry:
 
     def open_attempt(self, plan: Plan) -> None:
         """Write *admitted* to the spool: from here on the attempt is in the books whatever happens."""
-        admission, arrival = plan.admission, self._arrival
-        event = self._event = usage_pb2.UsageEvent.FromString(plan.way.page)
-        event.exchange_id = arrival.exchange_id
-        event.started_at_ms = arrival.started_at_ms
-        event.traceparent = arrival.traceparent
-        client = admission.client
-        event.session_id = client.session_id
-        event.session_is_derived = client.is_derived
-        event.request_bytes = len(admission.body)
+        admission, way = plan.admission, plan.way
+        request_bytes = len(admission.body)
         self.attempt += 1
-        event.attempt = self.attempt
-        self._know_estimate(event, admission)
-        event.gateway_us = self.elapsed_us()
+        self._gateway_us = self.elapsed_us()
+        self._opening = opening = self._open(admission.client, request_bytes)
+        if admission.facts.operation == "generate":
+            # What a spool that outlives this process would bill: the prompt by its size, at today's price.
+            self._input_fresh = estimate_prompt(request_bytes)
+            self._bill = self._estimate(admission, 0)
         self.admitted_sequence = self._ports.usage.admitted(
-            event.SerializeToString(), arrival.exchange_id, self.attempt
+            way.page + opening + self._bill, self._arrival.exchange_id, self.attempt
         )
-        self.was_admitted = True
+        self._way = way
 
-    def _begin_event(self) -> usage_pb2.UsageEvent:
-        event = usage_pb2.UsageEvent(requested_model=self._model)
-        if self._caller is not None and self._policy is not None:
-            _write_caller(event, self._caller, self._policy)
-        _write_arrival(event, self._arrival, self._ports.pod_id)
-        arrival, client = self._arrival, self._client
-        event.exchange_id = arrival.exchange_id
-        event.started_at_ms = arrival.started_at_ms
-        event.traceparent = arrival.traceparent
-        if client is not None:
-            _write_client(event, client, self._tags)
-            event.session_id = client.session_id
-            event.session_is_derived = client.is_derived
-        return event
+    def _open(self, client: Client | None, request_bytes: int) -> bytes:
+        arrival = self._arrival
+        return opening_part(
+            arrival.exchange_id,
+            self.attempt,
+            started_at_ms=arrival.started_at_ms,
+            traceparent=arrival.traceparent,
+            session_id=client.session_id if client is not None else "",
+            session_is_derived=client is not None and client.is_derived,
+            request_bytes=request_bytes,
+            gateway_us=self._gateway_us,
+        )
 
-    def _know_estimate(self, event: usage_pb2.UsageEvent, admission: Admission) -> None:
-        """What a spool that outlives this process would bill: the prompt by its size, at today's price."""
-        if admission.facts.operation != "generate":
-            return
-        event.tokens.input_fresh = input_fresh = estimate_prompt(len(admission.body))
-        cost = price_estimate(admission, input_fresh, 0, self._arrival.started_at_ms)
-        if cost is not None:
-            event.cost_nano_usd = cost.amount
-            event.price_version = cost.price_id
+    def _estimate(self, admission: Admission, output: int) -> bytes:
+        cost = price_estimate(admission, self._input_fresh, output, self._arrival.started_at_ms)
+        if cost is None:
+            return plain_bill_part(self._input_fresh, output, 0, "")
+        return plain_bill_part(self._input_fresh, output, cost.amount, cost.price_id)
 
     def note_progress(self, admission: Admission, answer_bytes: int) -> None:
         """Write down how far a stream is, so that a kill now leaves a good estimate behind."""
-        event = self.event
-        event.chunks, event.response_bytes = self.chunks, self.bytes_out
-        event.tokens.output = output = estimate_prompt(answer_bytes)
-        cost = price_estimate(admission, event.tokens.input_fresh, output, event.started_at_ms)
-        if cost is not None:
-            event.cost_nano_usd = cost.amount
-        self._ports.usage.progress(event.SerializeToString(), event.exchange_id, self.attempt)
+        way = self._way
+        assert way is not None, "a stream belongs to an attempt"
+        self._bill = self._estimate(admission, estimate_prompt(answer_bytes))
+        event = way.page + self._opening + self._answer() + self._bill
+        self._ports.usage.progress(event, self._arrival.exchange_id, self.attempt)
 
     def refuse(self, refusal: Refusal) -> None:
         """Close with our own no. Without a known organization there is no book to write it in: meters count it."""
-        reason = refusal.reason.code
-        self._ports.meters.refused(reason, self.event.protocol)
-        event = self.event
-        event.reason = reason
-        event.ClearField("tokens")
-        event.cost_nano_usd, event.price_version = 0, ""
-        event.outcome = usage_pb2.OUTCOME_FAILED if self.was_admitted else usage_pb2.OUTCOME_REFUSED
-        self._close(usage_pb2.USAGE_KIND_FINAL)
+        self.reason = refusal.reason.code
+        self._ports.meters.refused(self.reason, self._arrival.route.protocol)
+        self._bill = b""
+        outcome = usage_pb2.OUTCOME_FAILED if self.was_admitted else usage_pb2.OUTCOME_REFUSED
+        self._close(usage_pb2.USAGE_KIND_FINAL, outcome)
 
     def settle(self, admission: Admission, transcript: Transcript) -> None:
         """Close with what the attempt really used and cost."""
-        event, tally = self.event, transcript.tally
-        cost = price_tally(admission, tally, event.started_at_ms)
-        if tally.model:
-            event.model = tally.model
-        if tally.stop_reason:
-            event.stop_reason = tally.stop_reason
-        if tally.error_type or tally.error_text:
-            event.error_type, event.error_text = tally.error_type, tally.error_text
-        if tally.upstream_request_id and not event.upstream_request_id:
-            event.upstream_request_id = tally.upstream_request_id
-        if tally.web_searches:
-            event.web_searches = tally.web_searches
-        if tally.service_tier or tally.inference_geo:
-            event.service_tier, event.inference_geo = tally.service_tier, tally.inference_geo
-        if tally.is_inconsistent:
-            event.usage_is_inconsistent = True
-        event.ClearField("tokens")
-        tokens, counts = event.tokens, tally.tokens
-        tokens.input_fresh = counts.input_fresh
-        tokens.output = counts.output
-        if not counts.is_plain:
-            tokens.input_tool = counts.input_tool
-            tokens.cache_read = counts.cache_read
-            tokens.cache_write_5m = counts.cache_write_5m
-            tokens.cache_write_1h = counts.cache_write_1h
-            tokens.cache_write_30m = counts.cache_write_30m
-            tokens.cache_write_12h = counts.cache_write_12h
-            tokens.cache_write_other = counts.cache_write_other
-            tokens.reasoning = counts.reasoning
-        event.cost_nano_usd = cost.amount if cost is not None else 0
-        if cost is None or cost.price_id != event.price_version:
-            event.price_version = cost.price_id if cost is not None else ""
-        event.outcome = _outcome_of(event, transcript)
-        was_told = tally.is_reported or event.upstream_status >= 400
-        self._close(usage_pb2.USAGE_KIND_FINAL if was_told else usage_pb2.USAGE_KIND_COUNTED)
+        tally = transcript.tally
+        cost = price_tally(admission, tally, self._arrival.started_at_ms)
+        self._bill = bill_part(tally.tokens, cost.amount, cost.price_id) if cost else bill_part(tally.tokens, 0, "")
+        self._told = answered_part(tally.model, tally.stop_reason) + _rarely_told(tally)
+        self.upstream_request_id = self.upstream_request_id or tally.upstream_request_id
+        was_told = tally.is_reported or self.upstream_status >= 400
+        kind = usage_pb2.USAGE_KIND_FINAL if was_told else usage_pb2.USAGE_KIND_COUNTED
+        self._close(kind, self._outcome_of(transcript))
+
+    def _outcome_of(self, transcript: Transcript) -> usage_pb2.Outcome:
+        if self.upstream_status >= 400 or transcript.tally.error_type:
+            return usage_pb2.OUTCOME_FAILED
+        if transcript.client_left:
+            return usage_pb2.OUTCOME_CANCELLED
+        return usage_pb2.OUTCOME_FAILED if transcript.was_cut else usage_pb2.OUTCOME_SERVED
 
     def leave(self) -> None:
         """Close an exchange whose caller went away before an answer was known."""
-        self.event.outcome = usage_pb2.OUTCOME_CANCELLED
-        self._close(self._kind_unknown())
+        self._close(self._kind_unknown(), usage_pb2.OUTCOME_CANCELLED)
 
     def break_off(self) -> None:
         """Close after a defect of ours, so that it is seen."""
-        self.event.outcome = usage_pb2.OUTCOME_INTERNAL
-        self._close(self._kind_unknown())
+        self._close(self._kind_unknown(), usage_pb2.OUTCOME_INTERNAL)
 
     def _kind_unknown(self) -> usage_pb2.UsageKind:
         # Once a request may have gone upstream, what stands in the event is the estimate made at admission.
         return usage_pb2.USAGE_KIND_ESTIMATED if self.was_admitted else usage_pb2.USAGE_KIND_FINAL
 
-    def _close(self, kind: usage_pb2.UsageKind) -> None:
+    def _close(self, kind: usage_pb2.UsageKind, outcome: usage_pb2.Outcome) -> None:
         if self._is_closed:
             return
         self._is_closed = True
-        event, ports = self.event, self._ports
-        event.kind = kind
-        event.client_status = self.client_status
-        event.response_bytes = self.bytes_out
-        event.chunks = self.chunks
-        event.duration_us = self.elapsed_us()
-        if event.organization_id:
-            ports.usage.final(event.SerializeToString(), event.exchange_id, self.attempt)
-        ports.meters.served(event.protocol, event.provider_name, _OUTCOME_NAMES[event.outcome], self.client_status)
+        arrival, ports, caller = self._arrival, self._ports, self._caller
+        duration_us = self.elapsed_us()
+        if caller is not None and caller.organization_id:
+            ending = closing_part(kind, outcome, client_status=self.client_status, duration_us=duration_us)
+            if self.reason:
+                ending += usage_pb2.UsageEvent(reason=self.reason).SerializeToString()
+            if self._way is not None:
+                beginning = self._way.page + self._opening
+            else:
+                beginning = self._page_of_unopened() + self._open(self._client, 0)
+            event = beginning + self._answer() + self._told + self._bill + ending
+            ports.usage.final(event, arrival.exchange_id, self.attempt)
+        protocol = arrival.route.protocol
+        ports.meters.served(protocol, self.provider_name, _OUTCOME_NAMES[outcome], self.client_status)
         if self.was_admitted:
             ports.meters.observe(
-                event.protocol,
-                gateway_us=event.gateway_us,
-                first_byte_us=event.first_byte_us,
-                duration_us=event.duration_us,
+                protocol, gateway_us=self._gateway_us, first_byte_us=self.first_byte_us, duration_us=duration_us
             )
+
+    def _answer(self) -> bytes:
+        return answer_part(
+            upstream_status=self.upstream_status,
+            upstream_request_id=self.upstream_request_id,
+            first_byte_us=self.first_byte_us,
+            first_token_us=self.first_token_us,
+            bytes_out=self.bytes_out,
+            chunks=self.chunks,
+        )
+
+    def _page_of_unopened(self) -> bytes:
+        """The page of a request that went no way, from what is known of it."""
+        event = usage_pb2.UsageEvent(requested_model=self._model)
+        if self._caller is not None and self._policy is not None:
+            _write_caller(event, self._caller, self._policy)
+        _write_arrival(event, self._arrival, self._ports.pod_id)
+        if self._client is not None:
+            _write_client(event, self._client, self._tags)
+        return event.SerializeToString()
 
 
 _OUTCOME_NAMES = {
@@ -275,9 +301,22 @@ _OUTCOME_NAMES = {
 }
 
 
-def _outcome_of(event: usage_pb2.UsageEvent, transcript: Transcript) -> usage_pb2.Outcome:
-    if event.upstream_status >= 400 or transcript.tally.error_type:
-        return usage_pb2.OUTCOME_FAILED
-    if transcript.client_left:
-        return usage_pb2.OUTCOME_CANCELLED
-    return usage_pb2.OUTCOME_FAILED if transcript.was_cut else usage_pb2.OUTCOME_SERVED
+def _rarely_told(tally: Tally) -> bytes:
+    """What most answers have nothing of."""
+    if not (
+        tally.error_type
+        or tally.error_text
+        or tally.web_searches
+        or tally.service_tier
+        or tally.inference_geo
+        or tally.is_inconsistent
+    ):
+        return b""
+    return usage_pb2.UsageEvent(
+        error_type=tally.error_type,
+        error_text=tally.error_text,
+        web_searches=tally.web_searches,
+        service_tier=tally.service_tier,
+        inference_geo=tally.inference_geo,
+        usage_is_inconsistent=tally.is_inconsistent,
+    ).SerializeToString()

@@ -79,7 +79,7 @@ def _find_way(admission: Admission, ports: Ports) -> Way | Refusal:
         timeouts=Timeouts(
             destination.connect_timeout_ms, destination.first_byte_timeout_ms, destination.idle_timeout_ms
         ),
-        page=write_page(admission, ports.pod_id),
+        page=write_page(admission, origin.host, ports.pod_id),
     )
     if admission.ways is not None and not keeps_credential and len(admission.ways) < MAX_WAYS:
         admission.ways[wish_of(arrival, admission.facts)] = way

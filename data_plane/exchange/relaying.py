@@ -108,7 +108,7 @@ async def _relay_at_once(
     """An answer that is all here already, as most short ones are: there is nothing to wait for, and nothing to cut."""
     body = answer.chunk_nowait() or b""
     if body:
-        entry.first_token_us = entry.event.first_byte_us
+        entry.first_token_us = entry.first_byte_us
         body = tap.feed(body) + tap.rest()
     entry.chunks = 1
     entry.client_status = answer.status
