@@ -6,6 +6,7 @@ from control_plane.keys.services.departures import (
     user_deactivate,
     user_reactivate,
 )
+from control_plane.keys.services.rules import key_rules_update, rules_of
 from control_plane.keys.services.tokens import (
     MintedAdminToken,
     MintedPodToken,
@@ -17,23 +18,35 @@ from control_plane.keys.services.tokens import (
     pod_token_revoke,
 )
 from control_plane.keys.services.tombstones import tombstones_repair
-from control_plane.keys.services.virtual_keys import MintedKey, key_mint, key_revoke, key_rotate, key_update
+from control_plane.keys.services.virtual_keys import (
+    MintedKey,
+    Rotation,
+    key_mint,
+    key_revoke,
+    key_rotate,
+    key_update,
+    keys_revoke,
+)
 
 __all__ = [
     "MintedAdminToken",
     "MintedKey",
     "MintedPodToken",
+    "Rotation",
     "admin_token_authenticate",
     "admin_token_mint",
     "admin_token_revoke",
     "key_mint",
     "key_revoke",
     "key_rotate",
+    "key_rules_update",
     "key_update",
+    "keys_revoke",
     "membership_remove",
     "pod_token_authenticate",
     "pod_token_mint",
     "pod_token_revoke",
+    "rules_of",
     "service_account_activity_set",
     "tombstones_repair",
     "user_deactivate",

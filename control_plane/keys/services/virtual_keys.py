@@ -13,6 +13,8 @@ from control_plane.accounts.models import User
 from control_plane.audit.services import Actor, ShardKind, Subject, record_change
 from control_plane.keys.issuing import issue
 from control_plane.keys.models import VirtualKey
+from control_plane.keys.services.rules import heed_rules, lock_minting
+from control_plane.keys.services.scopes import checked_globs, checked_networks, checked_routes
 from control_plane.keys.services.tombstones import entomb_on_commit
 from control_plane.organizations.models import Organization, ServiceAccount, Team
 from control_plane.organizations.selectors import membership_of, teams_of, teams_of_user
@@ -20,9 +22,16 @@ from control_plane.organizations.services import check_same_organization
 from control_plane.organizations.tags import checked_tags
 from switchyard_contract.virtual_key import KeyKind
 
-MAX_GLOBS = 200
-MAX_GLOB_LENGTH = 200
 MAX_GRACE_S = 30 * 24 * 3600
+MAX_ROTATION_DAYS = 3660
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """How often a key is replaced, and how long an overdue one works on before it ends by itself."""
+
+    every_days: int
+    grace_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +52,20 @@ def key_mint(
     service_account: ServiceAccount | None = None,
     team: Team | None = None,
     models: Sequence[str] = (),
+    routes: Sequence[str] = (),
+    source_networks: Sequence[str] = (),
     tags: Mapping[str, str] | None = None,
     expires_at: datetime | None = None,
+    rotation: Rotation | None = None,
     created_by: User | None = None,
+    heeds_rules: bool = False,
 ) -> MintedKey:
     """Make a key for exactly one of a person and a service account.
 
     team: who is charged, for the key's whole life; None is answered where there is only one to choose.
-    models: globs over requested names; none: all. Raises ValidationError.
+    models: globs over requested names; routes: protocols; source_networks: CIDRs; none of each: all.
+    rotation: when a successor is due; for service accounts. heeds_rules: within the organization's rules for personal
+    keys, as for everybody who does not manage all keys. Raises ValidationError.
     """
     if organization.is_disabled:
         raise ValidationError({"organization": "This organization is switched off; it gets no new keys."})
@@ -59,14 +74,23 @@ def key_mint(
         team = _only_team(organization, user, service_account)
     check_same_organization(organization, team, "team")
     _check_expiry(expires_at)
+    allowed_models = checked_globs(models)
+    if user is not None and heeds_rules:
+        lock_minting(organization, user)
+        allowed_models, expires_at = heed_rules(organization, user, allowed_models, expires_at)
+    if rotation is not None and expires_at is not None:
+        raise ValidationError({"expires_at": "A key on a rotation schedule ends by its schedule; leave this out."})
     key, token = _new_key(
         organization=organization,
         kind=KeyKind.PERSONAL if user is not None else KeyKind.SERVICE,
+        rotation=_checked_rotation(rotation, service_account),
         name=name.strip(),
         user=user,
         service_account=service_account,
         team=team,
-        allowed_models=_checked_globs(models),
+        allowed_models=allowed_models,
+        allowed_routes=checked_routes(routes),
+        source_networks=checked_networks(source_networks),
         tags=checked_tags(tags),
         expires_at=expires_at,
         created_by=created_by,
@@ -82,23 +106,47 @@ def key_update(
     actor: Actor,
     name: str | None = None,
     models: Sequence[str] | None = None,
+    routes: Sequence[str] | None = None,
+    source_networks: Sequence[str] | None = None,
     tags: Mapping[str, str] | None = None,
     expires_at: datetime | None = None,
     clears_expiry: bool = False,
+    rotation: Rotation | None = None,
+    clears_rotation: bool = False,
+    heeds_rules: bool = False,
 ) -> VirtualKey:
-    """Change what a key may do or how long; None leaves a fact as it is. A revoked key is not changed any more."""
+    """Change what a key may do or how long; None leaves a fact as it is. A revoked key is not changed any more.
+
+    rotation: counted from when the key was made. A key that leaves its schedule keeps no end of its own.
+    """
     key = _locked(key)
     _check_alive(key)
     before = key_facts(key)
     if name is not None:
         key.name = name.strip()
     if models is not None:
-        key.allowed_models = _checked_globs(models)
+        key.allowed_models = checked_globs(models)
+    if routes is not None:
+        key.allowed_routes = checked_routes(routes)
+    if source_networks is not None:
+        key.source_networks = checked_networks(source_networks)
     if tags is not None:
         key.tags = checked_tags(tags)
+    if rotation is not None:
+        _schedule(key, _checked_rotation(rotation, key.service_account))
+        _check_expiry(key.expires_at)
+    elif clears_rotation and key.rotation_days is not None:
+        key.rotation_days = key.rotate_by = key.expires_at = None
+        key.rotation_grace_s = 0
     if expires_at is not None or clears_expiry:
+        if key.rotation_days is not None:
+            raise ValidationError({"expires_at": "This key ends by its rotation schedule. Change or clear that."})
         _check_expiry(expires_at)
         key.expires_at = expires_at
+    if heeds_rules and key.user is not None and (models is not None or expires_at is not None or clears_expiry):
+        key.allowed_models, key.expires_at = heed_rules(
+            key.organization, key.user, key.allowed_models, key.expires_at, changing=key
+        )
     after = key_facts(key)
     if after == before:
         return key
@@ -109,11 +157,16 @@ def key_update(
 
 
 @transaction.atomic
-def key_rotate(*, key: VirtualKey, grace_seconds: int, actor: Actor, created_by: User | None = None) -> MintedKey:
-    """Make a successor with the same owner, team, scope and tags; the old key works on for the grace only.
+def key_rotate(
+    *, key: VirtualKey, grace_seconds: int | None, actor: Actor, created_by: User | None = None
+) -> MintedKey:
+    """Make a successor with the same owner, team, scope, schedule and tags; the old key works on for the grace only.
 
-    grace_seconds 0: the old key is revoked at once. Raises ValidationError for a key that is dead already.
+    grace_seconds 0: the old key is revoked at once; None: the grace of the key's schedule. Raises ValidationError for
+    a key that is dead already.
     """
+    if grace_seconds is None:
+        grace_seconds = key.rotation_grace_s
     if not 0 <= grace_seconds <= MAX_GRACE_S:
         raise ValidationError({"grace_seconds": f"Between 0 and {MAX_GRACE_S} seconds."})
     key = _locked(key)
@@ -129,8 +182,11 @@ def key_rotate(*, key: VirtualKey, grace_seconds: int, actor: Actor, created_by:
         service_account=key.service_account,
         team=key.team,
         allowed_models=list(key.allowed_models),
+        allowed_routes=list(key.allowed_routes),
+        source_networks=list(key.source_networks),
         tags=dict(key.tags),
-        expires_at=key.expires_at,
+        expires_at=None if key.rotation_days is not None else key.expires_at,
+        rotation=rotation_of(key),
         created_by=created_by,
         rotated_from=key,
     )
@@ -174,6 +230,24 @@ def key_revoke(*, key: VirtualKey, reason: str, actor: Actor, cut_streams: bool 
     return key
 
 
+@transaction.atomic
+def keys_revoke(
+    *, keys: Sequence[VirtualKey], reason: str, actor: Actor, cut_streams: bool = False
+) -> list[VirtualKey]:
+    """End several keys in one go: all of them, or none. Says which were alive until now."""
+    alive = [key for key in keys if not key.is_revoked]
+    # In one order, so that two bulk actions over the same keys cannot wait for each other for ever.
+    return [
+        key_revoke(key=key, reason=reason, actor=actor, cut_streams=cut_streams)
+        for key in sorted(alive, key=lambda key: key.id)
+    ]
+
+
+def rotation_of(key: VirtualKey) -> Rotation | None:
+    """The schedule of a key's line."""
+    return None if key.rotation_days is None else Rotation(key.rotation_days, key.rotation_grace_s)
+
+
 def key_facts(key: VirtualKey) -> dict[str, Any]:
     """What the audit may say of a key."""
     return {
@@ -184,6 +258,11 @@ def key_facts(key: VirtualKey) -> dict[str, Any]:
         "service_account": None if key.service_account is None else key.service_account.name,
         "team": key.team.name,
         "models": list(key.allowed_models),
+        "routes": list(key.allowed_routes),
+        "source_networks": list(key.source_networks),
+        "rotation_days": key.rotation_days,
+        "rotation_grace_s": key.rotation_grace_s,
+        "rotate_by": key.rotate_by,
         "tags": dict(key.tags),
         "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,
@@ -191,7 +270,31 @@ def key_facts(key: VirtualKey) -> dict[str, Any]:
     }
 
 
-def _new_key(*, kind: KeyKind, **facts: Any) -> tuple[VirtualKey, str]:
+def _checked_rotation(rotation: Rotation | None, service_account: ServiceAccount | None) -> Rotation | None:
+    if rotation is None:
+        return None
+    if service_account is None:
+        raise ValidationError({"rotation_days": "Only keys of service accounts have a rotation schedule."})
+    problems = {}
+    if not 1 <= rotation.every_days <= MAX_ROTATION_DAYS:
+        problems["rotation_days"] = f"Between 1 and {MAX_ROTATION_DAYS} days."
+    if not 0 <= rotation.grace_s <= MAX_GRACE_S:
+        problems["rotation_grace_seconds"] = f"Between 0 and {MAX_GRACE_S} seconds."
+    if problems:
+        raise ValidationError(problems)
+    return rotation
+
+
+def _schedule(key: VirtualKey, rotation: Rotation | None) -> None:
+    if rotation is None:
+        return
+    made_at = key.created_at or timezone.now()
+    key.rotation_days, key.rotation_grace_s = rotation.every_days, rotation.grace_s
+    key.rotate_by = made_at + timedelta(days=rotation.every_days)
+    key.expires_at = key.rotate_by + timedelta(seconds=rotation.grace_s)
+
+
+def _new_key(*, kind: KeyKind, rotation: Rotation | None = None, **facts: Any) -> tuple[VirtualKey, str]:
     issued = issue(kind)
     key = VirtualKey(
         kind=kind.value,
@@ -201,6 +304,7 @@ def _new_key(*, kind: KeyKind, **facts: Any) -> tuple[VirtualKey, str]:
         pepper_version=issued.pepper_version,
         **facts,
     )
+    _schedule(key, rotation)
     key.full_clean()
     key.save(force_insert=True)
     return key, issued.text
@@ -277,16 +381,3 @@ def _check_expiry(expires_at: datetime | None) -> None:
         raise ValidationError({"expires_at": "Say the time zone too."})
     if expires_at <= timezone.now():
         raise ValidationError({"expires_at": "This is in the past."})
-
-
-def _checked_globs(globs: Sequence[str]) -> list[str]:
-    problems: list[str] = []
-    if isinstance(globs, str) or len(globs) > MAX_GLOBS:
-        problems.append(f"A list of at most {MAX_GLOBS} model names or globs.")
-    else:
-        for glob in globs:
-            if not isinstance(glob, str) or not 0 < len(glob.strip()) <= MAX_GLOB_LENGTH or "\x00" in glob:
-                problems.append(f"{str(glob)[:40]!r} is no model name or glob of at most {MAX_GLOB_LENGTH} characters.")
-    if problems:
-        raise ValidationError({"models": problems})
-    return list(dict.fromkeys(glob.strip() for glob in globs))
