@@ -58,7 +58,8 @@ class AuditViewSet(ListMixin, TenantView):
     serializer_class = ChangeOut
     filterset_class = ChangeFilter
     page_order = ("-sequence",)
-    member_actions = ()
+    # By name: the table of rights lies above this package.
+    rights = dict.fromkeys(("list", "retrieve", "verify"), "audit.read")
     http_method_names = ["get", "head", "options"]
 
     def scoped(self) -> QuerySet[Change]:

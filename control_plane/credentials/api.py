@@ -20,6 +20,7 @@ from control_plane.credentials.services import (
     provider_delete,
     provider_update,
 )
+from control_plane.organizations.roles import Permission
 from control_plane.rest.fields import HexId
 from control_plane.rest.views import ChangeMixin, ListMixin, RemoveMixin, RetrieveMixin, TenantView
 
@@ -103,7 +104,13 @@ class ProviderViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, Tenant
     page_order = ("name", "id")
     lookup_names = ("name",)
     field_names = {"served_models": "models"}
-    member_actions = ()
+    rights = {
+        "list": Permission.PROVIDERS_READ,
+        "retrieve": Permission.PROVIDERS_READ,
+        "create": Permission.PROVIDERS_MANAGE,
+        "partial_update": Permission.PROVIDERS_MANAGE,
+        "destroy": Permission.PROVIDERS_MANAGE,
+    }
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
 
     def scoped(self) -> QuerySet[Provider]:

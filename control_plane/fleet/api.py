@@ -1,5 +1,7 @@
 """REST: the fleet. Pods serve several organizations; a caller sees the shards of the own one and the global one."""
 
+from typing import Any
+
 import django_filters
 from django.db.models import Prefetch, Q, QuerySet
 from django.http import Http404
@@ -10,6 +12,7 @@ from rest_framework.response import Response
 
 from control_plane.fleet.models import Pod, PodShard
 from control_plane.fleet.selectors import PodState, live_pods, state_of
+from control_plane.organizations.roles import Permission
 from control_plane.rest.views import ListMixin, TenantView
 
 GLOBAL_SHARD = "global"
@@ -74,7 +77,7 @@ class PodViewSet(ListMixin, TenantView):
     serializer_class = PodOut
     filterset_class = PodFilter
     page_order = ("pod_id",)
-    member_actions = ()
+    rights = dict.fromkeys(("list", "retrieve"), Permission.FLEET_READ)
     http_method_names = ["get", "head", "options"]
 
     def scoped(self) -> QuerySet[Pod]:
@@ -82,8 +85,11 @@ class PodViewSet(ListMixin, TenantView):
         shards = PodShard.objects.filter(ours).order_by("shard")
         return Pod.objects.prefetch_related(Prefetch("shards", queryset=shards))
 
-    def retrieve(self, request: Request, pk: str) -> Response:
-        pod = self.get_queryset().filter(pod_id=pk).first()
-        if pod is None:
+    def found(self, rows: QuerySet[Any]) -> Any:
+        row = rows.filter(pod_id=str(self.kwargs["pk"])).first()
+        if row is None:
             raise Http404
-        return Response(PodOut(pod).data)
+        return row
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return Response(PodOut(self.get_object()).data)

@@ -1,6 +1,7 @@
 """REST: teams and who is in them."""
 
 from typing import Any
+from uuid import UUID
 
 import django_filters
 from django.db.models import Q, QuerySet
@@ -12,23 +13,18 @@ from rest_framework.response import Response
 
 from control_plane.accounts.models import User
 from control_plane.organizations.models import Team
-from control_plane.organizations.selectors import members_of_team, memberships_of, teams_of, teams_of_user
+from control_plane.organizations.reach import teams_within
+from control_plane.organizations.roles import Permission
+from control_plane.organizations.selectors import members_of_team, memberships_of
 from control_plane.organizations.services import team_create, team_member_add, team_member_remove, team_update
 from control_plane.rest.caller import Caller
 from control_plane.rest.fields import HexId, Reference, Tags
 from control_plane.rest.views import ChangeMixin, ListMixin, RetrieveMixin, TenantView
 
 
-def members_visible_to(caller: Caller) -> QuerySet[User]:
-    """People of the caller's organization."""
+def members_addable_by(caller: Caller) -> QuerySet[User]:
+    """Everybody in the organization: whoever may fill a team may name people who are in none of theirs yet."""
     return User.objects.filter(id__in=memberships_of(caller.organization).values("user_id"))
-
-
-def teams_visible_to(caller: Caller) -> QuerySet[Team]:
-    """All teams for an admin, the own ones for a member."""
-    if caller.is_admin:
-        return teams_of(caller.organization)
-    return teams_of_user(caller.organization, caller.user).select_related("lead")
 
 
 class TeamOut(serializers.Serializer[Team]):
@@ -47,12 +43,12 @@ class TeamOut(serializers.Serializer[Team]):
 class TeamIn(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=100)
     cost_centre = serializers.CharField(max_length=100, required=False, allow_blank=True)
-    lead = Reference(members_visible_to, names=("email",), required=False, allow_null=True)
+    lead = Reference(members_addable_by, names=("email",), required=False, allow_null=True)
     tags = Tags(required=False)
 
 
 class TeamMemberIn(serializers.Serializer[Any]):
-    user = Reference(members_visible_to, names=("email",))
+    user = Reference(members_addable_by, names=("email",))
 
 
 class TeamMemberOut(serializers.Serializer[User]):
@@ -81,11 +77,22 @@ class TeamViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
     filterset_class = TeamFilter
     page_order = ("name", "id")
     lookup_names = ("name",)
-    member_actions = ("list", "retrieve", "members")
+    rights = {
+        "list": Permission.TEAMS_READ,
+        "retrieve": Permission.TEAMS_READ,
+        "create": Permission.TEAMS_MANAGE,
+        "partial_update": Permission.TEAMS_MANAGE,
+        "members": Permission.TEAMS_READ,
+        "add_member": Permission.TEAM_MEMBERS_MANAGE,
+        "remove_member": Permission.TEAM_MEMBERS_MANAGE,
+    }
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
 
     def scoped(self) -> QuerySet[Team]:
-        return teams_visible_to(self.caller)
+        return teams_within(self.caller.standing)
+
+    def whose(self, team: Team) -> tuple[None, tuple[UUID, ...]]:
+        return None, (team.id,)
 
     @extend_schema(request=TeamIn, responses={201: TeamOut})
     def create(self, request: Request) -> Response:
@@ -129,7 +136,7 @@ class TeamViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
     def remove_member(self, request: Request, pk: str, user: str) -> Response:
         """Take a person out of the team."""
         team = self.get_object()
-        person = Reference(members_visible_to, names=("email",))
+        person = Reference(members_addable_by, names=("email",))
         person.bind("user", TeamMemberIn(context=self.get_serializer_context()))
         team_member_remove(team=team, user=person.run_validation(user), actor=self.caller.actor)
         return Response(status=204)

@@ -139,6 +139,18 @@ class Standing:
     delegations: frozenset[Delegation] = frozenset()
     scopes: frozenset[Permission] | None = None
 
+    def may_at_all(self, permission: str) -> bool:
+        """`may_at_all`, for packages below this one: they know rights by name."""
+        return may_at_all(self, Permission(permission))
+
+    def can(self, permission: str, *, owner_id: UUID | None = None, team_ids: Collection[UUID] = ()) -> bool:
+        """`can`, for packages below this one: they know rights by name."""
+        return can(self, Permission(permission), owner_id=owner_id, team_ids=team_ids)
+
+    def refusal(self, permission: str) -> str:
+        """`refusal`, for packages below this one: they know rights by name."""
+        return refusal(self, Permission(permission))
+
 
 def reach_of(standing: Standing, permission: Permission) -> Reach:
     """How far this person's right goes, here and now."""
@@ -171,6 +183,34 @@ def can(
 def may_at_all(standing: Standing, permission: Permission) -> bool:
     """Whether there can be anything this person may do it to: shows a page, then the scope narrows its rows."""
     return reach_of(standing, permission) is not Reach.NONE
+
+
+def holders_of(permission: Permission) -> tuple[Role, ...]:
+    """The roles that have a right over everything in the organization."""
+    return tuple(role for role in Role if TABLE[permission][_COLUMN[role]] is Reach.ALL)
+
+
+def plural(role: Role) -> str:
+    """People of a role, in words."""
+    return "finance" if role is Role.FINANCE else f"{role.label.lower()}s"
+
+
+def refusal(standing: Standing, permission: Permission) -> str:
+    """Say which right is missing, who has it, and how far the own one goes."""
+    if standing.scopes is not None and permission not in standing.scopes:
+        return f"This token's scopes leave out {permission}."
+    *most, last = (
+        f"{role.label.lower()}s" if role is not Role.FINANCE else "finance" for role in holders_of(permission)
+    )
+    named = f"{', '.join(most)} and {last}" if most else last
+    text = f"This needs the right {permission}, which {named} have."
+    match reach_of(standing, permission):
+        case Reach.OWN:
+            return f"{text} Yours ends at what is your own."
+        case Reach.TEAM:
+            return f"{text} Yours ends at the teams you lead."
+        case _:
+            return f"{text} Your role is {standing.role.label.lower()}."
 
 
 def rights_of(role: Role) -> Mapping[Permission, Reach]:

@@ -1,10 +1,27 @@
-"""Who calls the API, and in which organization."""
+"""Who calls the API, in which organization, and with which rights."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from rest_framework.request import Request
+
+
+class Rights(Protocol):
+    """What this package asks of a person's standing (organizations.roles.Standing); rights go by name here."""
+
+    def may_at_all(self, permission: str) -> bool:
+        """Whether there can be anything this person may do it to."""
+        ...
+
+    def can(self, permission: str, *, owner_id: UUID | None = None, team_ids: Collection[UUID] = ()) -> bool:
+        """Whether this person may do it to one object: of a person, in teams."""
+        ...
+
+    def refusal(self, permission: str) -> str:
+        """Say which right is missing, and who has it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +35,8 @@ class Caller:
     """accounts.models.User"""
     organization: Any
     """organizations.models.Organization"""
-    is_admin: bool
+    standing: Any
+    """organizations.roles.Standing, read with this very request; it is a Rights."""
     actor: Any
     """audit.services.Actor"""
     is_token: bool
@@ -29,9 +47,9 @@ class Caller:
         return UUID(str(self.organization.id))
 
     @property
-    def principal_ids(self) -> frozenset[UUID] | None:
-        """Whose usage may be seen; None: everybody's in the organization."""
-        return None if self.is_admin else frozenset({UUID(str(self.user.id))})
+    def rights(self) -> Rights:
+        rights: Rights = self.standing
+        return rights
 
 
 def caller_of(request: Request) -> Caller:

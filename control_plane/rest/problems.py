@@ -103,7 +103,7 @@ def _known(failure: Exception) -> exceptions.APIException | None:
         case Http404():
             return exceptions.NotFound("There is no such object here.")
         case PermissionDenied():
-            return exceptions.PermissionDenied()
+            return exceptions.PermissionDenied(str(failure) or None)
         case DjangoValidationError():
             return exceptions.ValidationError(_fields_of(failure))
         case OperationalError() | InterfaceError():

@@ -1,6 +1,6 @@
 """The view every resource is made from: scoped to the caller's organization, with ETags and idempotent POSTs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from rest_framework.serializers import BaseSerializer
 
 from control_plane.rest import idempotency
 from control_plane.rest.caller import Caller, caller_of
+from control_plane.rest.permissions import action_of, is_of_one_object, reading_right_of, right_of
 from control_plane.rest.problems import PreconditionFailed
 
 Row = TypeVar("Row", bound=Model)
@@ -22,14 +23,16 @@ Row = TypeVar("Row", bound=Model)
 class TenantView(viewsets.GenericViewSet[Any]):
     """Objects of one organization.
 
-    `scoped` is the only way to rows, so an id of another organization is a 404 like one that never was.
+    `scoped` is the only way to rows, so an id of another organization is a 404 like one that never was. An action on
+    one object runs only once the caller was found to see it (else 404) and to have the action's right over it (403).
     """
+
+    rights: ClassVar[Mapping[str, str]] = {}
+    """The right that each action needs, by its name (organizations.roles.Permission). Without one nobody may."""
 
     page_order: ClassVar[Sequence[str]] = ("id",)
     lookup_names: ClassVar[Sequence[str]] = ()
     """Fields that may stand in the address in place of the id."""
-    member_actions: ClassVar[Sequence[str] | None] = None
-    """What members may do; None: everything the scope lets them see. All else is for admins."""
     lookup_value_regex = "[^/]+"
     field_names: ClassVar[dict[str, str]] = {}
     """Fields as services call them, to fields as this resource does; for error messages."""
@@ -42,13 +45,41 @@ class TenantView(viewsets.GenericViewSet[Any]):
         """The rows that this caller may see."""
         raise NotImplementedError
 
+    def whose(self, row: Any) -> tuple[UUID | None, Collection[UUID]]:
+        """Whom an object belongs to: a person, and teams. By default the organization as a whole."""
+        return None, ()
+
+    def is_allowed(self, right: str, row: Any) -> bool:
+        """Whether the caller has a right over one object that it sees."""
+        owner_id, team_ids = self.whose(row)
+        return self.caller.rights.can(right, owner_id=owner_id, team_ids=team_ids)
+
+    def require(self, right: str, *, owner_id: UUID | None = None, team_ids: Collection[UUID] = ()) -> None:
+        """Raise PermissionDenied unless the caller has a right over what belongs to that person and those teams."""
+        rights = self.caller.rights
+        if not rights.can(right, owner_id=owner_id, team_ids=team_ids):
+            raise exceptions.PermissionDenied(rights.refusal(right))
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        action = action_of(self, request)
+        if action is None or not is_of_one_object(self):
+            return
+        right = right_of(self, action)
+        self._seen = self.found(self.scoped())
+        if right is not None and right != reading_right_of(self, action) and not self.is_allowed(right, self._seen):
+            raise exceptions.PermissionDenied(self.caller.rights.refusal(right))
+
+    _seen: Any = None
+
     def get_queryset(self) -> QuerySet[Any]:
         if getattr(self, "swagger_fake_view", False):
             return self.queryset.none()  # type: ignore[union-attr, arg-type]  # every view names one, for the schema
         return self.scoped()
 
     def get_object(self) -> Any:
-        return self.found(self.get_queryset())
+        """The row that was found when the caller's right was looked at."""
+        return self.found(self.get_queryset()) if self._seen is None else self._seen
 
     def found(self, rows: QuerySet[Row]) -> Row:
         """The row that the address names, by id or by name; raises Http404."""

@@ -10,6 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from control_plane.organizations.roles import Permission
 from control_plane.rest.fields import HexId
 from control_plane.rest.views import ListMixin, TenantView
 from control_plane.snapshots.models import ShardHead, Snapshot
@@ -57,7 +58,7 @@ class SnapshotViewSet(ListMixin, TenantView):
     serializer_class = SnapshotOut
     filterset_class = SnapshotFilter
     page_order = ("-created_at", "id")
-    member_actions = ()
+    rights = dict.fromkeys(("list", "retrieve", "heads"), Permission.FLEET_READ)
     http_method_names = ["get", "head", "options"]
 
     def scoped(self) -> QuerySet[Snapshot]:

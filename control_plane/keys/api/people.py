@@ -1,6 +1,7 @@
 """REST: users, memberships, service accounts."""
 
 from typing import Any
+from uuid import UUID
 
 import django_filters
 from django.db.models import Q, QuerySet
@@ -20,6 +21,7 @@ from control_plane.keys.services import (
     user_reactivate,
 )
 from control_plane.organizations.models import Membership, Role, ServiceAccount
+from control_plane.organizations.roles import Permission
 from control_plane.organizations.services import (
     BelongsElsewhere,
     membership_add,
@@ -75,7 +77,13 @@ class UserViewSet(ListMixin, RetrieveMixin, TenantView):
     filterset_class = UserFilter
     page_order = ("email", "id")
     lookup_names = ("email",)
-    member_actions = ("list", "retrieve")
+    rights = {
+        "list": Permission.MEMBERS_READ,
+        "retrieve": Permission.MEMBERS_READ,
+        "create": Permission.MEMBERS_MANAGE,
+        "deactivate": Permission.MEMBERS_MANAGE,
+        "reactivate": Permission.MEMBERS_MANAGE,
+    }
     http_method_names = ["get", "post", "head", "options"]
 
     def scoped(self) -> QuerySet[User]:
@@ -163,7 +171,13 @@ class MembershipViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, Tena
     filterset_class = MembershipFilter
     page_order = ("created_at", "id")
     lookup_names = ("user__email",)
-    member_actions = ("list", "retrieve")
+    rights = {
+        "list": Permission.MEMBERS_READ,
+        "retrieve": Permission.MEMBERS_READ,
+        "create": Permission.MEMBERS_MANAGE,
+        "partial_update": Permission.MEMBERS_MANAGE,
+        "destroy": Permission.MEMBERS_MANAGE,
+    }
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
 
     def scoped(self) -> QuerySet[Membership]:
@@ -240,15 +254,24 @@ class ServiceAccountViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
     filterset_class = ServiceAccountFilter
     page_order = ("name", "id")
     lookup_names = ("name",)
-    member_actions = ("list", "retrieve")
+    rights = {
+        "list": Permission.SERVICE_ACCOUNTS_READ,
+        "retrieve": Permission.SERVICE_ACCOUNTS_READ,
+        "create": Permission.SERVICE_ACCOUNTS_MANAGE,
+        "partial_update": Permission.SERVICE_ACCOUNTS_MANAGE,
+    }
     http_method_names = ["get", "post", "patch", "head", "options"]
 
     def scoped(self) -> QuerySet[ServiceAccount]:
         return service_accounts_for(self.caller)
 
+    def whose(self, account: ServiceAccount) -> tuple[None, tuple[UUID, ...]]:
+        return None, (account.team_id,)
+
     @extend_schema(request=ServiceAccountIn, responses={201: ServiceAccountOut})
     def create(self, request: Request) -> Response:
         given = self.read_input(ServiceAccountIn)
+        self.require(Permission.SERVICE_ACCOUNTS_MANAGE, team_ids=(given["team"].id,))
         return self.once(
             lambda: self.answer(
                 service_account_create(organization=self.caller.organization, actor=self.caller.actor, **given),
@@ -263,6 +286,8 @@ class ServiceAccountViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
 
     def change(self, account: ServiceAccount) -> Response:
         given = self.read_input(ServiceAccountChange, partial=True)
+        if "team" in given:
+            self.require(Permission.SERVICE_ACCOUNTS_MANAGE, team_ids=(given["team"].id,))
         is_active = given.pop("is_active", None)
         account = service_account_update(service_account=account, actor=self.caller.actor, **given)
         if is_active is not None:

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from control_plane.keys.api.people import ReasonIn
 from control_plane.keys.services import admin_token_mint
 from control_plane.organizations.models import Organization, OrganizationState, Role
+from control_plane.organizations.roles import Permission
 from control_plane.organizations.selectors import is_first_organization
 from control_plane.organizations.services import (
     membership_add,
@@ -70,7 +71,14 @@ class OrganizationViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
     filterset_class = OrganizationFilter
     page_order = ("name", "id")
     lookup_names = ("slug",)
-    member_actions = ("list", "retrieve")
+    rights = {
+        "list": Permission.ORGANIZATION_READ,
+        "retrieve": Permission.ORGANIZATION_READ,
+        "create": Permission.ORGANIZATION_MANAGE,
+        "partial_update": Permission.ORGANIZATION_MANAGE,
+        "disable": Permission.ORGANIZATION_MANAGE,
+        "enable": Permission.ORGANIZATION_MANAGE,
+    }
     http_method_names = ["get", "post", "patch", "head", "options"]
 
     def scoped(self) -> QuerySet[Organization]:

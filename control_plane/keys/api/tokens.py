@@ -9,9 +9,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from control_plane.keys.api.scopes import admin_tokens_for
 from control_plane.keys.models import AdminToken
-from control_plane.keys.selectors import admin_tokens_of
 from control_plane.keys.services import admin_token_mint, admin_token_revoke
+from control_plane.organizations.roles import Permission
 from control_plane.rest.fields import HexId
 from control_plane.rest.views import ListMixin, TenantView
 
@@ -48,11 +49,11 @@ class AdminTokenViewSet(ListMixin, TenantView):
     serializer_class = AdminTokenOut
     filterset_class = AdminTokenFilter
     page_order = ("-created_at", "id")
+    rights = dict.fromkeys(("list", "create", "destroy"), Permission.TOKENS_MANAGE)
     http_method_names = ["get", "post", "delete", "head", "options"]
 
     def scoped(self) -> QuerySet[AdminToken]:
-        tokens = admin_tokens_of(self.caller.organization)
-        return tokens if self.caller.is_admin else tokens.filter(user=self.caller.user)
+        return admin_tokens_for(self.caller)
 
     @extend_schema(request=AdminTokenIn, responses={201: AdminTokenCreated})
     def create(self, request: Request) -> Response:

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 import django_filters
-from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
@@ -16,7 +15,9 @@ from rest_framework.response import Response
 
 from control_plane.keys.api.scopes import keys_for, service_accounts_for, teams_for, users_for
 from control_plane.keys.models import VirtualKey
+from control_plane.keys.reach import may_manage
 from control_plane.keys.services import key_mint, key_revoke, key_rotate, key_update
+from control_plane.organizations.roles import Permission
 from control_plane.rest.fields import HexId, Reference, Tags
 from control_plane.rest.views import ChangeMixin, ListMixin, RetrieveMixin, TenantView
 
@@ -158,6 +159,14 @@ class KeyViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
     filterset_class = KeyFilter
     page_order = ("-created_at", "id")
     lookup_names = ("key_id",)
+    rights = {
+        "list": Permission.KEYS_READ,
+        "retrieve": Permission.KEYS_READ,
+        "create": Permission.KEYS_MANAGE,
+        "partial_update": Permission.KEYS_MANAGE,
+        "rotate": Permission.KEYS_MANAGE,
+        "revoke": Permission.KEYS_MANAGE,
+    }
     http_method_names = ["get", "post", "patch", "head", "options"]
     field_names: ClassVar[dict[str, str]] = {"tags": "metadata", "allowed_models": "models"}
 
@@ -187,13 +196,20 @@ class KeyViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
     def scoped(self) -> QuerySet[VirtualKey]:
         return keys_for(self.caller).select_related("rotated_from")
 
+    def is_allowed(self, right: str, key: VirtualKey) -> bool:
+        return may_manage(self.caller.standing, key)
+
     @extend_schema(request=KeyIn, responses={201: KeyMinted}, parameters=[WAIT])
     def create(self, request: Request) -> Response:
         """Mint a key. The answer is the only one that shows it."""
         given = self.read_input(KeyIn)
         owner = given.get("owner") or {"user": self.caller.user}
-        if "service_account" in owner and not self.caller.is_admin:
-            raise ValidationError({"owner": "Only admins mint keys of service accounts."})
+        if "service_account" in owner:
+            self.require(Permission.SERVICE_KEYS_MINT, team_ids=(owner["service_account"].team_id,))
+            if "team" in given:
+                self.require(Permission.SERVICE_KEYS_MINT, team_ids=(given["team"].id,))
+        else:
+            self.require(Permission.KEYS_MANAGE, owner_id=owner["user"].id)
 
         def act() -> Response:
             minted = key_mint(

@@ -13,6 +13,7 @@ from control_plane.audit.services import Actor, ActorKind
 from control_plane.keys.models import AdminToken
 from control_plane.keys.services import admin_token_authenticate
 from control_plane.organizations.models import Membership
+from control_plane.organizations.selectors import membership_of, standing_of
 from control_plane.rest.caller import Caller
 
 SESSION_ORGANIZATION = "organization"
@@ -29,10 +30,11 @@ class AdminTokenAuthentication(BaseAuthentication):
         token = admin_token_authenticate(text.strip())
         if token is None:
             raise AuthenticationFailed("No valid admin token (syapi_…) came with this request.")
-        membership = Membership.objects.filter(organization=token.organization, user=token.user).first()
+        membership = membership_of(token.user, token.organization)
         if membership is None:
             raise AuthenticationFailed("No valid admin token (syapi_…) came with this request.")
-        return token.user, _caller(token.user, membership, token.organization, _actor_of(token, request), True)
+        membership.organization = token.organization
+        return token.user, _caller(token.user, membership, _actor_of(token, request), is_token=True)
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
@@ -54,11 +56,12 @@ class ConsoleSessionAuthentication(SessionAuthentication):
         if membership is None:
             return None
         actor = actor_of(user, source_address=_source_of(request))
-        return user, _caller(user, membership, membership.organization, actor, False)
+        return user, _caller(user, membership, actor, is_token=False)
 
 
-def _caller(user: User, membership: Membership, organization: Any, actor: Actor, is_token: bool) -> Caller:
-    return Caller(user, organization, membership.is_admin, actor, is_token)
+def _caller(user: User, membership: Membership, actor: Actor, *, is_token: bool) -> Caller:
+    """Role, led teams and delegations are read here, with every request: a change bites on the next one."""
+    return Caller(user, membership.organization, standing_of(membership), actor, is_token)
 
 
 def _actor_of(token: AdminToken, request: Request) -> Actor:

@@ -15,6 +15,7 @@ from control_plane.catalog.models import KnownModel
 from control_plane.catalog.selectors import contract_price, known_models, list_prices, organization_prices
 from control_plane.credentials.models import Provider
 from control_plane.credentials.selectors import active_providers, is_served_by
+from control_plane.organizations.roles import Permission
 from control_plane.rest.caller import caller_of
 from control_plane.rest.pagination import cursor_of, limit_of, next_link
 from switchyard_contract.pricing import Price, Rates, price_in_force
@@ -77,6 +78,7 @@ class ModelPageOut(serializers.Serializer[Any]):
 class ModelViewSet(viewsets.GenericViewSet[Any]):
     """Models of the organization's providers in use. Members may read them."""
 
+    rights = {"list": Permission.MODELS_READ, "retrieve": Permission.MODELS_READ}
     serializer_class = ModelOut
     filter_backends = ()
     pagination_class = None

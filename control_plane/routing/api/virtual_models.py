@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from control_plane.credentials.models import Provider
 from control_plane.credentials.selectors import providers_of
+from control_plane.organizations.roles import Permission
 from control_plane.rest.caller import Caller
 from control_plane.rest.fields import HexId, Reference
 from control_plane.rest.problems import Conflict
@@ -78,7 +79,14 @@ class VirtualModelViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, Te
     lookup_names = ("name",)
     # Names of models have slashes.
     lookup_value_regex = ".+?"
-    member_actions = ("list", "retrieve")
+    rights = {
+        "list": Permission.MODELS_READ,
+        "retrieve": Permission.MODELS_READ,
+        "create": Permission.POLICY_MANAGE,
+        "partial_update": Permission.POLICY_MANAGE,
+        "destroy": Permission.POLICY_MANAGE,
+        "offer": Permission.POLICY_MANAGE,
+    }
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
 
     def scoped(self) -> QuerySet[VirtualModel]:

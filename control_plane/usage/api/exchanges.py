@@ -10,6 +10,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from control_plane.organizations.roles import Permission
 from control_plane.rest.caller import caller_of
 from control_plane.rest.fields import money
 from control_plane.rest.pagination import cursor_of, limit_of, next_link
@@ -160,6 +161,7 @@ class ExchangeDetailOut(ExchangeOut):
 class ExchangeViewSet(viewsets.GenericViewSet[Any]):
     """What came through the gateway; a member sees the own ones. No prompt or answer is stored anywhere."""
 
+    rights = {"list": Permission.EXCHANGES_READ, "retrieve": Permission.EXCHANGES_READ}
     serializer_class = ExchangeOut
     filter_backends = ()
     pagination_class = None
@@ -199,7 +201,7 @@ class ExchangeViewSet(viewsets.GenericViewSet[Any]):
 
     @extend_schema(responses=ExchangeDetailOut)
     def retrieve(self, request: Request, pk: str) -> Response:
-        exchange = exchange_by_id(scope_of(caller_of(request)), pk)
+        exchange = exchange_by_id(scope_of(caller_of(request), Permission.EXCHANGES_READ), pk)
         if exchange is None:
             raise Http404
         return Response(exchange_detail_out(exchange, names_of_exchanges([exchange])))
@@ -216,7 +218,7 @@ def _search(request: Request) -> ExchangeSearch:
     if status and not (len(status) == 3 and (status.isdigit() or (status[0] in "12345" and status[1:] == "xx"))):
         raise ValidationError({"status": "A number such as 429, or a class such as 4xx."})
     return ExchangeSearch(
-        scope=scope_of(caller_of(request)),
+        scope=scope_of(caller_of(request), Permission.EXCHANGES_READ),
         since=instant_of(request, "from", zone),
         until=instant_of(request, "to", zone),
         request_id=text("request"),

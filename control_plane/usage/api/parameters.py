@@ -16,6 +16,7 @@ from control_plane.accounts.models import User
 from control_plane.credentials.models import Provider
 from control_plane.keys.models import VirtualKey
 from control_plane.organizations.models import ServiceAccount, Team
+from control_plane.organizations.roles import Permission
 from control_plane.rest.caller import Caller, caller_of
 from control_plane.usage.selectors import Scope
 
@@ -34,8 +35,8 @@ RANGE_PARAMETERS = [
 ]
 
 
-def scope_of(caller: Caller) -> Scope:
-    return Scope(caller.organization_id, caller.principal_ids)
+def scope_of(caller: Caller, permission: Permission = Permission.USAGE_READ) -> Scope:
+    return Scope.of(caller.standing, permission)
 
 
 def zone_of(request: Request) -> ZoneInfo:

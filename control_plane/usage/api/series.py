@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from control_plane.organizations.roles import Permission
 from control_plane.rest.caller import caller_of
 from control_plane.rest.fields import money
 from control_plane.rest.renderers import CsvRenderer
@@ -113,6 +114,7 @@ class UsageOut(serializers.Serializer[Any]):
 class UsageView(APIView):
     """Usage over time."""
 
+    rights = {"get": Permission.USAGE_READ}
     renderer_classes = (JSONRenderer, CsvRenderer)
 
     @extend_schema(

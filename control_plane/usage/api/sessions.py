@@ -11,6 +11,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from control_plane.organizations.roles import Permission
 from control_plane.rest.caller import caller_of
 from control_plane.rest.fields import HexId
 from control_plane.rest.pagination import cursor_of, limit_of, next_link
@@ -76,6 +77,7 @@ class SessionDetailOut(SessionOut):
 class SessionViewSet(viewsets.GenericViewSet[Any]):
     """Runs of coding tools; a member sees the own ones."""
 
+    rights = {"list": Permission.USAGE_READ, "retrieve": Permission.USAGE_READ}
     serializer_class = SessionOut
     filter_backends = ()
     pagination_class = None

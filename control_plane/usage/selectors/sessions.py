@@ -109,7 +109,4 @@ def session_curve(scope: Scope, session: ConversationSession, *, most: int = 200
 
 
 def _in_scope(scope: Scope) -> QuerySet[ConversationSession]:
-    sessions = ConversationSession.objects.filter(organization_id=scope.organization_id)
-    if scope.principal_ids is not None:
-        sessions = sessions.filter(principal_id__in=scope.principal_ids)
-    return sessions
+    return ConversationSession.objects.filter(scope.condition())
