@@ -7,16 +7,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from control_plane.accounts.models import Theme, User
-from control_plane.audit.services import Actor, ActorKind, Subject, record_change
-
-
-def actor_of(user: User, *, source_address: str = "") -> Actor:
-    """Name a signed-in person as the one who acts."""
-    return Actor(ActorKind.USER, user.id.hex, user.email, source_address)
-
-
-def user_subject(user: User) -> Subject:
-    return Subject("user", user.id.hex, user.email)
+from control_plane.accounts.services.actors import user_subject
+from control_plane.accounts.services.sessions import sessions_end
+from control_plane.audit.services import Actor, record_change
 
 
 @transaction.atomic
@@ -81,9 +74,14 @@ def user_password_set(*, user: User, password: str, actor: Actor) -> User:
 
 @transaction.atomic
 def user_activity_set(*, user: User, is_active: bool, actor: Actor, reason: str = "") -> User:
-    """Let a person in or shut them out of the console. Their keys are not touched: see keys.services."""
+    """Let a person in or shut them out of the console: their sessions end, so that none comes back to life later.
+
+    Their keys are not touched: see keys.services.
+    """
     user.is_active = is_active
     user.save(update_fields=["is_active", "updated_at"])
+    if not is_active:
+        sessions_end(user=user, actor=actor, reason=reason)
     record_change(
         organization_id=None,
         actor=actor,
