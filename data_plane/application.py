@@ -217,7 +217,10 @@ class PodApplication:
             auto_decompress=False,
             read_bufsize=_READ_BUFFER_BYTES,
         )
-        admin = web.AppRunner(make_admin_application(self._health, self._metrics.render), access_log=None)
+        admin = web.AppRunner(
+            make_admin_application(self._health, self._metrics.render, lambda: self._keeper.audit_heads),
+            access_log=None,
+        )
         await admin.setup()
         await web.TCPSite(admin, settings.admin_host, settings.admin_port).start()
         loop = asyncio.get_running_loop()

@@ -69,10 +69,38 @@ class Change(models.Model):
         indexes = [
             models.Index(fields=["organization_id", "-at"], name="audit_by_time"),
             models.Index(fields=["organization_id", "subject_kind", "subject_id"], name="audit_by_subject"),
+            models.Index(fields=["scope", "action", "-sequence"], name="audit_by_action"),
         ]
 
     def __str__(self) -> str:
         return f"{self.scope} {self.sequence} {self.action}"
+
+
+class PublishedHead(models.Model):
+    """Where a chain stood, signed. The newest of each chain travel in the global shard; all go to the heads' file."""
+
+    id = models.BigAutoField(primary_key=True)
+    scope = models.CharField(max_length=40)
+    sequence = models.BigIntegerField()
+    hash = models.BinaryField()
+    at_ms = models.BigIntegerField()
+    signing_key_id = models.CharField(max_length=60)
+    signature = models.BinaryField()
+    is_filed = models.BooleanField(default=False)
+    """Whether it stands in the heads' file; always so where the installation keeps none."""
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["scope", "sequence"], name="audit_published_head_once"),
+            models.CheckConstraint(condition=models.Q(sequence__gte=1), name="audit_published_head_sequence"),
+        ]
+        indexes = [
+            models.Index(fields=["id"], name="audit_head_unfiled", condition=models.Q(is_filed=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope} at {self.sequence}, signed by {self.signing_key_id}"
 
 
 class Outbox(models.Model):

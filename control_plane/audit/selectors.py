@@ -7,8 +7,9 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from control_plane.audit.chain import Broken, Intact, Link, Verdict, verify
-from control_plane.audit.models import ChainHead, Change, Outbox, ShardKind
+from control_plane.audit.models import ChainHead, Change, Outbox, PublishedHead, ShardKind
+from switchyard_contract.audit_chain import Broken, Intact, Link, Verdict, verify
+from switchyard_contract.audit_head import SignedHead
 
 __all__ = ["Broken", "Intact", "Verdict", "changes_of", "fields_of", "open_outbox", "scope_of", "verify_chain"]
 
@@ -49,19 +50,48 @@ def organizations_with_open_outbox(*kinds: ShardKind) -> set[UUID]:
 
 
 def verify_chain(organization_id: UUID | None, *, known_head: tuple[int, bytes] | None = None) -> Verdict:
-    """Verify a whole chain and name the first change that was altered, deleted or reordered.
+    """Verify a whole chain and name the first change that was altered, deleted, moved or cut off.
 
-    known_head: sequence and hash of a head that was exported earlier; the chain's own head row is used otherwise,
-    which whoever can write to the table could have rewritten too.
+    Checked against the chain's own head row and against every head that was published. known_head: sequence and hash
+    of a head from elsewhere, for what whoever can write to all these tables could have rewritten.
     """
     scope = scope_of(organization_id)
     with transaction.atomic():
-        head = ChainHead.objects.select_for_update().filter(scope=scope).first()
-        sequence, digest = known_head or ((head.sequence, bytes(head.hash)) if head else (0, b""))
-        rows = Change.objects.filter(scope=scope).order_by("sequence")
+        own = ChainHead.objects.select_for_update().filter(scope=scope).first()
+        heads = {sequence: bytes(digest) for sequence, digest in _published(scope).values_list("sequence", "hash")}
+        if own is not None and own.sequence:
+            heads.setdefault(own.sequence, bytes(own.hash))
         if known_head is not None:
-            rows = rows.filter(sequence__lte=sequence)
-        return verify(_links(rows), head_sequence=sequence, head_hash=digest)
+            heads[known_head[0]] = known_head[1]
+        rows = Change.objects.filter(scope=scope).order_by("sequence")
+        return verify(_links(rows), heads=heads)
+
+
+def verify_since(scope: str, after: tuple[int, bytes], head: tuple[int, bytes]) -> Verdict:
+    """Verify what a chain has grown by since a known entry."""
+    rows = Change.objects.filter(scope=scope, sequence__gt=after[0], sequence__lte=head[0]).order_by("sequence")
+    return verify(_links(rows), heads=dict([head]), after=after)
+
+
+def newest_published_heads() -> list[PublishedHead]:
+    """The newest signed head of every chain, by scope."""
+    return list(PublishedHead.objects.order_by("scope", "-sequence").distinct("scope"))
+
+
+def published_heads_of(organization_id: UUID | None) -> QuerySet[PublishedHead]:
+    """The signed heads of one chain, newest first."""
+    return _published(scope_of(organization_id)).order_by("-sequence")
+
+
+def signed_head_of(row: PublishedHead, deployment: str) -> SignedHead:
+    """A row as the value that was signed."""
+    return SignedHead(
+        deployment, row.scope, row.sequence, bytes(row.hash), row.at_ms, row.signing_key_id, bytes(row.signature)
+    )
+
+
+def _published(scope: str) -> QuerySet[PublishedHead]:
+    return PublishedHead.objects.filter(scope=scope)
 
 
 def fields_of(change: Change) -> Mapping[str, Any]:

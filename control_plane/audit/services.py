@@ -9,22 +9,27 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from control_plane.audit.chain import link_hash, plain
+from control_plane.audit.chain import plain
 from control_plane.audit.models import ActorKind, ChainHead, Change, Outbox, ShardKind
 from control_plane.audit.selectors import fields_of, scope_of
 from control_plane.audit.wake import wake_compiler
+from switchyard_contract.audit_chain import link_hash
 
 __all__ = ["Actor", "ActorKind", "ShardKind", "Subject", "record_change"]
+
+MOST_REASON = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something, and from where."""
+    """Who does something, from where, and why."""
 
     kind: ActorKind
     id: str
     name: str
     source_address: str = ""
+    reason: str = ""
+    """What this person said they do it for; goes into every entry of theirs that has no reason of its own."""
 
     @classmethod
     def system(cls, name: str) -> "Actor":
@@ -78,7 +83,7 @@ def record_change(
         subject_name=subject.name[:254],
         before=None if before is None else plain(before),
         after=None if after is None else plain(after),
-        reason=reason,
+        reason=(reason or actor.reason).strip()[:MOST_REASON],
         previous_hash=bytes(head.hash),
     )
     change.hash = link_hash(bytes(head.hash), change.sequence, fields_of(change))

@@ -19,6 +19,7 @@ log = structlog.get_logger()
 COMPILE_GLOBAL = "snapshots.compile_global"
 COMPILE_ORGANIZATION = "snapshots.compile_organization"
 COMPILE_DENY = "snapshots.compile_deny"
+CARRY_HEADS = "snapshots.carry_heads"
 
 
 def wake_compiler(organization_id: UUID | None, shards: Iterable[ShardKind]) -> None:
@@ -30,6 +31,11 @@ def wake_compiler(organization_id: UUID | None, shards: Iterable[ShardKind]) -> 
         _send(COMPILE_ORGANIZATION, organization_id.hex)
     if ShardKind.GLOBAL in kinds:
         _send(COMPILE_GLOBAL)
+
+
+def wake_heads_carrier() -> None:
+    """Ask for the global shard, which carries the newest signed heads to pods."""
+    _send(CARRY_HEADS)
 
 
 def _send(task: str, *arguments: str) -> None:

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from control_plane.project.mail import mail_from_url
 from switchyard_contract.seal import SigningKey
 from switchyard_contract.settings import InvalidSettings, Value, read_settings
 
@@ -61,6 +62,11 @@ class ControlSettings:
     web_threads: int
     worker_processes: int
     ledger_days: int
+    audit_heads_file: str
+    audit_heads_minutes: int
+    mail: Mapping[str, object] = field(repr=False)
+    """Django's settings of the mail server."""
+    mail_from: str
     environment: Mapping[str, str] = field(repr=False)
     """The process's environment, from which only the names in `credential_env` may be read."""
 
@@ -81,6 +87,7 @@ def read_control_settings(environment: Mapping[str, str]) -> ControlSettings:
     peppers = parse("SWITCHYARD_PEPPER", read_versioned_keys)
     sealing_keys = parse("SWITCHYARD_SEALING_KEY", read_versioned_keys)
     parse("DATABASE_URL", database_from_url)
+    mail = parse("SWITCHYARD_MAIL_URL", mail_from_url)
     networks: list[Network] = []
     for text in _list(values, "SWITCHYARD_PRIVATE_NETWORKS"):
         try:
@@ -117,6 +124,10 @@ def read_control_settings(environment: Mapping[str, str]) -> ControlSettings:
         web_threads=_integer(values, "SWITCHYARD_WEB_THREADS"),
         worker_processes=_integer(values, "SWITCHYARD_WORKER_PROCESSES"),
         ledger_days=_integer(values, "SWITCHYARD_LEDGER_DAYS"),
+        audit_heads_file=_text(values, "SWITCHYARD_AUDIT_HEADS_FILE"),
+        audit_heads_minutes=_integer(values, "SWITCHYARD_AUDIT_HEADS_MINUTES"),
+        mail=mail or {},
+        mail_from=_text(values, "SWITCHYARD_MAIL_FROM"),
         environment=environment,
     )
 

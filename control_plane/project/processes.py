@@ -53,13 +53,16 @@ def run_migrate() -> None:
     from django.core.management import call_command
     from django.db import connection
 
+    from control_plane.audit.guard import audit_take_away, audit_take_back
     from control_plane.project.installation import prepare_installation
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
     try:
+        audit_take_back()
         call_command("migrate", interactive=False, verbosity=1)
         prepare_installation()
+        audit_take_away()
     finally:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])

@@ -8,10 +8,12 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
+from control_plane.audit.models import PublishedHead
 from control_plane.catalog.models import KnownModel, ListPrice, OrganizationPrice, PriceFields
 from control_plane.credentials.models import Provider
 from control_plane.credentials.services import sealed_credential
 from control_plane.keys.models import VirtualKey
+from control_plane.keys.services.scopes import intersect
 from control_plane.organizations.models import Organization, Team
 from control_plane.routing.models import VirtualModel
 from switchyard_contract.revision import MIN_READER, SCOPED_KEYS
@@ -53,9 +55,12 @@ class PolicyRows:
 
 
 def compile_global(
-    organizations: Iterable[Organization], key_buckets: Mapping[UUID, int], prices: Iterable[ListPrice]
+    organizations: Iterable[Organization],
+    key_buckets: Mapping[UUID, int],
+    prices: Iterable[ListPrice],
+    audit_heads: Iterable[PublishedHead] = (),
 ) -> snapshot_pb2.GlobalShard:
-    """All organizations, with the number of their key shards, and the list prices."""
+    """All organizations, with the number of their key shards, the list prices, and where the audit chains stand."""
     return snapshot_pb2.GlobalShard(
         organizations=[
             snapshot_pb2.OrganizationEntry(
@@ -66,6 +71,17 @@ def compile_global(
         list_prices=[
             _price(row, is_override=False)
             for row in sorted(prices, key=lambda row: (row.vendor, row.model, row.version))
+        ],
+        audit_heads=[
+            snapshot_pb2.AuditHead(
+                organization=row.scope,
+                sequence=row.sequence,
+                hash=bytes(row.hash),
+                at_ms=row.at_ms,
+                signing_key_id=row.signing_key_id,
+                signature=bytes(row.signature),
+            )
+            for row in sorted(audit_heads, key=lambda row: row.scope)
         ],
     )
 
@@ -110,8 +126,13 @@ def compile_policy(rows: PolicyRows) -> snapshot_pb2.PolicyShard:
     )
 
 
-def compile_keys(keys: Iterable[VirtualKey], buckets: int) -> list[snapshot_pb2.KeyShard]:
-    """One message per bucket, keys ascending by id."""
+def compile_keys(
+    keys: Iterable[VirtualKey], buckets: int, personal_models: Sequence[str] = ()
+) -> list[snapshot_pb2.KeyShard]:
+    """One message per bucket, keys ascending by id.
+
+    personal_models: what personal keys stay within, whatever they were minted with; none: all.
+    """
     shards = [snapshot_pb2.KeyShard() for _ in range(buckets)]
     for row in sorted(keys, key=lambda row: row.key_id):
         owner = row.user_id or row.service_account_id
@@ -123,7 +144,7 @@ def compile_keys(keys: Iterable[VirtualKey], buckets: int) -> list[snapshot_pb2.
                 pepper_version=row.pepper_version,
                 principal_id=owner.hex,
                 team_id=row.team_id.hex,
-                models=row.allowed_models,
+                models=intersect(row.allowed_models, personal_models) if row.user_id else row.allowed_models,
                 expires_at_ms=_milliseconds(row.expires_at),
                 tags=row.tags,
                 name=row.name,

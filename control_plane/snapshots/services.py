@@ -20,10 +20,11 @@ from django.utils import timezone
 from google.protobuf.message import Message
 
 from control_plane.audit.models import Outbox, ShardKind
-from control_plane.audit.selectors import open_outbox, organizations_with_open_outbox
+from control_plane.audit.selectors import newest_published_heads, open_outbox, organizations_with_open_outbox
 from control_plane.audit.services import Actor, Subject, record_change
 from control_plane.catalog.selectors import list_prices
 from control_plane.keys.selectors import keys_told_to_pods
+from control_plane.keys.services import rules_of
 from control_plane.organizations.models import Organization
 from control_plane.snapshots import compile as compiler
 from control_plane.snapshots.announcement import announce
@@ -202,7 +203,9 @@ def _compile_and_stamp(kinds: Sequence[ShardKind], organization_id: UUID | None,
 
 
 def _compile_global_once(now: datetime) -> dict[ShardKind, ShardVersion | None]:
-    message = compiler.compile_global(Organization.objects.all(), key_bucket_counts(), list_prices())
+    message = compiler.compile_global(
+        Organization.objects.all(), key_bucket_counts(), list_prices(), newest_published_heads()
+    )
     return {ShardKind.GLOBAL: _publish(GLOBAL, None, message, check_global(message), now)}
 
 
@@ -214,7 +217,7 @@ def _compile_organization_once(organization_id: UUID, now: datetime) -> dict[Sha
     keys = keys_told_to_pods(organization_id, now)
     held = key_bucket_counts().get(organization_id, 0)
     buckets = buckets_for(keys.count(), held)
-    shards = compiler.compile_keys(keys.iterator(chunk_size=2000), buckets)
+    shards = compiler.compile_keys(keys.iterator(chunk_size=2000), buckets, rules_of(organization).personal_models)
     findings = check_keys(shards, {row.id.hex for row in rows.principals}, {row.id.hex for row in rows.teams})
     at_keys: ShardVersion | None = None
     for bucket, message in enumerate(shards):

@@ -35,6 +35,12 @@ def compile_organization(organization_id: str) -> None:
     organization_compile(UUID(organization_id))
 
 
+@shared_task(name="snapshots.carry_heads")
+def carry_heads() -> None:
+    """New signed heads of audit chains are on their way to the pods."""
+    global_compile(waits=True, force=True)
+
+
 @shared_task(name="snapshots.compile_deny")
 def compile_deny(organization_id: str) -> None:
     """Something was revoked: no waiting."""

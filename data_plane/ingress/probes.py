@@ -5,11 +5,13 @@ reach (control plane, counter store) is named in the body and never makes a pod 
 rotation would turn a blip into an outage.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import orjson
 from aiohttp import web
+
+from switchyard_contract.audit_head import SignedHead, write_head
 
 PATHS = frozenset({"/healthz", "/readyz", "/startupz"})
 
@@ -62,8 +64,12 @@ def answer_probe(path: str, health: Health) -> web.Response:
     )
 
 
-def make_admin_application(health: Callable[[], Health], render_metrics: Callable[[], bytes]) -> web.Application:
-    """The admin port: probes and Prometheus."""
+def make_admin_application(
+    health: Callable[[], Health],
+    render_metrics: Callable[[], bytes],
+    audit_heads: Callable[[], Iterable[SignedHead]] = tuple,
+) -> web.Application:
+    """The admin port: probes, Prometheus, and what the pod witnessed of the audit chains."""
 
     async def probe(request: web.Request) -> web.Response:
         return answer_probe(request.path, health())
@@ -71,7 +77,13 @@ def make_admin_application(health: Callable[[], Health], render_metrics: Callabl
     async def metrics(_request: web.Request) -> web.Response:
         return web.Response(body=render_metrics(), headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
 
+    async def witnessed(_request: web.Request) -> web.Response:
+        # The lines of the heads' file, so that `switchyard verify-audit --heads` reads either.
+        lines = b"".join(orjson.dumps(write_head(head)) + b"\n" for head in audit_heads())
+        return web.Response(body=lines, content_type="application/jsonl")
+
     application = web.Application()
+    application.add_routes([web.get("/audit-heads", witnessed)])
     application.add_routes([web.get(path, probe) for path in sorted(PATHS)])
     application.add_routes([web.get("/metrics", metrics)])
     return application

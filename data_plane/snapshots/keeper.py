@@ -14,7 +14,16 @@ import structlog
 from google.protobuf.message import Message
 
 from data_plane.snapshots.freshness import Freshness
-from data_plane.snapshots.shards import GLOBAL, HeldShards, organizations_of, parse_shard, read_header, required_shards
+from data_plane.snapshots.shards import (
+    GLOBAL,
+    HeldShards,
+    heads_of,
+    organizations_of,
+    parse_shard,
+    read_header,
+    required_shards,
+)
+from switchyard_contract.audit_head import SignedHead
 from switchyard_contract.seal import DigestMismatch, OpenedShard, SealFailure, ShardVersion, VerifyKeys, open_sealed
 from switchyard_contract.v1 import delivery_pb2, snapshot_pb2
 
@@ -98,6 +107,12 @@ class Keeper(Generic[P]):
     def organizations(self) -> tuple[str, ...]:
         listing = self._listing()
         return organizations_of(listing) if listing is not None else ()
+
+    @property
+    def audit_heads(self) -> tuple[SignedHead, ...]:
+        """Where the audit chains stood when the list in force was made: the pod is a witness to it."""
+        listing = self._listing()
+        return () if listing is None else heads_of(listing, self._deployment)
 
     def have(self) -> list[delivery_pb2.Have]:
         return [

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from google.protobuf.message import DecodeError, Message
 
+from switchyard_contract.audit_head import SignedHead
 from switchyard_contract.seal import ShardVersion, Unreadable, WrongShard
 from switchyard_contract.v1 import snapshot_pb2
 
@@ -63,3 +64,13 @@ def required_shards(listing: snapshot_pb2.GlobalShard) -> frozenset[str]:
 
 def organizations_of(listing: snapshot_pb2.GlobalShard) -> tuple[str, ...]:
     return tuple(organization.id for organization in listing.organizations)
+
+
+def heads_of(listing: snapshot_pb2.GlobalShard, deployment: str) -> tuple[SignedHead, ...]:
+    """The signed heads of audit chains that the list carries."""
+    return tuple(
+        SignedHead(
+            deployment, head.organization, head.sequence, head.hash, head.at_ms, head.signing_key_id, head.signature
+        )
+        for head in listing.audit_heads
+    )

@@ -137,6 +137,33 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("SWITCHYARD_WEB_THREADS", ("control",), "integer", "4", "threads of the web process", "threads", 1, 64),
     Setting("SWITCHYARD_WORKER_PROCESSES", ("control",), "integer", "2", "Celery worker processes", "processes", 1, 64),
     Setting("SWITCHYARD_LEDGER_DAYS", ("control",), "integer", "396", "ledger partitions are kept", "days", 1, 3660),
+    Setting(
+        "SWITCHYARD_AUDIT_HEADS_FILE",
+        ("control",),
+        "path",
+        "",
+        "file to which signed heads of the audit chains are appended, best on a disk that the database's "
+        "administrators cannot write; empty: none",
+    ),
+    Setting(
+        "SWITCHYARD_AUDIT_HEADS_MINUTES",
+        ("control",),
+        "integer",
+        "5",
+        "how often the audit chains are signed where they have grown",
+        "minutes",
+        1,
+        1440,
+    ),
+    Setting(
+        "SWITCHYARD_MAIL_URL",
+        ("control",),
+        "secret",
+        "",
+        "mail server: smtp://[user:password@]host[:port][?security=starttls|tls|none]; empty: notices are in the "
+        "console only",
+    ),
+    Setting("SWITCHYARD_MAIL_FROM", ("control",), "text", "switchyard@localhost", "sender of the mails"),
     # Pods.
     Setting(
         "SWITCHYARD_POD_ID",

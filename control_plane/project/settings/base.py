@@ -120,6 +120,9 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SWITCHYARD.has_
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 
+globals().update(SWITCHYARD.mail)
+DEFAULT_FROM_EMAIL = SWITCHYARD.mail_from
+
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -157,6 +160,12 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "keys: tombstones": {"task": "keys.tombstones_sweep", "schedule": 10.0, "options": {"expires": 10}},
     "credentials: refresh": {"task": "credentials.refresh", "schedule": 60.0, "options": {"expires": 60}},
     "fleet: forget": {"task": "fleet.forget", "schedule": 3600.0, "options": {"expires": 3600}},
+    "audit: heads": {
+        "task": "audit.publish_heads",
+        "schedule": SWITCHYARD.audit_heads_minutes * 60.0,
+        "options": {"expires": 60},
+    },
+    "keys: notices": {"task": "keys.notices", "schedule": 900.0, "options": {"expires": 900}},
     "accounts: sessions": {"task": "accounts.sessions_clear", "schedule": 3600.0, "options": {"expires": 3600}},
     **USAGE_BEAT_SCHEDULE,
     **REST_BEAT_SCHEDULE,

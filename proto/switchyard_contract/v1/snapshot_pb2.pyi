@@ -74,12 +74,30 @@ class OrganizationEntry(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[_Union[OrganizationState, str]] = ..., key_buckets: _Optional[int] = ...) -> None: ...
 
 class GlobalShard(_message.Message):
-    __slots__ = ("organizations", "list_prices")
+    __slots__ = ("organizations", "list_prices", "audit_heads")
     ORGANIZATIONS_FIELD_NUMBER: _ClassVar[int]
     LIST_PRICES_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_HEADS_FIELD_NUMBER: _ClassVar[int]
     organizations: _containers.RepeatedCompositeFieldContainer[OrganizationEntry]
     list_prices: _containers.RepeatedCompositeFieldContainer[PriceRow]
-    def __init__(self, organizations: _Optional[_Iterable[_Union[OrganizationEntry, _Mapping]]] = ..., list_prices: _Optional[_Iterable[_Union[PriceRow, _Mapping]]] = ...) -> None: ...
+    audit_heads: _containers.RepeatedCompositeFieldContainer[AuditHead]
+    def __init__(self, organizations: _Optional[_Iterable[_Union[OrganizationEntry, _Mapping]]] = ..., list_prices: _Optional[_Iterable[_Union[PriceRow, _Mapping]]] = ..., audit_heads: _Optional[_Iterable[_Union[AuditHead, _Mapping]]] = ...) -> None: ...
+
+class AuditHead(_message.Message):
+    __slots__ = ("organization", "sequence", "hash", "at_ms", "signing_key_id", "signature")
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    SIGNING_KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    sequence: int
+    hash: bytes
+    at_ms: int
+    signing_key_id: str
+    signature: bytes
+    def __init__(self, organization: _Optional[str] = ..., sequence: _Optional[int] = ..., hash: _Optional[bytes] = ..., at_ms: _Optional[int] = ..., signing_key_id: _Optional[str] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class Rates(_message.Message):
     __slots__ = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write_30m", "cache_write_12h", "output", "reasoning", "input_tool")

@@ -11,10 +11,11 @@ from django.db.transaction import TransactionManagementError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.audit.chain import Break, Broken, Intact, Link, Verdict, link_hash, plain, verify
+from control_plane.audit.chain import plain
 from control_plane.audit.models import ChainHead, Change, Outbox, ShardKind
 from control_plane.audit.selectors import changes_of, open_outbox, verify_chain
 from control_plane.audit.services import Actor, Subject, record_change
+from switchyard_contract.audit_chain import Break, Broken, Intact, Link, Verdict, link_hash, verify
 
 SOMEBODY = Actor.system("test")
 ORGANIZATION = uuid4()
@@ -121,7 +122,7 @@ def test_swapped_changes_are_named(chain: list[Change]) -> None:
 
 def test_a_cut_tail_is_named(chain: list[Change]) -> None:
     tampered("DELETE FROM audit_change WHERE sequence > 4")
-    assert _first(verify_chain(None)) == (5, Break.DELETED)
+    assert _first(verify_chain(None)) == (5, Break.CUT)
 
 
 def test_a_chain_cut_together_with_its_head_is_found_by_an_exported_head(chain: list[Change]) -> None:
@@ -129,12 +130,12 @@ def test_a_chain_cut_together_with_its_head_is_found_by_an_exported_head(chain: 
     tampered("DELETE FROM audit_change WHERE sequence > 4")
     ChainHead.objects.filter(scope="installation").update(sequence=4, hash=bytes(chain[3].hash))
     assert isinstance(verify_chain(None), Intact)
-    assert _first(verify_chain(None, known_head=exported)) == (5, Break.DELETED)
+    assert _first(verify_chain(None, known_head=exported)) == (5, Break.CUT)
 
 
 def test_an_emptied_table_is_named(chain: list[Change]) -> None:
     tampered("TRUNCATE audit_change CASCADE")
-    assert _first(verify_chain(None)) == (1, Break.DELETED)
+    assert _first(verify_chain(None)) == (1, Break.CUT)
 
 
 @pytest.mark.parametrize(
@@ -187,10 +188,10 @@ def test_no_tampering_goes_unseen(tamper: Tamper, contents: list[dict[str, str]]
         own = link_hash(previous, index + 1, fields)
         links.append(Link(index + 1, fields, previous, own))
         previous = own
-    whole = verify(links, head_sequence=len(links), head_hash=previous)
+    whole = verify(links, heads={len(links): previous})
     assert whole == Intact(len(links), previous)
     at = data.draw(st.integers(0, len(links) - 1))
-    assert isinstance(verify(tamper(links, at), head_sequence=len(links), head_hash=previous), Broken)
+    assert isinstance(verify(tamper(links, at), heads={len(links): previous}), Broken)
 
 
 def _swapped(links: list[Link], at: int) -> list[Link]:
