@@ -115,6 +115,8 @@ class KeyNotice(models.Model):
     days_before = models.PositiveIntegerField()
     recipients = models.JSONField(default=list)
     """E-mail addresses, as they were."""
+    mailed_to = models.JSONField(default=list)
+    """Those of them that the mail went to."""
     created_at = models.DateTimeField(auto_now_add=True)
     mailed_at = models.DateTimeField(null=True, blank=True)
     failure = models.CharField(max_length=300, blank=True)

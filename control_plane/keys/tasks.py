@@ -5,6 +5,7 @@ import structlog
 from celery import shared_task
 
 from control_plane.keys.services import tombstones_repair
+from control_plane.keys.services.notices import notices_mail, notices_write
 
 log = structlog.get_logger()
 
@@ -19,3 +20,11 @@ def sweep_tombstones() -> None:
         return
     if repaired:
         log.info("tombstones repaired", keys=repaired)
+
+
+@shared_task(name="keys.notices")
+def tell_of_ending_keys() -> None:
+    """Note which keys end soon, and mail whoever must know."""
+    noted, mailed = notices_write(), notices_mail()
+    if noted or mailed:
+        log.info("told of keys that end soon", noted=noted, mailed=mailed)
