@@ -59,6 +59,20 @@ SUB_COMMANDS: tuple[SubCommand, ...] = (
         "control",
         True,
     ),
+    SubCommand(
+        "verify-audit",
+        "deploy.verify.audit:main",
+        "check an exported audit offline: which entry was altered, deleted or cut off",
+        "",
+        True,
+    ),
+    SubCommand(
+        "verify-snapshot",
+        "deploy.verify.snapshot:main",
+        "check signed snapshots offline, such as a pod's shelf",
+        "",
+        True,
+    ),
     SubCommand("key", "deploy.key_command:main", "create, list, rotate and revoke virtual keys", "", True),
 )
 

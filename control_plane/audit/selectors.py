@@ -114,6 +114,11 @@ def fields_of(change: Change) -> Mapping[str, Any]:
     }
 
 
+def link_of(change: Change) -> Link:
+    """A change as a link of its chain."""
+    return Link(change.sequence, fields_of(change), bytes(change.previous_hash), bytes(change.hash))
+
+
 def _links(rows: QuerySet[Change]) -> Iterator[Link]:
     for change in rows.iterator(chunk_size=2000):
-        yield Link(change.sequence, fields_of(change), bytes(change.previous_hash), bytes(change.hash))
+        yield link_of(change)

@@ -21,6 +21,8 @@ PUBLISHED = [
     "simulated-provider",
     "bootstrap",
     "pod-token",
+    "verify-audit",
+    "verify-snapshot",
     "key",
 ]
 
