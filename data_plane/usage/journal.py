@@ -1,7 +1,8 @@
 """The journal: records into segments, and the promise of when they last.
 
-A record is given to the operating system inside `append`, so that `kill -9` takes nothing; `fdatasync` follows in the
-disk's thread. What the disk refuses stays in memory, in order, and is tried again until it is taken.
+Records are gathered and given to the operating system in one write: by `write`, or else in the loop's next turn. From
+then on `kill -9` takes nothing; `fdatasync` follows in the disk's thread. What the disk refuses stays in memory, in
+order, and is tried again until it is taken.
 Source: docs/decisions/0035-the-spool.md, 0036-spool-writes-on-the-loop.md
 """
 
@@ -9,13 +10,13 @@ import asyncio
 import os
 from collections import deque
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 import structlog
 
 from data_plane.usage.disk_thread import DiskThread
 from data_plane.usage.record import RecordKind, encode_record
-from data_plane.usage.segment import Disk, ExchangeKey, Segment, create_segment
+from data_plane.usage.segment import Disk, Entry, ExchangeKey, Segment, create_segment
 
 log = structlog.get_logger()
 
@@ -28,21 +29,11 @@ class SpoolUnavailable(Exception):
     """The disk does not take what must last; records are kept in memory and tried again."""
 
 
-class Entry(NamedTuple):
-    """A record that may have to be written once more. position: its place among all records of this run."""
-
-    position: int
-    kind: RecordKind
-    sequence: int
-    key: ExchangeKey
-    record: bytes
-
-
 class Observer(Protocol):
     """Who must know where records went."""
 
-    def placed(self, entry: Entry, segment: Segment) -> None:
-        """A record was written, perhaps once more."""
+    def placed(self, entry: Entry, position: int, segment: Segment) -> None:
+        """A record has its place, perhaps another than before. position: among all records of this run."""
 
     def events_synced(self, last_sequence: int) -> None:
         """Every event up to this one would survive a power loss."""
@@ -81,8 +72,12 @@ class Journal:
         self._loop = asyncio.get_running_loop()
         self._standby: Segment | None = None
         self._unsynced: deque[Entry] = deque()
+        """Together with what is stranded behind it: the newest records of all, without a gap in their positions."""
         self._stranded: deque[Entry] = deque()
         """Not even written. Younger than everything in _unsynced."""
+        self._gathered: list[bytes] = []
+        """Records that have their place in the active segment and are to be written together."""
+        self._is_write_due = False
         self._unsynced_segments: set[Segment] = set()
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._is_syncing = self._is_preparing = self._is_closed = False
@@ -103,23 +98,33 @@ class Journal:
         return self._beyond_bytes if active is None else self._beyond_bytes + active.capacity_bytes - active.used_bytes
 
     def append(self, kind: RecordKind, sequence: int, key: ExchangeKey, payload: bytes) -> int:
-        """Write a record and give its position; never raises for the disk's sake. ValueError: far too large."""
-        return self.append_encoded(kind, sequence, key, encode_record(kind, sequence, *key, payload))
+        """Take a record and give its position; never raises for the disk's sake. ValueError: far too large."""
+        return self.append_entry((kind, sequence, key, encode_record(kind, sequence, *key, payload)))
 
-    def append_encoded(self, kind: RecordKind, sequence: int, key: ExchangeKey, record: bytes) -> int:
+    def append_entry(self, entry: Entry) -> int:
         self.position += 1
-        entry = Entry(self.position, kind, sequence, key, record)
-        if self._stranded or self.is_refused:
+        if self._stranded or self.refusals_in_a_row > 1:
             self._stranded.append(entry)
-            return entry.position
+            return self.position
         try:
-            self._place(entry)
+            self._place(entry, self.position)
         except OSError as failure:
             self._stranded.append(entry)
             self._refused(failure)
         else:
+            if not self._is_write_due:
+                self._is_write_due = True
+                self._loop.call_soon(self._end_turn)
+        return self.position
+
+    def write(self) -> None:
+        """Give everything to the operating system; never raises for the disk's sake."""
+        try:
+            self._write_gathered()
+        except OSError as failure:
+            self._refused(failure)
+        else:
             self._sync_soon()
-        return entry.position
 
     async def synced(self, position: int) -> None:
         """Return once that record would survive a power loss. Raises SpoolUnavailable while the disk refuses."""
@@ -174,18 +179,35 @@ class Journal:
 
     # Writing.
 
-    def _place(self, entry: Entry) -> None:
-        segment = self.active
-        if segment is None or segment.free_bytes < len(entry.record):
+    def _place(self, entry: Entry, position: int) -> None:
+        """Give a record its place in the active segment. Raises OSError when another is needed and cannot be had."""
+        segment, record = self.active, entry[3]
+        if segment is None or segment.used_bytes + len(record) > segment.capacity_bytes:
             segment = self._roll()
-        self._disk.write(segment.file, entry.record, segment.used_bytes)
-        segment.used_bytes += len(entry.record)
+        segment.used_bytes += len(record)
+        self._gathered.append(record)
         self._unsynced.append(entry)
+        self._observer.placed(entry, position, segment)
+
+    def _end_turn(self) -> None:
+        self._is_write_due = False
+        if self._gathered:
+            self.write()
+
+    def _write_gathered(self) -> None:
+        """Raises OSError; what could not be written is then to be placed anew."""
+        if not self._gathered:
+            return
+        segment = self.active
+        assert segment is not None, "what is gathered has its place in the active segment"
+        data = self._gathered[0] if len(self._gathered) == 1 else b"".join(self._gathered)
+        self._disk.write(segment.file, data, segment.used_bytes - len(data))
+        self._gathered.clear()
         self._unsynced_segments.add(segment)
-        self._observer.placed(entry, segment)
 
     def _roll(self) -> Segment:
         """Go on in the next segment. Raises OSError."""
+        self._write_gathered()
         segment, self._standby = self._standby, None
         if segment is None:
             segment = create_segment(self._disk, self._directory, self._next_number, self._segment_bytes)
@@ -215,9 +237,9 @@ class Journal:
 
         def prepared(segment: Segment) -> None:
             self._is_preparing = False
-            if self.active is not None and segment.number < self.active.number:
-                # The active one ran full meanwhile and another was made. Segments are read back in the order of
-                # their numbers, so this one comes too late.
+            if self.segments and segment.number < self.segments[-1].number:
+                # The active one ran full or was refused meanwhile, and another was made. Segments are read back in the
+                # order of their numbers, so this one comes too late.
                 os.close(segment.file)
                 segment.path.unlink()
                 return
@@ -255,11 +277,18 @@ class Journal:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._is_syncing or not self._unsynced_segments:
+        if self._is_syncing:
+            return
+        try:
+            self._write_gathered()
+        except OSError as failure:
+            self._refused(failure)
+            return
+        if not self._unsynced_segments:
             return
         self._is_syncing = True
         segments, self._unsynced_segments = self._unsynced_segments, set()
-        through = self._unsynced[-1].position if self._unsynced else self.synced_position
+        through = self.position - len(self._stranded)
         files = [segment.file for segment in sorted(segments, key=lambda each: each.number)]
 
         def done(_: None) -> None:
@@ -274,8 +303,9 @@ class Journal:
 
     def _was_synced(self, through: int) -> None:
         last_sequence = 0
-        while self._unsynced and self._unsynced[0].position <= through:
-            last_sequence = self._unsynced.popleft().sequence or last_sequence
+        oldest = self.position - len(self._stranded) - len(self._unsynced) + 1
+        for _ in range(min(len(self._unsynced), through - oldest + 1)):
+            last_sequence = self._unsynced.popleft()[1] or last_sequence
         self.synced_position = max(self.synced_position, through)
         if not self._stranded:
             self.refusals_in_a_row = 0
@@ -302,10 +332,14 @@ class Journal:
         if self.refusals_in_a_row <= 2 or self.refusals_in_a_row % 240 == 0:
             log.error("the spool's disk refused", error=failure.strerror, in_a_row=self.refusals_in_a_row)
         if self.active is not None:
+            self.active.used_bytes -= sum(map(len, self._gathered))
             self.active.capacity_bytes = self.active.used_bytes
             self.active = None
             self.count_space()
+        self._gathered.clear()
         self._unsynced_segments.clear()
+        self._stranded.extendleft(reversed(self._unsynced))
+        self._unsynced.clear()
         if self.refusals_in_a_row == 1:
             self._write_again()
             return
@@ -315,14 +349,13 @@ class Journal:
                 waiter.set_exception(SpoolUnavailable("the spool's disk refuses records"))
 
     def _write_again(self) -> None:
-        self._stranded.extendleft(reversed(self._unsynced))
-        self._unsynced.clear()
         try:
             while self._stranded:
-                self._place(self._stranded[0])
+                self._place(self._stranded[0], self.position - len(self._stranded) + 1)
                 self._stranded.popleft()
             if self.active is None:
                 self._roll()
+            self._write_gathered()
         except OSError as failure:
             self._refused(failure)
         else:

@@ -60,10 +60,11 @@ class Damage:
 def encode_record(kind: RecordKind, sequence: int, exchange_id: str, attempt: int, payload: bytes) -> bytes:
     """Raises ValueError for what no reader would take back."""
     whose = exchange_id.encode("ascii")
-    rest = _REST.pack(sequence, kind, len(whose), attempt) + whose + payload
-    if len(rest) > MAX_RECORD_BYTES:
-        raise ValueError(f"a record of {len(rest)} bytes; the limit is {MAX_RECORD_BYTES}")
-    return _LEAD.pack(MARK, len(rest), zlib.crc32(rest)) + rest
+    head = _REST.pack(sequence, kind, len(whose), attempt) + whose
+    size = len(head) + len(payload)
+    if size > MAX_RECORD_BYTES:
+        raise ValueError(f"a record of {size} bytes; the limit is {MAX_RECORD_BYTES}")
+    return b"".join((_LEAD.pack(MARK, size, zlib.crc32(payload, zlib.crc32(head))), head, payload))
 
 
 def read_records(file: int, *, start: int = 0) -> Iterator[Record | Damage]:

@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from data_plane.usage.record import RecordKind
+
 SUFFIX = ".segment"
 SMALLEST_BYTES = 256 * 1024
 
 ExchangeKey = tuple[str, int]
 """Exchange id and attempt."""
+Entry = tuple[RecordKind, int, ExchangeKey, bytes]
+"""A record that may have to be written once more: kind, sequence, whose it is, and its bytes. A plain tuple, since two
+are made for every exchange."""
 
 
 @dataclass(slots=True, eq=False)
@@ -25,8 +30,8 @@ class Segment:
     used_bytes: int = 0
     last_sequence: int = 0
     """Of its last FINAL; 0: none."""
-    open_keys: set[ExchangeKey] = field(default_factory=set)
-    """Admitted here and not final anywhere."""
+    open_records: dict[ExchangeKey, Entry] = field(default_factory=dict)
+    """The latest record of each exchange that was admitted here and is not final anywhere."""
     needed_until: int = 0
     """Position of the record that made the last of them needless; until it is synced they are all there is."""
 

@@ -17,10 +17,10 @@ import structlog
 
 from data_plane.usage.backlog import Backlog
 from data_plane.usage.disk_thread import DiskThread
-from data_plane.usage.journal import Entry, Journal, SpoolUnavailable, SyncMode
+from data_plane.usage.journal import Journal, SpoolUnavailable, SyncMode
 from data_plane.usage.record import RecordKind
 from data_plane.usage.recovery import Recovered, SpoolInUse, estimated, recover, write_acked
-from data_plane.usage.segment import Disk, ExchangeKey, LocalDisk, Segment, sync_directory
+from data_plane.usage.segment import Disk, Entry, ExchangeKey, LocalDisk, Segment, sync_directory
 
 __all__ = ["Spool", "SpoolInUse", "SpoolUnavailable", "SyncMode", "open_spool"]
 
@@ -52,8 +52,8 @@ class Spool:
         self._segments: deque[Segment] = deque(recovered.segments)
         self._sequence = recovered.next_sequence - 1
         self._acked = self._acked_on_disk = recovered.acked
-        self._open: dict[ExchangeKey, tuple[Segment, Entry]] = {}
-        """Where an exchange was admitted, and its latest record."""
+        self._homes: dict[ExchangeKey, Segment] = {}
+        """Where each exchange that is under way was admitted."""
         self._backlog = Backlog(self._segments, synced_through=self._sequence)
         self._journal = Journal(
             directory,
@@ -75,19 +75,28 @@ class Spool:
 
     def can_admit(self) -> bool:
         """Whether one more exchange may begin: only while all in flight, and some more, can still be closed."""
-        reserve = (len(self._open) + RESERVED_EXCHANGES) * RESERVE_PER_EXCHANGE_BYTES
+        reserve = (len(self._homes) + RESERVED_EXCHANGES) * RESERVE_PER_EXCHANGE_BYTES
         return not self._journal.refusals_in_a_row and self._journal.room_bytes >= reserve
 
     def admitted(self, event: bytes, exchange_id: str, attempt: int) -> int:
-        """Note that an attempt begins, before anything goes upstream. Gives the record's position for `synced`."""
-        return self._journal.append(RecordKind.ADMITTED, 0, (exchange_id, attempt), event)
+        """Note that an attempt begins, before anything goes upstream: no kill takes it any more.
+
+        Gives the record's position for `synced`.
+        """
+        position = self._journal.append(RecordKind.ADMITTED, 0, (exchange_id, attempt), event)
+        self._journal.write()
+        return position
 
     def progress(self, event: bytes, exchange_id: str, attempt: int) -> int:
         """Note what is known by now; the last one is what an exchange cut by a kill is billed by."""
         return self._journal.append(RecordKind.PROGRESS, 0, (exchange_id, attempt), event)
 
     def final(self, event: bytes, exchange_id: str, attempt: int) -> int:
-        """Close an attempt with its event. Never refused: what the disk does not take waits in memory."""
+        """Close an attempt with its event. Never refused: what the disk does not take waits in memory.
+
+        A kill in this very turn of the loop makes it a row that is estimated
+        (docs/decisions/0036-spool-writes-on-the-loop.md).
+        """
         position = self._journal.append(RecordKind.FINAL, self._sequence + 1, (exchange_id, attempt), event)
         self._sequence += 1
         self._backlog.add(self._sequence, event)
@@ -136,7 +145,7 @@ class Spool:
 
     @property
     def in_flight(self) -> int:
-        return len(self._open)
+        return len(self._homes)
 
     @property
     def is_broken(self) -> bool:
@@ -161,18 +170,16 @@ class Spool:
 
     # What the journal tells.
 
-    def placed(self, entry: Entry, segment: Segment) -> None:
-        home = self._open.get(entry.key)
-        if entry.kind is not RecordKind.FINAL:
-            if home is None:
-                segment.open_keys.add(entry.key)
-            self._open[entry.key] = (segment if home is None else home[0], entry)
+    def placed(self, entry: Entry, position: int, segment: Segment) -> None:
+        kind, sequence, key, _ = entry
+        if kind is not RecordKind.FINAL:
+            self._homes.setdefault(key, segment).open_records[key] = entry
             return
-        segment.last_sequence = max(segment.last_sequence, entry.sequence)
+        segment.last_sequence = sequence
+        home = self._homes.pop(key, None)
         if home is not None:
-            home[0].open_keys.discard(entry.key)
-            home[0].needed_until = entry.position
-            del self._open[entry.key]
+            del home.open_records[key]
+            home.needed_until = position
 
     def events_synced(self, last_sequence: int) -> None:
         self._backlog.synced(last_sequence)
@@ -244,7 +251,7 @@ class Spool:
         return (
             segment is not self._journal.active
             and segment.last_sequence <= self._acked
-            and not segment.open_keys
+            and not segment.open_records
             and segment.needed_until <= self._journal.synced_position
         )
 
@@ -253,10 +260,9 @@ class Spool:
         oldest = self._segments[0] if self._segments else None
         if oldest is None or oldest is self._journal.active or oldest.last_sequence > self._acked:
             return
-        for key in tuple(oldest.open_keys):
-            latest = self._open.pop(key)[1]
-            oldest.open_keys.discard(key)
-            oldest.needed_until = self._journal.append_encoded(latest.kind, 0, key, latest.record)
+        for key, latest in tuple(oldest.open_records.items()):
+            del oldest.open_records[key], self._homes[key]
+            oldest.needed_until = self._journal.append_entry(latest)
 
 
 async def open_spool(

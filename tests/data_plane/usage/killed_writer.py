@@ -1,7 +1,8 @@
 """Run by a test until it is killed: writes exchanges and says aloud what each call returned from.
 
 One line each: `A <exchange>` admitted, `P <exchange> <output>` progressed, `F <exchange> <output>` final,
-`R <boot id> <sequence> <event in hex>` given to the control plane.
+`R <boot id> <sequence> <event in hex>` given to the control plane. What is promised only for the loop's next turn is
+said in that turn.
 """
 
 import asyncio
@@ -30,9 +31,11 @@ async def exchange(spool: Spool, exchange_id: str, chance: random.Random) -> Non
         await asyncio.sleep(chance.random() * 0.02)
         output += 1
         spool.progress(an_event(exchange_id, output=output), exchange_id, 1)
+        await asyncio.sleep(0)
         say("P", exchange_id, output)
     await asyncio.sleep(chance.random() * 0.02)
     spool.final(an_event(exchange_id, output=output + 1000), exchange_id, 1)
+    await asyncio.sleep(0)
     say("F", exchange_id, output + 1000)
 
 

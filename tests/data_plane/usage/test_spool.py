@@ -25,6 +25,21 @@ async def test_events_come_out_in_order_with_dense_sequences(tmp_path: Path) -> 
     await spool.close()
 
 
+async def test_what_ends_in_one_turn_is_written_with_what_begins_next(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    spool = await a_spool(tmp_path, disk=disk)
+    spool.admitted(an_event("a"), "a", 1)
+    written = sum(disk.written.values())
+    spool.final(an_event("a"), "a", 1)
+    assert sum(disk.written.values()) == written, "an end alone waits for company"
+    spool.admitted(an_event("b"), "b", 1)
+    assert sum(disk.written.values()) == spool.depth_bytes, "a beginning does not, and takes along what waits"
+    spool.final(an_event("b"), "b", 1)
+    await asyncio.sleep(0)
+    assert sum(disk.written.values()) == spool.depth_bytes, "in the next turn everything is written"
+    await spool.close()
+
+
 async def test_a_refusal_needs_no_admission(tmp_path: Path) -> None:
     spool = await a_spool(tmp_path)
     spool.final(an_event("refused", 0), "refused", 0)

@@ -87,6 +87,24 @@ async def test_a_segment_that_is_ready_too_late_does_not_turn_the_order_round(tm
     assert await ids_unreported(tmp_path) == ids
 
 
+async def test_nor_does_one_that_comes_while_the_disk_refuses(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    disk.may_prepare.clear()
+    spool = await a_spool(tmp_path, disk=disk)
+    spool.admitted(an_event("a"), "a", 1)
+    disk.write_faults = 1
+    spool.admitted(an_event("b"), "b", 1)
+    disk.write_faults = 2
+    spool.admitted(an_event("c"), "c", 1)
+    assert spool.is_broken
+    disk.may_prepare.set()
+    await until(spool.can_admit)
+    for exchange_id in "abc":
+        spool.final(an_event(exchange_id), exchange_id, 1)
+    await spool.close()
+    assert await ids_unreported(tmp_path) == ["a", "b", "c"]
+
+
 async def test_a_full_disk_stops_admission_while_everything_in_flight_can_still_be_closed(tmp_path: Path) -> None:
     disk = FailingDisk()
     spool = await a_spool(tmp_path, disk=disk, segment_bytes=256 * 1024, limit_bytes=2 * MIB)
