@@ -4,6 +4,7 @@ from control_plane.accounts.services.actors import actor_of, user_subject
 from control_plane.accounts.services.people import (
     user_activity_set,
     user_create,
+    user_identity_set,
     user_password_set,
     user_preferences_set,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "sessions_forget_ended",
     "user_activity_set",
     "user_create",
+    "user_identity_set",
     "user_password_set",
     "user_preferences_set",
     "user_subject",

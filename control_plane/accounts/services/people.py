@@ -63,6 +63,32 @@ def user_preferences_set(
 
 
 @transaction.atomic
+def user_identity_set(*, user: User, actor: Actor, email: str, name: str | None = None) -> User:
+    """Change who a person is: the address that signs in, and the name (None: it stays). Raises ValidationError.
+
+    For whoever has the say over the whole account: no person does this to themselves.
+    """
+    before = {"email": user.email, "name": user.name}
+    user.email = email.strip().lower()
+    if name is not None:
+        user.name = name.strip()
+    after = {"email": user.email, "name": user.name}
+    if after == before:
+        return user
+    user.full_clean()
+    user.save(update_fields=["email", "name", "updated_at"])
+    record_change(
+        organization_id=None,
+        actor=actor,
+        action="user.identity_changed",
+        subject=user_subject(user),
+        before=before,
+        after=after,
+    )
+    return user
+
+
+@transaction.atomic
 def user_password_set(*, user: User, password: str, actor: Actor) -> User:
     """Replace a password. Sessions signed in with the old one end."""
     _check_password(password, user)
