@@ -8,6 +8,8 @@ from control_plane.credentials.api import ProviderViewSet
 from control_plane.fleet.api import PodViewSet
 from control_plane.keys.api import (
     AdminTokenViewSet,
+    KeyNoticeViewSet,
+    KeyRulesView,
     MembershipViewSet,
     OrganizationViewSet,
     ServiceAccountViewSet,
@@ -37,6 +39,7 @@ router.register("users", UserViewSet, "user")
 router.register("memberships", MembershipViewSet, "membership")
 router.register("service-accounts", ServiceAccountViewSet, "service-account")
 router.register("keys", AppliedKeyViewSet, "key")
+router.register("key-notices", KeyNoticeViewSet, "key-notice")
 router.register("admin-tokens", AdminTokenViewSet, "admin-token")
 router.register("providers", ProviderViewSet, "provider")
 router.register("models", ModelViewSet, "model")
@@ -49,6 +52,7 @@ router.register("snapshots", SnapshotViewSet, "snapshot")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^usage/?$", UsageView.as_view(), name="usage"),
+    re_path(r"^key-rules/?$", KeyRulesView.as_view({"get": "retrieve", "patch": "partial_update"}), name="key-rules"),
     path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", DocsView.as_view(), name="docs"),
     *router.urls,

@@ -16,6 +16,8 @@ from control_plane.rest import idempotency
 from control_plane.rest.caller import Caller, caller_of
 from control_plane.rest.permissions import action_of, is_of_one_object, reading_right_of, right_of
 from control_plane.rest.problems import PreconditionFailed
+from control_plane.rest.reasons import FIELD as REASON_FIELD
+from control_plane.rest.reasons import note_reason, require_reason
 
 Row = TypeVar("Row", bound=Model)
 
@@ -62,6 +64,7 @@ class TenantView(viewsets.GenericViewSet[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        note_reason(request)
         action = action_of(self, request)
         if action is None or not is_of_one_object(self):
             return
@@ -92,10 +95,12 @@ class TenantView(viewsets.GenericViewSet[Any]):
     def object_for_change(self) -> Any:
         """The row, locked, after `If-Match` was heeded. Must run in a transaction."""
         row = self.found(self.scoped().select_for_update(of=("self",)))
-        wanted = self.request.headers.get("If-Match")
-        if wanted and wanted.strip() != "*" and etag_of(row) not in _tags(wanted):
-            raise PreconditionFailed
+        check_unchanged(self.request, row)
         return row
+
+    def require_reason(self) -> None:
+        """For what cannot be taken back or shifts power: raises ValidationError where a reason is asked for and missing."""
+        require_reason(self.caller)
 
     def answer(self, row: Any, *, status: int = 200, extra: dict[str, Any] | None = None) -> Response:
         """The representation of a row, with its ETag."""
@@ -111,7 +116,7 @@ class TenantView(viewsets.GenericViewSet[Any]):
         checked = serializer(data=self.request.data, partial=partial, context=self.get_serializer_context())
         checked.is_valid(raise_exception=True)
         if isinstance(self.request.data, dict):
-            unknown = sorted(set(self.request.data) - set(getattr(checked, "fields", {})))
+            unknown = sorted(set(self.request.data) - set(getattr(checked, "fields", {})) - {REASON_FIELD})
             if unknown:
                 raise exceptions.ValidationError(dict.fromkeys(unknown, "There is no such field."))
         return dict(checked.validated_data)
@@ -145,7 +150,9 @@ class ChangeMixin:
 class RemoveMixin:
     def destroy(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
         with transaction.atomic():
-            self.remove(self.object_for_change())
+            row = self.object_for_change()
+            self.require_reason()
+            self.remove(row)
             return Response(status=204)
 
 
@@ -160,6 +167,13 @@ def named(text: str, names: Sequence[str]) -> Q:
         if not condition:
             raise Http404 from None
     return condition
+
+
+def check_unchanged(request: Request, row: Any) -> None:
+    """Heed `If-Match`: raises PreconditionFailed when the row is not the version that the caller has seen."""
+    wanted = request.headers.get("If-Match")
+    if wanted and wanted.strip() != "*" and etag_of(row) not in _tags(wanted):
+        raise PreconditionFailed
 
 
 def etag_of(row: Any) -> str:

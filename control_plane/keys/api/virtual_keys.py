@@ -7,18 +7,29 @@ from typing import Any, ClassVar
 import django_filters
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
-from rest_framework import serializers
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from control_plane.keys.api.scopes import keys_for, service_accounts_for, teams_for, users_for
-from control_plane.keys.models import VirtualKey
+from control_plane.keys.api.key_fields import (
+    KeyChange,
+    KeyChanged,
+    KeyIn,
+    KeyMinted,
+    KeyOut,
+    KeysRevoked,
+    RevokeIn,
+    RevokeManyIn,
+    RotateIn,
+    rotation_in,
+)
+from control_plane.keys.api.scopes import keys_for
+from control_plane.keys.models import VIRTUAL_KIND_CHOICES, VirtualKey
 from control_plane.keys.reach import may_manage
-from control_plane.keys.services import key_mint, key_revoke, key_rotate, key_update
-from control_plane.organizations.roles import Permission
-from control_plane.rest.fields import HexId, Reference, Tags
+from control_plane.keys.services import key_mint, key_revoke, key_rotate, key_update, keys_revoke
+from control_plane.organizations.roles import Permission, can
 from control_plane.rest.views import ChangeMixin, ListMixin, RetrieveMixin, TenantView
 
 WAIT = OpenApiParameter(
@@ -30,102 +41,6 @@ WAIT = OpenApiParameter(
 )
 
 
-class KeyOwner(serializers.Serializer[Any]):
-    user = serializers.EmailField(required=False)
-    service_account = serializers.CharField(required=False)
-
-
-class Applied(serializers.Serializer[Any]):
-    pods = serializers.IntegerField(help_text="Connected pods.")
-    acknowledged = serializers.IntegerField(help_text="Pods that hold the change.")
-    share = serializers.FloatField(help_text="acknowledged / pods; 1 when no pod is connected.")
-    waited_ms = serializers.IntegerField()
-
-
-class KeyOut(serializers.Serializer[VirtualKey]):
-    id = serializers.CharField(source="key_id", help_text="The public part of the key; what exchanges name.")
-    name = serializers.CharField()
-    prefix = serializers.CharField()
-    kind = serializers.SerializerMethodField()
-    owner = serializers.SerializerMethodField()
-    team = serializers.CharField(source="team.name")
-    team_id = HexId()
-    models = serializers.ListField(
-        child=serializers.CharField(), source="allowed_models", help_text="Globs over requested names; empty: all."
-    )
-    metadata = Tags(source="tags")
-    state = serializers.SerializerMethodField()
-    expires_at = serializers.DateTimeField(allow_null=True)
-    created_at = serializers.DateTimeField()
-    updated_at = serializers.DateTimeField()
-    created_by = serializers.SerializerMethodField()
-    revoked_at = serializers.DateTimeField(allow_null=True)
-    revoke_reason = serializers.CharField()
-    rotated_from = serializers.SerializerMethodField()
-    last_used_at = serializers.SerializerMethodField()
-
-    def get_kind(self, key: VirtualKey) -> str:
-        return "personal" if key.user_id else "service"
-
-    @extend_schema_field(KeyOwner)
-    def get_owner(self, key: VirtualKey) -> dict[str, str]:
-        return {"user": key.user.email} if key.user else {"service_account": str(key.service_account)}
-
-    def get_state(self, key: VirtualKey) -> str:
-        return key_state(key, timezone.now())
-
-    def get_created_by(self, key: VirtualKey) -> str | None:
-        return None if key.created_by is None else key.created_by.email
-
-    def get_rotated_from(self, key: VirtualKey) -> str | None:
-        return None if key.rotated_from is None else key.rotated_from.key_id
-
-    def get_last_used_at(self, key: VirtualKey) -> datetime | None:
-        uses: Mapping[str, datetime] = self.context["view"].last_uses_of(key)
-        return uses.get(key.key_id)
-
-
-class KeyMinted(KeyOut):
-    key = serializers.CharField(help_text="The key. Shown only here.")
-    applied = Applied(required=False)
-
-
-class KeyChanged(KeyOut):
-    applied = Applied(required=False)
-
-
-class KeyOwnerIn(serializers.Serializer[Any]):
-    user = Reference(users_for, names=("email",), required=False)
-    service_account = Reference(service_accounts_for, names=("name",), required=False)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if len(attrs) != 1:
-            raise serializers.ValidationError("Exactly one of user and service_account.")
-        return attrs
-
-
-class KeyChange(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=100, required=False)
-    models = serializers.ListField(child=serializers.CharField(max_length=200), required=False)
-    metadata = Tags(required=False)
-    expires_at = serializers.DateTimeField(required=False, allow_null=True)
-
-
-class KeyIn(KeyChange):
-    name = serializers.CharField(max_length=100)
-    owner = KeyOwnerIn(required=False, help_text="Left out: the caller.")
-    team = Reference(teams_for, names=("name",), required=False)
-
-
-class RotateIn(serializers.Serializer[Any]):
-    grace_seconds = serializers.IntegerField(min_value=0, required=False, default=0)
-
-
-class RevokeIn(serializers.Serializer[Any]):
-    reason = serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
-    cut_streams = serializers.BooleanField(required=False, default=True, help_text="End running answers too.")
-
-
 class KeyFilter(django_filters.FilterSet):
     user = django_filters.CharFilter(field_name="user__email", lookup_expr="iexact")
     service_account = django_filters.CharFilter(field_name="service_account__name")
@@ -134,7 +49,12 @@ class KeyFilter(django_filters.FilterSet):
     state = django_filters.ChoiceFilter(
         choices=[("active", "active"), ("expired", "expired"), ("revoked", "revoked")], method="by_state"
     )
+    kind = django_filters.ChoiceFilter(choices=[(name, name) for _, name in VIRTUAL_KIND_CHOICES], method="by_kind")
+    ends_before = django_filters.IsoDateTimeFilter(field_name="expires_at", lookup_expr="lt")
     search = django_filters.CharFilter(method="by_text")
+
+    def by_kind(self, rows: QuerySet[VirtualKey], name: str, value: str) -> QuerySet[VirtualKey]:
+        return rows.filter(user__isnull=value != "personal")
 
     def by_state(self, rows: QuerySet[VirtualKey], name: str, value: str) -> QuerySet[VirtualKey]:
         now = timezone.now()
@@ -166,9 +86,15 @@ class KeyViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
         "partial_update": Permission.KEYS_MANAGE,
         "rotate": Permission.KEYS_MANAGE,
         "revoke": Permission.KEYS_MANAGE,
+        "revoke_many": Permission.KEYS_MANAGE,
     }
     http_method_names = ["get", "post", "patch", "head", "options"]
-    field_names: ClassVar[dict[str, str]] = {"tags": "metadata", "allowed_models": "models"}
+    field_names: ClassVar[dict[str, str]] = {
+        "tags": "metadata",
+        "allowed_models": "models",
+        "rotation_days": "rotation",
+        "rotation_grace_seconds": "rotation",
+    }
 
     def last_uses(self, keys: Sequence[VirtualKey]) -> Mapping[str, datetime]:
         """When keys were last used, by public id. Usage lies above keys: the composition overrides this."""
@@ -220,9 +146,13 @@ class KeyViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
                 service_account=owner.get("service_account"),
                 team=given.get("team"),
                 models=given.get("models", []),
+                routes=given.get("routes", []),
+                source_networks=given.get("source_networks", []),
                 tags=given.get("metadata"),
                 expires_at=given.get("expires_at"),
+                rotation=rotation_in(given),
                 created_by=self.caller.user,
+                heeds_rules=self.heeds_rules,
             )
             return self.answer(minted.key, status=201, extra={"key": minted.token})
 
@@ -239,9 +169,14 @@ class KeyViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
             actor=self.caller.actor,
             name=given.get("name"),
             models=given.get("models"),
+            routes=given.get("routes"),
+            source_networks=given.get("source_networks"),
             tags=given.get("metadata"),
             expires_at=given.get("expires_at"),
             clears_expiry="expires_at" in given and given["expires_at"] is None,
+            rotation=rotation_in(given),
+            clears_rotation="rotation" in given and given["rotation"] is None,
+            heeds_rules=self.heeds_rules,
         )
         return self.answer(changed)
 
@@ -249,7 +184,7 @@ class KeyViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, pk: str) -> Response:
         """Mint a successor; the old key works on for the grace."""
-        grace_seconds = self.read_input(RotateIn)["grace_seconds"]
+        grace_seconds = self.read_input(RotateIn).get("grace_seconds")
 
         def act() -> Response:
             minted = key_rotate(
@@ -271,6 +206,36 @@ class KeyViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
             self.once(lambda: self.answer(key_revoke(key=self.object_for_change(), actor=self.caller.actor, **given)))
         )
 
+    @extend_schema(operation_id="keys_revoke_many", request=RevokeManyIn, responses=KeysRevoked)
+    @action(detail=False, methods=["post"], url_path="revoke", url_name="revoke-many")
+    def revoke_many(self, request: Request) -> Response:
+        """End several keys at once: all of them, or none."""
+        given = self.read_input(RevokeManyIn)
+        wanted = list(dict.fromkeys(given.pop("keys")))
+
+        def act() -> Response:
+            found = {key.key_id: key for key in self.scoped().filter(key_id__in=wanted)}
+            missing = [key_id for key_id in wanted if key_id not in found]
+            if missing:
+                raise ValidationError({"keys": [f"There is no key {key_id} here." for key_id in missing]})
+            if any(not self.is_allowed(Permission.KEYS_MANAGE, key) for key in found.values()):
+                raise PermissionDenied(self.caller.rights.refusal(Permission.KEYS_MANAGE))
+            ended = keys_revoke(keys=list(found.values()), actor=self.caller.actor, **given)
+            revoked = {key.key_id for key in ended}
+            return Response(
+                {
+                    "revoked": [key_id for key_id in wanted if key_id in revoked],
+                    "were_dead": [key_id for key_id in wanted if key_id not in revoked],
+                }
+            )
+
+        return self.once(act)
+
+    @property
+    def heeds_rules(self) -> bool:
+        """Whether the rules for personal keys bind the caller: whoever manages all keys made them."""
+        return not can(self.caller.standing, Permission.KEYS_MANAGE)
+
     def _told(self, response: Response) -> Response:
         """Add what pods have acknowledged, when the caller asked to wait for it: after the commit, never inside."""
         if self.request.query_params.get("wait") == "applied":
@@ -278,9 +243,3 @@ class KeyViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
             if (applied := self.wait_applied(key)) is not None:
                 response.data = {**response.data, "applied": applied}
         return response
-
-
-def key_state(key: VirtualKey, now: datetime) -> str:
-    if key.is_revoked:
-        return "revoked"
-    return "expired" if key.expires_at is not None and key.expires_at <= now else "active"

@@ -22,7 +22,9 @@ UNCHANGED: Any = object()
 
 def rules_of(organization: Organization) -> KeyRules:
     """The rules in force; without a row, those that limit nothing."""
-    return KeyRules.objects.filter(organization=organization).first() or KeyRules(organization=organization)
+    return KeyRules.objects.filter(organization=organization).first() or KeyRules(
+        organization=organization, updated_at=organization.created_at
+    )
 
 
 @transaction.atomic

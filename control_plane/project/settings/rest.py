@@ -43,6 +43,8 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
     # Where two resources have a field of one name with other values.
     "ENUM_NAME_OVERRIDES": {
         "PodStateEnum": ["live", "silent", "out_of_reach", "gone"],
+        "KeyNoticeKindEnum": "control_plane.keys.models.NoticeKind",
+        "EventKindEnum": ["final", "counted", "estimated"],
         "OrganizationStateEnum": "control_plane.organizations.models.OrganizationState",
     },
 }

@@ -9,6 +9,7 @@ from django.utils import timezone
 from control_plane.audit.models import Change, Outbox
 from control_plane.fleet.models import Pod, PodShard
 from control_plane.keys.models import VirtualKey
+from control_plane.keys.services.notices import notices_write
 from control_plane.project.api.applied import wait_applied
 from control_plane.rest.models import IdempotentAnswer
 from control_plane.snapshots.services import global_compile, organization_compile
@@ -203,3 +204,75 @@ def test_a_wrong_body_names_the_field(body: dict[str, Any], field: str, acme: Te
     assert problem["status"] == 400
     assert [error["field"].split("[")[0] for error in problem["errors"]] == [field]
     assert all(error["message"] for error in problem["errors"])
+
+
+def test_scopes_and_schedules_travel_both_ways(acme: Tenant) -> None:
+    body = {
+        "name": "ci",
+        "owner": {"service_account": acme.account.name},
+        "routes": ["openai_chat", "anthropic_messages"],
+        "source_networks": ["10.0.0.1"],
+        "rotation": {"every_days": 90, "grace_seconds": 3600},
+    }
+    minted = mint(acme, body).json()
+    assert minted["routes"] == ["anthropic_messages", "openai_chat"]
+    assert minted["source_networks"] == ["10.0.0.1/32"]
+    assert minted["rotation"] == {"every_days": 90, "grace_seconds": 3600}
+    assert minted["rotate_by"] < minted["expires_at"]
+    changed = acme.as_admin.patch(f"{KEYS}/{minted['id']}", {"routes": [], "rotation": None}, format="json").json()
+    assert (changed["routes"], changed["rotation"], changed["expires_at"]) == ([], None, None)
+
+
+def test_wrong_scopes_are_named_by_field(acme: Tenant) -> None:
+    response = mint(acme, {"name": "x", "source_networks": ["10.0.0.1/8"], "routes": ["chat"]})
+    assert response.status_code == 400
+    assert [error["field"] for error in response.json()["errors"]] == ["routes[0]"]
+    response = mint(acme, {"name": "x", "source_networks": ["10.0.0.1/8"]})
+    assert [error["field"].split(".")[0] for error in response.json()["errors"]] == ["source_networks"]
+
+
+def test_many_keys_are_revoked_or_none(acme: Tenant, globex: Tenant) -> None:
+    ids = [mint(acme, {"name": f"k{number}"}).json()["id"] for number in range(3)]
+    foreign = globex.member_key.key_id
+    refused = acme.as_admin.post(f"{KEYS}/revoke", {"keys": [*ids, foreign], "reason": "x"}, format="json")
+    assert refused.status_code == 400
+    assert foreign in refused.content.decode()
+    assert VirtualKey.objects.filter(key_id__in=ids, revoked_at__isnull=True).count() == 3
+    done = acme.as_admin.post(f"{KEYS}/revoke", {"keys": [*ids, ids[0]], "reason": "stolen"}, format="json")
+    assert (done.status_code, done.json()) == (200, {"revoked": ids, "were_dead": []})
+    again = acme.as_admin.post(f"{KEYS}/revoke", {"keys": ids[:1]}, format="json")
+    assert again.json() == {"revoked": [], "were_dead": ids[:1]}
+
+
+def test_members_keep_the_rules_and_admins_make_them(acme: Tenant) -> None:
+    assert acme.as_member.patch("/api/v1/key-rules", {"max_personal_days": 30}, format="json").status_code == 403
+    rules = acme.as_admin.get("/api/v1/key-rules")
+    changed = acme.as_admin.patch(
+        "/api/v1/key-rules",
+        {"max_personal_days": 30, "personal_models": ["claude-haiku-*"]},
+        format="json",
+        headers={"If-Match": rules["ETag"]},
+    )
+    assert changed.status_code == 200
+    stale = acme.as_admin.patch(
+        "/api/v1/key-rules", {"max_personal_days": 60}, format="json", headers={"If-Match": rules["ETag"]}
+    )
+    assert stale.status_code == 412
+    refused = acme.as_member.post(KEYS, {"name": "mine", "models": ["claude-opus-*"]}, format="json")
+    assert refused.status_code == 400
+    assert [error["field"] for error in refused.json()["errors"]] == ["models"]
+    minted = acme.as_member.post(KEYS, {"name": "mine"}, format="json").json()
+    assert minted["models"] == ["claude-haiku-*"]
+    assert minted["expires_at"] is not None
+    assert mint(acme, {"name": "admins are free", "models": ["claude-opus-*"]}).status_code == 201
+
+
+def test_notices_are_seen_by_whoever_sees_the_key(acme: Tenant) -> None:
+    soon = timezone.now() + timedelta(days=3)
+    VirtualKey.objects.filter(id=acme.member_key.id).update(
+        expires_at=soon, created_at=timezone.now() - timedelta(days=90)
+    )
+    notices_write()
+    [seen] = acme.as_member.get("/api/v1/key-notices").json()["results"]
+    assert (seen["key"], seen["kind"], seen["days_before"]) == (acme.member_key.key_id, "expires", 7)
+    assert len(acme.as_admin.get("/api/v1/key-notices?kind=expires").json()["results"]) == 1
