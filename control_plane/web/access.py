@@ -1,9 +1,11 @@
 """Who may open a page. Every address of the console passes here; one that did not would be open to nobody.
 
-A signed-out person is led to the sign-in page. What a role cannot use answers 404, so that its existence is not told.
+A signed-out person is led to the sign-in page. What a role cannot use answers 404, so that its existence is not told;
+within a page the same right narrows the rows (organizations.reach, keys.reach, usage's Scope).
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from functools import wraps
 from typing import Any, cast
@@ -17,29 +19,44 @@ from django.utils import timezone
 
 from control_plane.accounts.models import User
 from control_plane.organizations.models import Membership
-from control_plane.organizations.selectors import membership_of, organization_by_id, organizations_of
+from control_plane.organizations.roles import Permission, Reach, Standing, may_at_all, reach_of
+from control_plane.organizations.selectors import standing_of
 from control_plane.web.request import ConsoleRequest, is_fragment
 
 ORGANIZATION_IN_SESSION = "organization"
+SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 class Access(Enum):
     PUBLIC = "anybody, signed in or not"
-    MEMBER = "every member of the organization"
-    ADMIN = "admins of the organization"
+    SIGNED_IN = "every member of the organization, whatever the role"
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A right, and how far it must go at least for a page to be of use: a list of oneself alone is none."""
+
+    permission: Permission
+    reach: Reach = Reach.OWN
+
+    def is_met_by(self, standing: Standing) -> bool:
+        return reach_of(standing, self.permission) >= self.reach
+
+
+Needed = Access | Permission | Need
 ConsoleView = Callable[..., HttpResponseBase]
 
 
-def page(route: str, view: ConsoleView, name: str, access: Access) -> URLPattern:
-    """An address of the console and who may open it."""
-    return path(route, console_page(view, access), name=name)
+def page(
+    route: str, view: ConsoleView, name: str, needed: Needed, *, change: Permission | Need | None = None
+) -> URLPattern:
+    """An address of the console and who may open it. change: what sending its form needs, where that is more."""
+    return path(route, console_page(view, needed, change=change), name=name)
 
 
-def console_page(view: ConsoleView, access: Access) -> ConsoleView:
+def console_page(view: ConsoleView, needed: Needed, *, change: Permission | Need | None = None) -> ConsoleView:
     """Let a view run only for those who may; it gets a `ConsoleRequest`, in the person's time zone."""
-    if access is Access.PUBLIC:
+    if needed is Access.PUBLIC:
         return view
 
     @wraps(view)
@@ -50,11 +67,14 @@ def console_page(view: ConsoleView, access: Access) -> ConsoleView:
         membership = _membership(request, user)
         if membership is None:
             return render(request, "web/no_organization.html", status=403)
-        if access is Access.ADMIN and not membership.is_admin:
+        # Read with every request: a change of role, team or delegation bites on the next one.
+        standing = standing_of(membership)
+        if not is_open(standing, needed) or (request.method not in SAFE and change and not is_open(standing, change)):
             raise Http404
         console_request = cast(ConsoleRequest, request)
         console_request.membership = membership
         console_request.organization = membership.organization
+        console_request.standing = standing
         with timezone.override(user.time_zone):
             response = view(console_request, *args, **kwargs)
             if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
@@ -64,26 +84,28 @@ def console_page(view: ConsoleView, access: Access) -> ConsoleView:
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
-    guarded.access = access  # type: ignore[attr-defined]  # read by the test that walks all addresses
+    guarded.needed = needed  # type: ignore[attr-defined]  # read by the tests that walk all addresses
+    guarded.change = change  # type: ignore[attr-defined]
     return guarded
+
+
+def is_open(standing: Standing, needed: Needed) -> bool:
+    """Whether a signed-in person may open what needs this."""
+    match needed:
+        case Access():
+            return True
+        case Permission():
+            return may_at_all(standing, needed)
+        case Need():
+            return needed.is_met_by(standing)
 
 
 def _membership(request: HttpRequest, user: User) -> Membership | None:
     """The organization chosen last, while the person is still in it; else the first one."""
+    memberships = Membership.objects.filter(user=user).select_related("organization", "user")
     chosen = request.session.get(ORGANIZATION_IN_SESSION)
-    if chosen:
-        organization = organization_by_id(chosen)
-        membership = membership_of(user, organization) if organization else None
-        if membership is not None and organization is not None:
-            membership.organization = organization
-            return membership
-    first = organizations_of(user).first()
-    if first is None:
-        return None
-    membership = membership_of(user, first)
-    if membership is not None:
-        membership.organization = first
-    return membership
+    found = memberships.filter(organization_id=chosen).first() if chosen else None
+    return found or memberships.order_by("organization__name").first()
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:

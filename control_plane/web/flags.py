@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from control_plane.audit.selectors import changes_of
 from control_plane.dashboards.charts import Chart, flagged
+from control_plane.organizations.roles import Permission, can
 from control_plane.web.ranges import TimeRange
 from control_plane.web.request import ConsoleRequest
 
@@ -16,7 +17,7 @@ MOST = 200
 
 def with_flags(request: ConsoleRequest, chart: Chart, span: TimeRange) -> Chart:
     """Add the changes of policy in a range; for those who may read the audit."""
-    if not request.membership.is_admin:
+    if not can(request.standing, Permission.AUDIT_READ):
         return chart
     return flagged(chart, _changes(request, span), many=reverse("web:audit"))
 

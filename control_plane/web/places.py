@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from control_plane.web.access import Access
+from control_plane.organizations.roles import Permission, Reach, Standing
+from control_plane.web.access import Access, Need, Needed, is_open
+
+# Lists that hold nothing but oneself are no place to go to: members find theirs under “Mine”.
+TEAM_USAGE = Need(Permission.USAGE_READ, Reach.TEAM)
+TEAM_PEOPLE = Need(Permission.MEMBERS_READ, Reach.TEAM)
+LED_TEAMS = Need(Permission.TEAMS_READ, Reach.TEAM)
+TEAM_KEYS = Need(Permission.KEYS_READ, Reach.TEAM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,35 +21,31 @@ class Place:
     url_name: str
     icon: str
     letter: str
-    access: Access
+    needed: Needed
     also_current: tuple[str, ...] = ()
-
-    @property
-    def is_for_admins(self) -> bool:
-        return self.access is Access.ADMIN
 
 
 PLACES: tuple[Place, ...] = (
-    Place("Home", "Overview", "overview", "gauge", "o", Access.MEMBER),
+    Place("Home", "Overview", "overview", "gauge", "o", Access.SIGNED_IN),
     Place(
         "Mine",
         "My keys",
         "my-keys",
         "key-round",
         "k",
-        Access.MEMBER,
+        Permission.KEYS_READ,
         ("my-key-mint", "key", "key-rotate", "key-revoke"),
     ),
-    Place("Mine", "My usage", "my-usage", "chart-no-axes-column", "u", Access.MEMBER),
-    Place("Spend", "Explorer", "spend", "chart-line", "s", Access.ADMIN),
-    Place("Traffic", "Exchanges", "exchanges", "arrow-left-right", "e", Access.MEMBER, ("exchange",)),
+    Place("Mine", "My usage", "my-usage", "chart-no-axes-column", "u", Permission.USAGE_READ),
+    Place("Spend", "Explorer", "spend", "chart-line", "s", TEAM_USAGE),
+    Place("Traffic", "Exchanges", "exchanges", "arrow-left-right", "e", Permission.EXCHANGES_READ, ("exchange",)),
     Place(
         "Policy",
         "Routes",
         "virtual-models",
         "waypoints",
         "r",
-        Access.ADMIN,
+        Permission.POLICY_READ,
         ("virtual-model-add", "virtual-model-edit", "virtual-model-delete"),
     ),
     Place(
@@ -51,36 +54,36 @@ PLACES: tuple[Place, ...] = (
         "providers",
         "plug-zap",
         "p",
-        Access.ADMIN,
+        Permission.PROVIDERS_READ,
         ("provider", "provider-add", "provider-edit", "provider-credential", "provider-delete", "provider-offer"),
     ),
-    Place("Supply", "Models and prices", "models", "tags", "m", Access.ADMIN),
+    Place("Supply", "Models and prices", "models", "tags", "m", Permission.MODELS_READ),
     Place(
         "People",
         "Members",
         "members",
         "users",
         "h",
-        Access.ADMIN,
+        TEAM_PEOPLE,
         ("member", "member-add", "member-remove", "member-activity"),
     ),
-    Place("People", "Teams", "teams", "users-round", "t", Access.ADMIN, ("team", "team-add", "team-edit")),
+    Place("People", "Teams", "teams", "users-round", "t", LED_TEAMS, ("team", "team-add", "team-edit")),
     Place(
         "People",
         "Service accounts",
         "service-accounts",
         "bot",
         "b",
-        Access.ADMIN,
+        Permission.SERVICE_ACCOUNTS_READ,
         ("service-account", "service-account-add", "service-account-edit", "service-account-activity"),
     ),
-    Place("People", "Keys", "keys", "key-square", "y", Access.ADMIN, ("service-key-mint",)),
-    Place("Operate", "Fleet", "fleet", "server", "f", Access.ADMIN, ("pod",)),
-    Place("Operate", "Audit", "audit", "scroll-text", "a", Access.ADMIN, ("change",)),
-    Place("Operate", "Settings", "settings", "settings", "i", Access.ADMIN),
+    Place("People", "Keys", "keys", "key-square", "y", TEAM_KEYS, ("service-key-mint",)),
+    Place("Operate", "Fleet", "fleet", "server", "f", Permission.FLEET_READ, ("pod",)),
+    Place("Operate", "Audit", "audit", "scroll-text", "a", Permission.AUDIT_READ, ("change",)),
+    Place("Operate", "Settings", "settings", "settings", "i", Permission.ORGANIZATION_MANAGE),
 )
 
 
-def places_for(*, is_admin: bool) -> tuple[Place, ...]:
-    """What a role can use; the rest is not shown."""
-    return tuple(place for place in PLACES if is_admin or not place.is_for_admins)
+def places_for(standing: Standing) -> tuple[Place, ...]:
+    """What a person can use; the rest is not shown."""
+    return tuple(place for place in PLACES if is_open(standing, place.needed))

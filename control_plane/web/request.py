@@ -12,6 +12,7 @@ from control_plane.accounts.models import User
 from control_plane.accounts.services import actor_of
 from control_plane.audit.services import Actor
 from control_plane.organizations.models import Membership, Organization
+from control_plane.organizations.roles import Permission, Standing
 from control_plane.usage.selectors.scope import Scope
 from control_plane.web.ranges import month_start
 
@@ -25,6 +26,7 @@ class ConsoleRequest(HttpRequest):
     htmx: HtmxDetails
     organization: Organization
     membership: Membership
+    standing: Standing
 
 
 def actor(request: ConsoleRequest) -> Actor:
@@ -32,11 +34,9 @@ def actor(request: ConsoleRequest) -> Actor:
     return actor_of(request.user, source_address=request.META.get("REMOTE_ADDR", ""))
 
 
-def scope(request: ConsoleRequest) -> Scope:
-    """Whose usage this person may see: everybody's, or their own."""
-    if request.membership.is_admin:
-        return Scope(request.organization.id)
-    return own_scope(request)
+def scope(request: ConsoleRequest, permission: Permission = Permission.USAGE_READ) -> Scope:
+    """Whose usage this person may see: everybody's, their teams' and their own, or their own."""
+    return Scope.of(request.standing, permission)
 
 
 def own_scope(request: ConsoleRequest) -> Scope:

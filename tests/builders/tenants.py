@@ -17,6 +17,7 @@ from control_plane.organizations.services import (
     service_account_create,
     team_create,
     team_member_add,
+    team_update,
 )
 
 PASSWORD = "correct horse battery staple"  # of nobody
@@ -56,6 +57,15 @@ def a_member(tenant: Tenant, email: str = "", *, team: Team | None = None) -> Us
     user = a_user(email)
     membership_add(organization=tenant.organization, user=user, actor=tenant.actor)
     team_member_add(team=team or tenant.team, user=user, actor=tenant.actor)
+    return user
+
+
+def a_person_of_role(tenant: Tenant, role: Role, email: str = "") -> User:
+    """Somebody of that role; a team lead leads the tenant's team."""
+    user = a_user(email)
+    membership_add(organization=tenant.organization, user=user, role=role, actor=SYSTEM)
+    if role is Role.TEAM_LEAD:
+        team_update(team=tenant.team, lead=user, actor=SYSTEM)
     return user
 
 

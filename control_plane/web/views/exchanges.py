@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from control_plane.organizations.roles import Permission, can
 from control_plane.usage import ulid
 from control_plane.usage.entries import LedgerRow
 from control_plane.usage.selectors.costs import CostExplanation, cost_explained
@@ -93,14 +94,17 @@ def exchanges(request: ConsoleRequest) -> HttpResponseBase:
 
 @require_GET
 def exchange(request: ConsoleRequest, exchange_id: str) -> HttpResponse:
-    found = exchange_by_id(scope(request), exchange_id)
+    found = exchange_by_id(scope(request, Permission.EXCHANGES_READ), exchange_id)
     if found is None:
         raise Http404
     names = Names(request.organization)
     last = found.last
     session = None
     if last.session_id:
-        sessions = sessions_page(SessionSearch(scope(request), session_id=last.session_id, key_id=last.key_id), limit=1)
+        sessions = sessions_page(
+            SessionSearch(scope(request, Permission.EXCHANGES_READ), session_id=last.session_id, key_id=last.key_id),
+            limit=1,
+        )
         session = sessions.sessions[0] if sessions.sessions else None
     reason = REASON_BY_CODE.get(last.reason)
     winning, asked = (json.loads(text or "{}") for text in found.metadata)
@@ -127,7 +131,7 @@ def _search(request: ConsoleRequest, names: Names) -> tuple[ExchangeSearch, tupl
     zone = zone_of(request)
     text = asked.get("q", "").strip()[:200]
     filters = [Filter("status", "Status", STATUSES), Filter("outcome", "Outcome", OUTCOMES)]
-    if request.membership.is_admin:
+    if can(request.standing, Permission.EXCHANGES_READ):
         filters.append(Filter("user", "User", names.options("user")))
         filters.append(Filter("provider", "Provider", names.options("provider")))
     span = None
@@ -142,7 +146,7 @@ def _search(request: ConsoleRequest, names: Names) -> tuple[ExchangeSearch, tupl
         )
     is_request = _is_request_id(text)
     search = ExchangeSearch(
-        scope(request),
+        scope(request, Permission.EXCHANGES_READ),
         since=span.since if span else None,
         until=span.until if span else None,
         request_id=text if is_request else "",

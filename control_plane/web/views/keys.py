@@ -6,6 +6,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
+from django.forms import ModelChoiceField
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
@@ -14,11 +15,14 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from control_plane.audit.selectors import changes_of
 from control_plane.keys.models import VirtualKey
-from control_plane.keys.selectors import key_by_id, keys_of, keys_of_user
+from control_plane.keys.reach import keys_within, may_manage
+from control_plane.keys.selectors import keys_of_user
 from control_plane.keys.services.virtual_keys import MintedKey, key_mint, key_revoke, key_rotate
 from control_plane.onboarding.recipes.catalog import all_recipes
 from control_plane.onboarding.selectors import gateway_url, setup_context
 from control_plane.organizations.models import Team
+from control_plane.organizations.reach import service_accounts_within, teams_within
+from control_plane.organizations.roles import Permission
 from control_plane.organizations.selectors import teams_of, teams_of_user
 from control_plane.usage.selectors.exchanges import newest_exchange_of_key
 from control_plane.usage.selectors.scope import Scope
@@ -74,10 +78,13 @@ def my_key_mint(request: ConsoleRequest) -> HttpResponse:
 def service_key_mint(request: ConsoleRequest) -> HttpResponse:
     form = ServiceKeyForm(
         request.organization,
-        list(teams_of(request.organization)),
+        list(teams_within(request.standing, Permission.SERVICE_KEYS_MINT)),
         request.POST or None,
         initial={"service_account": request.GET.get("service_account")},
     )
+    accounts = form.fields["service_account"]
+    assert isinstance(accounts, ModelChoiceField)
+    accounts.queryset = service_accounts_within(request.standing, Permission.SERVICE_KEYS_MINT).filter(is_active=True)
     # Charged to the account's own team, unless another one is chosen.
     form.fields["team"].required = False
     if request.method == "POST" and form.is_valid():
@@ -110,6 +117,7 @@ def key_page(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
         "owner": owner_name(key),
         "state": key_state(key, timezone.now()),
         "is_own": key.user_id == request.user.id,
+        "may_manage": may_manage(request.standing, key),
         "row": key_rows(request.organization, [key], since=since)[0],
         "month": usage_total(own, since=since, until=timezone.now(), filters={"key": [key.key_id]}),
         "panel": _panel(request, key) if key_state(key, timezone.now()).is_alive else None,
@@ -121,7 +129,7 @@ def key_page(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def rotate(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
-    key = _key(request, key_id)
+    key = _key_to_change(request, key_id)
     form = RotateForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -140,7 +148,7 @@ def rotate(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def revoke(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
-    key = _key(request, key_id)
+    key = _key_to_change(request, key_id)
     form = RevokeForm(key.name, request.POST or None)
     if request.method == "POST" and form.is_valid():
         key_revoke(
@@ -170,13 +178,13 @@ STATES = (("alive", "Active"), ("revoked", "Revoked"), ("expired", "Expired"))
 
 @require_GET
 def keys(request: ConsoleRequest) -> HttpResponseBase:
-    teams = tuple((team.id.hex, team.name) for team in teams_of(request.organization))
+    teams = tuple((team.id.hex, team.name) for team in teams_within(request.standing))
     filters = (
         Filter("state", "State", STATES),
         Filter("team", "Team", teams),
         Filter("kind", "Kind", (("sypat", "Personal"), ("sysvc", "Service"))),
     )
-    rows = keys_of(request.organization)
+    rows = keys_within(request.standing)
     sorts = (Sort("created", "created_at"), Sort("name", "name"))
     listing = list_rows(
         request,
@@ -233,9 +241,17 @@ def _panel(request: ConsoleRequest, key: VirtualKey, token: str = "") -> SetupPa
 
 
 def _key(request: ConsoleRequest, key_id: UUID) -> VirtualKey:
-    """A key this person may see: their own, or any of the organization for an admin."""
-    key = key_by_id(request.organization, key_id)
-    if key is None or not (request.membership.is_admin or key.user_id == request.user.id):
+    """A key within this person's reach: their own, those of teams they lead, or any."""
+    key = keys_within(request.standing).filter(id=key_id).first()
+    if key is None:
+        raise Http404
+    return key
+
+
+def _key_to_change(request: ConsoleRequest, key_id: UUID) -> VirtualKey:
+    """A key this person sees and may rotate and revoke."""
+    key = _key(request, key_id)
+    if not may_manage(request.standing, key):
         raise Http404
     return key
 

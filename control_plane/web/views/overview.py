@@ -11,7 +11,8 @@ from django.views.decorators.http import require_GET
 
 from control_plane.credentials.selectors import providers_of
 from control_plane.dashboards.charts import sparkline
-from control_plane.keys.selectors import keys_of, keys_of_user
+from control_plane.keys.reach import keys_within
+from control_plane.organizations.roles import Permission, Reach, can, reach_of
 from control_plane.usage.selectors.exchanges import Exchange, ExchangeSearch, exchanges_page
 from control_plane.web.flags import with_flags
 from control_plane.web.fleet_rows import fleet_standing
@@ -42,6 +43,7 @@ def overview(request: ConsoleRequest) -> HttpResponse:
     day = today(now, zone)
     span = read_range("30d", "", "", now=now, zone=zone, default="30d")
     mine, names = scope(request), Names(request.organization)
+    sees_others = reach_of(request.standing, Permission.USAGE_READ) > Reach.OWN
     steps = first_steps(request)
     context = {
         "today": totals(mine, day),
@@ -49,6 +51,7 @@ def overview(request: ConsoleRequest) -> HttpResponse:
         "steps": steps,
         "is_set_up": all(step.is_done for step in steps),
         "names": names,
+        "sees_others": sees_others,
     }
     if context["is_set_up"]:
         drawn = chart(mine, span, "model", names, zone=zone, behind=reverse("web:exchanges"))
@@ -59,10 +62,10 @@ def overview(request: ConsoleRequest) -> HttpResponse:
             "span": span,
             "spark": sparkline(drawn.totals[-14:]),
             "by_model": group_rows(mine, span, "model", names, most=6),
-            "by_second": group_rows(mine, span, "user" if request.membership.is_admin else "client", names, most=6),
+            "by_second": group_rows(mine, span, "user" if sees_others else "client", names, most=6),
             "failures": failures(request, now),
         }
-    if request.membership.is_admin:
+    if can(request.standing, Permission.FLEET_READ):
         context["fleet"] = fleet_standing(request.organization, now)
     return render(request, "web/overview.html", context)
 
@@ -76,19 +79,19 @@ def checklist(request: ConsoleRequest) -> HttpResponse:
 
 def first_steps(request: ConsoleRequest) -> tuple[FirstStep, ...]:
     """Provider, key, first request, as this person sees them."""
-    is_admin = request.membership.is_admin
+    adds_providers = can(request.standing, Permission.PROVIDERS_MANAGE)
     has_provider = providers_of(request.organization).exists()
-    own_keys = keys_of(request.organization) if is_admin else keys_of_user(request.organization, request.user)
-    newest = own_keys.first()
-    found = exchanges_page(ExchangeSearch(scope(request)), limit=1).exchanges
+    # Whoever sets the organization up counts anybody's first key; everybody else their own.
+    newest = keys_within(request.standing, Permission.KEYS_MANAGE).first()
+    found = exchanges_page(ExchangeSearch(scope(request, Permission.EXCHANGES_READ)), limit=1).exchanges
     steps = (
         FirstStep(
             "Add a provider",
             "Whose models your tools use: Anthropic, OpenAI, Gemini, or a server of your own.",
             has_provider,
-            *(("Add a provider", reverse("web:provider-add"), True) if is_admin else ("", "", False)),
+            *(("Add a provider", reverse("web:provider-add"), True) if adds_providers else ("", "", False)),
         )
-        if is_admin
+        if adds_providers
         else FirstStep("A provider is there", "An admin adds it; it is the same for everybody.", has_provider),
         FirstStep(
             "Mint a key",
@@ -112,5 +115,5 @@ def first_steps(request: ConsoleRequest) -> tuple[FirstStep, ...]:
 
 def failures(request: ConsoleRequest, now: datetime) -> tuple[Exchange, ...]:
     """The newest failed exchanges of the last day."""
-    search = ExchangeSearch(scope(request), since=now - timedelta(days=1), outcome="failed")
+    search = ExchangeSearch(scope(request, Permission.EXCHANGES_READ), since=now - timedelta(days=1), outcome="failed")
     return exchanges_page(search, limit=5).exchanges

@@ -10,15 +10,27 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from control_plane.credentials.selectors import providers_of
-from control_plane.keys.selectors import keys_of, keys_of_user
-from control_plane.organizations.selectors import memberships_of, service_accounts_of, teams_of
+from control_plane.keys.reach import keys_within
+from control_plane.organizations.reach import memberships_within, service_accounts_within, teams_within
+from control_plane.organizations.roles import Permission, can, may_at_all
 from control_plane.routing.selectors import virtual_models_of
 from control_plane.usage.selectors.exchanges import exchange_by_id
 from control_plane.usage.selectors.sessions import SessionSearch, sessions_page
-from control_plane.web.places import places_for
+from control_plane.web.access import is_open
+from control_plane.web.places import LED_TEAMS, TEAM_PEOPLE, places_for
 from control_plane.web.request import ConsoleRequest, scope
 
 MOST_OF_A_KIND = 5
+ACTIONS = (
+    ("Mint a key", "my-key-mint", Permission.KEYS_MANAGE),
+    ("Mint a key for a service account", "service-key-mint", Permission.SERVICE_KEYS_MINT),
+    ("Add a provider", "provider-add", Permission.PROVIDERS_MANAGE),
+    ("Add a route", "virtual-model-add", Permission.POLICY_MANAGE),
+    ("Add a member", "member-add", Permission.MEMBERS_MANAGE),
+    ("Add a team", "team-add", Permission.TEAMS_MANAGE),
+    ("Add a service account", "service-account-add", Permission.SERVICE_ACCOUNTS_MANAGE),
+)
+"""What can be begun from anywhere: (title, page, right)."""
 SHORTEST_SESSION_SEARCH = 6
 
 
@@ -48,7 +60,7 @@ def palette(request: ConsoleRequest) -> HttpResponse:
 def _groups(request: ConsoleRequest, text: str) -> list[ItemGroup]:
     places = [
         Item(place.title, reverse(f"web:{place.url_name}"), place.icon, f"g {place.letter}")
-        for place in places_for(is_admin=request.membership.is_admin)
+        for place in places_for(request.standing)
         if text.lower() in place.title.lower() or text.lower() in place.group.lower()
     ]
     actions = [item for item in _actions(request) if text.lower() in item.title.lower()]
@@ -58,21 +70,16 @@ def _groups(request: ConsoleRequest, text: str) -> list[ItemGroup]:
 
 
 def _actions(request: ConsoleRequest) -> list[Item]:
-    actions = [Item("Mint a key", reverse("web:my-key-mint"), "plus", opens_sheet=True)]
-    if request.membership.is_admin:
-        actions += [
-            Item("Add a provider", reverse("web:provider-add"), "plus", opens_sheet=True),
-            Item("Add a route", reverse("web:virtual-model-add"), "plus", opens_sheet=True),
-            Item("Add a member", reverse("web:member-add"), "plus", opens_sheet=True),
-            Item("Add a team", reverse("web:team-add"), "plus", opens_sheet=True),
-            Item("Add a service account", reverse("web:service-account-add"), "plus", opens_sheet=True),
-        ]
+    actions = [
+        Item(title, reverse(f"web:{name}"), "plus", opens_sheet=True)
+        for title, name, right in ACTIONS
+        if may_at_all(request.standing, right)
+    ]
     return [*actions, Item("Profile and password", reverse("web:profile"), "user-round")]
 
 
 def _found(request: ConsoleRequest, text: str) -> list[ItemGroup]:
-    organization, is_admin = request.organization, request.membership.is_admin
-    keys = keys_of(organization) if is_admin else keys_of_user(organization, request.user)
+    keys = keys_within(request.standing)
     # The prefix a person sees is "kind_abcd"; pasting a whole key finds it too, by nothing but its public part.
     prefix = text[:10]
     matching_keys = keys.filter(Q(name__icontains=text) | Q(prefix__startswith=prefix))[:MOST_OF_A_KIND]
@@ -82,13 +89,13 @@ def _found(request: ConsoleRequest, text: str) -> list[ItemGroup]:
             [Item(key.name, reverse("web:key", args=[key.id]), "key-round", f"{key.prefix}…") for key in matching_keys],
         )
     ]
-    exchange = exchange_by_id(scope(request), text.upper())
+    exchange = exchange_by_id(scope(request, Permission.EXCHANGES_READ), text.upper())
     if exchange is not None:
         hint = f"{exchange.last.model or exchange.last.requested_model}"
         address = reverse("web:exchange", args=[exchange.id])
         groups.append(ItemGroup("Exchange", [Item(exchange.id, address, "arrow-left-right", hint)]))
     if len(text) >= SHORTEST_SESSION_SEARCH:
-        sessions = sessions_page(SessionSearch(scope(request), session_id=text), limit=1).sessions
+        search = SessionSearch(scope(request, Permission.EXCHANGES_READ), session_id=text)
         groups.append(
             ItemGroup(
                 "Session",
@@ -99,47 +106,62 @@ def _found(request: ConsoleRequest, text: str) -> list[ItemGroup]:
                         "hash",
                         one.client,
                     )
-                    for one in sessions
+                    for one in sessions_page(search, limit=1).sessions
                 ],
             )
         )
-    return [*groups, *_found_by_admin(request, text)] if is_admin else groups
+    return [*groups, *_people_found(request, text), *_supply_found(request, text)]
 
 
-def _found_by_admin(request: ConsoleRequest, text: str) -> list[ItemGroup]:
-    organization = request.organization
-    people = memberships_of(organization).filter(Q(user__email__icontains=text) | Q(user__name__icontains=text))
-    return [
-        ItemGroup(
-            "People",
-            [
-                Item(row.user.display_name, reverse("web:member", args=[row.id]), "user-round", row.user.email)
-                for row in people[:MOST_OF_A_KIND]
-            ],
-        ),
-        ItemGroup(
-            "Teams",
-            [
-                Item(row.name, reverse("web:team", args=[row.id]), "users-round", row.cost_centre)
-                for row in teams_of(organization).filter(name__icontains=text)[:MOST_OF_A_KIND]
-            ],
-        ),
+def _people_found(request: ConsoleRequest, text: str) -> list[ItemGroup]:
+    """Of what has a page that this person may open."""
+    standing = request.standing
+    groups: list[ItemGroup] = []
+    if is_open(standing, TEAM_PEOPLE):
+        people = memberships_within(standing).filter(Q(user__email__icontains=text) | Q(user__name__icontains=text))
+        groups.append(
+            ItemGroup(
+                "People",
+                [
+                    Item(row.user.display_name, reverse("web:member", args=[row.id]), "user-round", row.user.email)
+                    for row in people[:MOST_OF_A_KIND]
+                ],
+            )
+        )
+    if is_open(standing, LED_TEAMS):
+        teams = teams_within(standing).filter(name__icontains=text)
+        groups.append(
+            ItemGroup(
+                "Teams",
+                [
+                    Item(row.name, reverse("web:team", args=[row.id]), "users-round", row.cost_centre)
+                    for row in teams[:MOST_OF_A_KIND]
+                ],
+            )
+        )
+    accounts = service_accounts_within(standing).filter(name__icontains=text)
+    groups.append(
         ItemGroup(
             "Service accounts",
             [
                 Item(row.name, reverse("web:service-account", args=[row.id]), "bot", row.team.name)
-                for row in service_accounts_of(organization).filter(name__icontains=text)[:MOST_OF_A_KIND]
+                for row in accounts[:MOST_OF_A_KIND]
             ],
-        ),
-        ItemGroup(
-            "Providers and routes",
-            [
-                Item(row.name, reverse("web:provider", args=[row.id]), "plug-zap", row.vendor)
-                for row in providers_of(organization).filter(name__icontains=text)[:MOST_OF_A_KIND]
-            ]
-            + [
-                Item(row.name, reverse("web:virtual-model-edit", args=[row.id]), "waypoints", row.target.provider.name)
-                for row in virtual_models_of(organization).filter(name__icontains=text)[:MOST_OF_A_KIND]
-            ],
-        ),
-    ]
+        )
+    )
+    return groups
+
+
+def _supply_found(request: ConsoleRequest, text: str) -> list[ItemGroup]:
+    organization, items = request.organization, list[Item]()
+    if can(request.standing, Permission.PROVIDERS_READ):
+        items += [
+            Item(row.name, reverse("web:provider", args=[row.id]), "plug-zap", row.vendor)
+            for row in providers_of(organization).filter(name__icontains=text)[:MOST_OF_A_KIND]
+        ]
+    if can(request.standing, Permission.POLICY_MANAGE):
+        items += [
+            Item(row.name, reverse("web:virtual-model-edit", args=[row.id]), "waypoints", row.target.provider.name)
+            for row in virtual_models_of(organization).filter(name__icontains=text)[:MOST_OF_A_KIND]
+        ]
+    return [ItemGroup("Providers and routes", items)]

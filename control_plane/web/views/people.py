@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from control_plane.accounts.models import User
 from control_plane.audit.selectors import changes_of
+from control_plane.keys.reach import keys_within
 from control_plane.keys.selectors import keys_of, keys_of_user
 from control_plane.keys.services.departures import (
     membership_remove,
@@ -23,14 +24,9 @@ from control_plane.keys.services.departures import (
     user_reactivate,
 )
 from control_plane.organizations.models import Membership, Role, ServiceAccount, Team
-from control_plane.organizations.selectors import (
-    members_of_team,
-    memberships_of,
-    organizations_of,
-    service_accounts_of,
-    teams_of,
-    teams_of_user,
-)
+from control_plane.organizations.reach import memberships_within, service_accounts_within, teams_within
+from control_plane.organizations.roles import Permission
+from control_plane.organizations.selectors import members_of_team, organizations_of, teams_of_user
 from control_plane.organizations.services import (
     membership_update,
     person_add,
@@ -50,14 +46,16 @@ from control_plane.web.request import ConsoleRequest, actor, month_of
 from control_plane.web.respond import form_status, go_to
 
 Row = TypeVar("Row", bound=Model)
+MOST_SHOWN = 200
+"""Rows of a table within a page; the lists have the rest."""
 
 
 @require_GET
 def members(request: ConsoleRequest) -> HttpResponse:
-    teams = tuple((team.id.hex, team.name) for team in teams_of(request.organization))
+    teams = tuple((team.id.hex, team.name) for team in teams_within(request.standing))
     listing = list_rows(
         request,
-        memberships_of(request.organization).annotate(
+        memberships_within(request.standing).annotate(
             live_keys=Count(
                 "user__virtual_keys",
                 filter=Q(user__virtual_keys__organization=request.organization)
@@ -122,7 +120,9 @@ def member(request: ConsoleRequest, membership_id: UUID) -> HttpResponse:
         "member": membership,
         "form": form,
         "keys": key_rows(
-            request.organization, keys_of_user(request.organization, membership.user), since=month_of(request)
+            request.organization,
+            keys_within(request.standing).filter(user=membership.user)[:MOST_SHOWN],
+            since=month_of(request),
         ),
         "is_self": membership.user_id == request.user.id,
         "is_only_here": organizations_of(membership.user).count() == 1,
@@ -135,7 +135,7 @@ def member(request: ConsoleRequest, membership_id: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def member_remove(request: ConsoleRequest, membership_id: UUID) -> HttpResponse:
-    membership = _membership(request, membership_id)
+    membership = _membership(request, membership_id, Permission.MEMBERS_MANAGE)
     form = ConfirmForm(membership.user.email, request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -151,7 +151,7 @@ def member_remove(request: ConsoleRequest, membership_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def member_activity(request: ConsoleRequest, membership_id: UUID) -> HttpResponse:
     """Deactivate or let in again. Only for people of this organization alone: another's admin decides there."""
-    membership = _membership(request, membership_id)
+    membership = _membership(request, membership_id, Permission.MEMBERS_MANAGE)
     if organizations_of(membership.user).count() > 1:
         raise Http404
     user = membership.user
@@ -173,7 +173,7 @@ def member_activity(request: ConsoleRequest, membership_id: UUID) -> HttpRespons
 def teams(request: ConsoleRequest) -> HttpResponse:
     listing = list_rows(
         request,
-        teams_of(request.organization).annotate(
+        teams_within(request.standing).annotate(
             people=Count("memberships", distinct=True),
             live_keys=Count("virtual_keys", filter=Q(virtual_keys__revoked_at__isnull=True), distinct=True),
         ),
@@ -203,10 +203,10 @@ def team(request: ConsoleRequest, team_id: UUID) -> HttpResponse:
     found = _team(request, team_id)
     context = {
         "team": found,
-        "people": memberships_of(request.organization).filter(user__in=members_of_team(found)),
-        "accounts": service_accounts_of(request.organization).filter(team=found),
+        "people": memberships_within(request.standing).filter(user__in=members_of_team(found))[:MOST_SHOWN],
+        "accounts": service_accounts_within(request.standing).filter(team=found)[:MOST_SHOWN],
         "keys": key_rows(
-            request.organization, keys_of(request.organization).filter(team=found)[:200], since=month_of(request)
+            request.organization, keys_within(request.standing).filter(team=found)[:MOST_SHOWN], since=month_of(request)
         ),
         "history": changes_of(request.organization.id).filter(subject_kind="team", subject_id=found.id.hex)[:20],
     }
@@ -215,7 +215,7 @@ def team(request: ConsoleRequest, team_id: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def team_edit(request: ConsoleRequest, team_id: UUID) -> HttpResponse:
-    found = _team(request, team_id)
+    found = _team(request, team_id, Permission.TEAMS_MANAGE)
     initial = {
         "name": found.name,
         "cost_centre": found.cost_centre,
@@ -241,10 +241,10 @@ def team_edit(request: ConsoleRequest, team_id: UUID) -> HttpResponse:
 
 @require_GET
 def service_accounts(request: ConsoleRequest) -> HttpResponse:
-    all_teams = tuple((row.id.hex, row.name) for row in teams_of(request.organization))
+    all_teams = tuple((row.id.hex, row.name) for row in teams_within(request.standing))
     listing = list_rows(
         request,
-        service_accounts_of(request.organization).annotate(
+        service_accounts_within(request.standing).annotate(
             live_keys=Count("virtual_keys", filter=Q(virtual_keys__revoked_at__isnull=True))
         ),
         sorts=(Sort("name", "name"), Sort("created", "created_at")),
@@ -283,7 +283,7 @@ def service_account(request: ConsoleRequest, account_id: UUID) -> HttpResponse:
         "account": found,
         "keys": key_rows(
             request.organization,
-            keys_of(request.organization).filter(service_account=found),
+            keys_within(request.standing).filter(service_account=found)[:MOST_SHOWN],
             since=month_of(request),
         ),
         "history": changes_of(request.organization.id).filter(subject_kind="service_account", subject_id=found.id.hex)[
@@ -295,7 +295,7 @@ def service_account(request: ConsoleRequest, account_id: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def service_account_edit(request: ConsoleRequest, account_id: UUID) -> HttpResponse:
-    found = _account(request, account_id)
+    found = _account(request, account_id, Permission.SERVICE_ACCOUNTS_MANAGE)
     form = (
         ServiceAccountForm(request.organization, request.POST)
         if request.method == "POST"
@@ -315,7 +315,7 @@ def service_account_edit(request: ConsoleRequest, account_id: UUID) -> HttpRespo
 
 @require_http_methods(["GET", "POST"])
 def service_account_activity(request: ConsoleRequest, account_id: UUID) -> HttpResponse:
-    found = _account(request, account_id)
+    found = _account(request, account_id, Permission.SERVICE_ACCOUNTS_MANAGE)
     form = ConfirmForm(found.name, request.POST or None)
     if request.method == "POST" and form.is_valid():
         service_account_activity_set(
@@ -363,20 +363,24 @@ def _live_keys(request: ConsoleRequest, user: User) -> int:
     return own.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())).count()
 
 
-def _membership(request: ConsoleRequest, membership_id: UUID) -> Membership:
-    return _found(memberships_of(request.organization), membership_id)
+def _membership(
+    request: ConsoleRequest, membership_id: UUID, right: Permission = Permission.MEMBERS_READ
+) -> Membership:
+    return _found(memberships_within(request.standing, right).select_related("organization", "user"), membership_id)
 
 
-def _team(request: ConsoleRequest, team_id: UUID) -> Team:
-    return _found(teams_of(request.organization), team_id)
+def _team(request: ConsoleRequest, team_id: UUID, right: Permission = Permission.TEAMS_READ) -> Team:
+    return _found(teams_within(request.standing, right).select_related("organization", "lead"), team_id)
 
 
-def _account(request: ConsoleRequest, account_id: UUID) -> ServiceAccount:
-    return _found(service_accounts_of(request.organization).select_related("organization"), account_id)
+def _account(
+    request: ConsoleRequest, account_id: UUID, right: Permission = Permission.SERVICE_ACCOUNTS_READ
+) -> ServiceAccount:
+    return _found(service_accounts_within(request.standing, right).select_related("organization", "team"), account_id)
 
 
 def _found(rows: QuerySet[Row], row_id: UUID) -> Row:
-    """One row of this organization. Another's answers 404, like one that never was."""
+    """One row within the right's reach. What is out of it answers 404, like one that never was."""
     found = rows.filter(id=row_id).first()
     if found is None:
         raise Http404

@@ -7,10 +7,22 @@ from django.test import Client
 from django.urls import URLPattern, reverse
 
 from control_plane.accounts.models import User
-from control_plane.web.access import Access
+from control_plane.organizations.models import Membership
+from control_plane.organizations.roles import Role
+from control_plane.organizations.selectors import standing_of
+from control_plane.web.access import Needed, is_open
 from control_plane.web.places import PLACES
 from control_plane.web.urls import urlpatterns
-from tests.builders.tenants import PASSWORD, Tenant, a_key, a_provider, a_service_account, a_user
+from tests.builders.tenants import (
+    PASSWORD,
+    Tenant,
+    a_key,
+    a_person_of_role,
+    a_provider,
+    a_service_account,
+    a_user,
+)
+from tests.control_plane.web.conftest import SignIn
 
 PUBLIC = {"sign-in", "sign-out"}
 POST_ONLY = {"sign-out", "password", "theme", "organization-choose", "provider-test"}
@@ -33,7 +45,7 @@ PATTERNS = pytest.mark.parametrize("pattern", urlpatterns, ids=lambda pattern: s
 
 @PATTERNS
 def test_every_address_says_who_may_open_it(pattern: URLPattern) -> None:
-    assert pattern.name in PUBLIC or isinstance(getattr(pattern.callback, "access", None), Access)
+    assert pattern.name in PUBLIC or isinstance(getattr(pattern.callback, "needed", None), Needed)
 
 
 @PATTERNS
@@ -45,13 +57,25 @@ def test_signed_out_people_are_led_to_the_sign_in(pattern: URLPattern, db: None)
     assert answer["Location"].startswith("/sign-in")
 
 
-@PATTERNS
-def test_what_is_for_admins_is_not_there_for_members(pattern: URLPattern, member_client: Client) -> None:
-    access = getattr(pattern.callback, "access", Access.PUBLIC)
-    if access is not Access.ADMIN:
-        return
-    assert member_client.get(address(pattern)).status_code == 404
-    assert member_client.post(address(pattern)).status_code == 404
+@pytest.mark.parametrize("role", Role, ids=lambda role: role.value)
+def test_a_page_is_there_for_whom_its_right_is(role: Role, tenant: Tenant, sign_in: SignIn) -> None:
+    """Expected from what each page declares and the table of rights; every page, with ids that never were."""
+    user = a_person_of_role(tenant, role)
+    membership = Membership.objects.select_related("organization").get(user=user, organization=tenant.organization)
+    standing = standing_of(membership)
+    client = sign_in(user)
+    for pattern in urlpatterns:
+        if pattern.name in PUBLIC:
+            continue
+        needed, change = pattern.callback.needed, pattern.callback.change  # type: ignore[attr-defined]
+        opens = is_open(standing, needed)
+        seen = client.get(address(pattern)).status_code
+        if opens and pattern.name in POST_ONLY:
+            assert seen == 405, pattern.name
+        else:
+            assert seen == (200 if opens and not pattern.pattern.converters else 404), pattern.name
+        if not opens or (change is not None and not is_open(standing, change)):
+            assert client.post(address(pattern), {}).status_code == 404, pattern.name
 
 
 @PATTERNS
@@ -63,8 +87,8 @@ def test_admins_open_everything_and_unknown_ids_are_not_found(pattern: URLPatter
 
 
 def test_each_place_exists_and_has_a_letter_of_its_own() -> None:
-    names = {str(pattern.name): getattr(pattern.callback, "access", None) for pattern in urlpatterns}
-    assert [names[place.url_name] for place in PLACES] == [place.access for place in PLACES]
+    names = {str(pattern.name): getattr(pattern.callback, "needed", None) for pattern in urlpatterns}
+    assert [names[place.url_name] for place in PLACES] == [place.needed for place in PLACES]
     assert len({place.letter for place in PLACES}) == len(PLACES)
     assert {name for place in PLACES for name in place.also_current} <= set(names)
 
