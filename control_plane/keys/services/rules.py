@@ -1,6 +1,6 @@
 """Within what people mint keys of their own: an organization's rules, and whether a wish keeps them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from control_plane.accounts.models import User
 from control_plane.audit.services import Actor, ShardKind, Subject, record_change
 from control_plane.keys.models import KeyRules, VirtualKey
 from control_plane.keys.services.scopes import checked_globs, intersect, is_within
-from control_plane.organizations.models import Membership, Organization
+from control_plane.organizations.models import Membership, Organization, Team
 
 MAX_PERSONAL_DAYS = 3660
 UNCHANGED: Any = object()
@@ -107,6 +107,22 @@ def heed_rules(
     if problems:
         raise ValidationError(problems)
     return intersect(models, rules.personal_models), expires_at
+
+
+def check_tags_are_free(organization: Organization, user: User, team: Team, tags: Mapping[str, str]) -> None:
+    """Whoever is bound by the rules may add tags, and not replace those that the team or the membership sets: rules
+    and reports go by them. Raises ValidationError."""
+    membership = Membership.objects.filter(organization=organization, user=user).first()
+    fixed = {**team.tags, **(membership.tags if membership is not None else {})}
+    taken = sorted(name for name, value in tags.items() if name in fixed and fixed[name] != value)
+    if taken:
+        raise ValidationError(
+            {
+                "tags": [
+                    f"{name} is {fixed[name]!r} by your team or membership; only an admin changes it." for name in taken
+                ]
+            }
+        )
 
 
 def _check_minting(rules: KeyRules, organization: Organization, user: User, problems: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from control_plane.accounts.models import User
 from control_plane.audit.services import Actor, ShardKind, Subject, record_change
 from control_plane.keys.issuing import issue
 from control_plane.keys.models import VirtualKey
-from control_plane.keys.services.rules import heed_rules, lock_minting
+from control_plane.keys.services.rules import check_tags_are_free, heed_rules, lock_minting
 from control_plane.keys.services.scopes import checked_globs, checked_networks, checked_routes
 from control_plane.keys.services.tombstones import entomb_on_commit
 from control_plane.organizations.models import Organization, ServiceAccount, Team
@@ -78,6 +78,7 @@ def key_mint(
     if user is not None and heeds_rules:
         lock_minting(organization, user)
         allowed_models, expires_at = heed_rules(organization, user, allowed_models, expires_at)
+        check_tags_are_free(organization, user, team, tags or {})
     if rotation is not None and expires_at is not None:
         raise ValidationError({"expires_at": "A key on a rotation schedule ends by its schedule; leave this out."})
     key, token = _new_key(
@@ -131,6 +132,9 @@ def key_update(
     if source_networks is not None:
         key.source_networks = checked_networks(source_networks)
     if tags is not None:
+        if heeds_rules and key.user is not None:
+            new = {name: value for name, value in tags.items() if key.tags.get(name) != value}
+            check_tags_are_free(key.organization, key.user, key.team, new)
         key.tags = checked_tags(tags)
     if rotation is not None:
         _schedule(key, _checked_rotation(rotation, key.service_account))
@@ -221,7 +225,7 @@ def key_revoke(*, key: VirtualKey, reason: str, actor: Actor, cut_streams: bool 
     before = key_facts(key)
     if not key.is_revoked:
         key.revoked_at = timezone.now()
-        key.revoke_reason = reason[:300]
+        key.revoke_reason = (reason or actor.reason)[:300]
         key.revoked_by = actor.name[:254]
     key.cut_streams = cut_streams
     key.save(update_fields=["revoked_at", "revoke_reason", "revoked_by", "cut_streams", "updated_at"])

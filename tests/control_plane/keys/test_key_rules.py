@@ -101,6 +101,17 @@ def test_a_change_of_a_key_stays_within_the_rules_too(tenant: Tenant) -> None:
     assert renamed.name == "desk"
 
 
+def test_tags_of_the_team_are_not_replaced_by_whoever_the_rules_bind(tenant: Tenant) -> None:
+    tenant.team.tags = {"cost": "42"}
+    tenant.team.save()
+    with pytest.raises(ValidationError, match="only an admin changes it"):
+        mint_own(tenant, tags={"cost": "1", "laptop": "yes"})
+    key = mint_own(tenant, tags={"laptop": "yes", "cost": "42"})
+    with pytest.raises(ValidationError, match="only an admin changes it"):
+        key_update(key=key, actor=tenant.actor, tags={"cost": "1"}, heeds_rules=True)
+    assert key_update(key=key, actor=tenant.actor, tags={"cost": "1"}).tags == {"cost": "1"}
+
+
 def test_rules_are_audited_and_unchanged_ones_are_not(tenant: Tenant) -> None:
     key_rules_update(organization=tenant.organization, actor=tenant.actor, max_personal_keys=3, reason="audit 7")
     key_rules_update(organization=tenant.organization, actor=tenant.actor, max_personal_keys=3)
