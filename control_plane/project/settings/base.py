@@ -9,6 +9,9 @@ from control_plane.project.logs import configure_logs
 from control_plane.project.settings.rest import BEAT_SCHEDULE as REST_BEAT_SCHEDULE
 from control_plane.project.settings.rest import REST_FRAMEWORK as REST_FRAMEWORK
 from control_plane.project.settings.rest import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
+from control_plane.project.settings.sign_in import *  # noqa: F403
+from control_plane.project.settings.sign_in import ALLAUTH_APPS
+from control_plane.project.settings.sign_in import BEAT_SCHEDULE as SIGN_IN_BEAT_SCHEDULE
 from control_plane.usage.schedule import BEAT_SCHEDULE as USAGE_BEAT_SCHEDULE
 from switchyard_contract.settings import InvalidSettings
 
@@ -29,6 +32,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
+    *ALLAUTH_APPS,
     "django_htmx",
     "django_filters",
     "rest_framework",
@@ -42,6 +46,7 @@ INSTALLED_APPS = [
     "control_plane.credentials",
     "control_plane.keys",
     "control_plane.identity",
+    "control_plane.identity.scim",
     "control_plane.routing",
     "control_plane.usage",
     "control_plane.snapshots",
@@ -58,6 +63,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "control_plane.web.session_age.session_age",
@@ -169,6 +175,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "accounts: sessions": {"task": "accounts.sessions_clear", "schedule": 3600.0, "options": {"expires": 3600}},
     **USAGE_BEAT_SCHEDULE,
     **REST_BEAT_SCHEDULE,
+    **SIGN_IN_BEAT_SCHEDULE,
 }
 
 LOGGING = {

@@ -1,0 +1,87 @@
+"""Find connections, and judge which organizations a session opens."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, QuerySet
+
+from control_plane.accounts.models import User
+from control_plane.identity.entry import Entry, SignIn, judge_entry, sign_ins_of
+from control_plane.identity.models import IdentityConnection, LinkedIdentity
+from control_plane.organizations.models import Membership, Organization
+
+
+def connections_of(organization_id: UUID) -> QuerySet[IdentityConnection]:
+    """An organization's connections, with what a list shows."""
+    return (
+        IdentityConnection.objects.filter(organization_id=organization_id)
+        .select_related("break_glass_owner")
+        .prefetch_related("domains", "mappings__team")
+        .annotate(people=Count("identities"))
+    )
+
+
+def connection_of(organization_id: UUID, connection_id: UUID) -> IdentityConnection | None:
+    """One connection of an organization."""
+    return connections_of(organization_id).filter(id=connection_id).first()
+
+
+def active_connections(organization_id: UUID) -> list[IdentityConnection]:
+    """What people of an organization may sign in with."""
+    return list(IdentityConnection.objects.filter(organization_id=organization_id, is_active=True))
+
+
+def connection_to_begin(connection_id: UUID) -> IdentityConnection | None:
+    """A connection by the id in an address, for a browser that nobody knows yet."""
+    return IdentityConnection.objects.select_related("organization").filter(id=connection_id, is_active=True).first()
+
+
+def connection_for_email(email: str) -> IdentityConnection | None:
+    """The connection that speaks for the domain of an e-mail (home-realm discovery)."""
+    domain = email.strip().lower().rpartition("@")[2]
+    if not domain:
+        return None
+    return (
+        IdentityConnection.objects.select_related("organization").filter(domains__domain=domain, is_active=True).first()
+    )
+
+
+def are_there_connections() -> bool:
+    """Whether anybody here signs in with single sign-on: otherwise the sign-in page asks for all at once."""
+    return IdentityConnection.objects.filter(is_active=True).exists()
+
+
+def organization_by_slug(slug: str) -> Organization | None:
+    return Organization.objects.filter(slug=slug).first()
+
+
+def identities_of(connection: IdentityConnection) -> QuerySet[LinkedIdentity]:
+    """The people a connection knows, the latest first."""
+    return (
+        LinkedIdentity.objects.filter(organization_id=connection.organization_id, connection=connection)
+        .select_related("user")
+        .order_by("-signed_in_at", "id")
+    )
+
+
+def entry_of(session: Mapping[str, Any], membership: Membership) -> Entry:
+    """Whether a console session opens the organization of this membership."""
+    return judge_entry(sign_ins_of(session), membership, active_connections(membership.organization_id))
+
+
+def memberships_opened(user: User, sign_ins: Iterable[SignIn]) -> list[tuple[Membership, Entry]]:
+    """A person's memberships and what these proofs open, by the organization's name."""
+    memberships = list(
+        Membership.objects.filter(user=user).select_related("organization").order_by("organization__name")
+    )
+    connections: dict[UUID, list[IdentityConnection]] = {}
+    for connection in IdentityConnection.objects.filter(
+        organization_id__in=[membership.organization_id for membership in memberships], is_active=True
+    ):
+        connections.setdefault(connection.organization_id, []).append(connection)
+    proofs = tuple(sign_ins)
+    return [
+        (membership, judge_entry(proofs, membership, connections.get(membership.organization_id, [])))
+        for membership in memberships
+    ]
