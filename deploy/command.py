@@ -73,7 +73,11 @@ SUB_COMMANDS: tuple[SubCommand, ...] = (
         "",
         True,
     ),
-    SubCommand("key", "deploy.key_command:main", "create, list, rotate and revoke virtual keys", "", True),
+    SubCommand("login", "deploy.remote.sign_in:login_main", "sign this machine in to a console", "", True),
+    SubCommand("logout", "deploy.remote.sign_in:logout_main", "end that sign-in", "", True),
+    SubCommand("whoami", "deploy.remote.sign_in:whoami_main", "who is signed in, and where", "", True),
+    SubCommand("setup", "deploy.remote.setup.command:main", "point a coding tool here, or undo it", "remote", True),
+    SubCommand("key", "deploy.key_command:main", "create, list, rotate, revoke virtual keys; key helper", "", True),
 )
 
 

@@ -23,6 +23,10 @@ PUBLISHED = [
     "pod-token",
     "verify-audit",
     "verify-snapshot",
+    "login",
+    "logout",
+    "whoami",
+    "setup",
     "key",
 ]
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from deploy.key_command import Refused, find_api, main
+from deploy.key_command import main
+from deploy.remote.logins import find_place
+from deploy.remote.refused import Refused
 
 KEY_ID = "A1b2C3d4E5f6"
 
@@ -124,14 +126,61 @@ def test_the_token_follows_no_redirect(console: Console, capsys: pytest.CaptureF
 
 
 def test_a_key_id_cannot_leave_its_place_in_the_path(console: Console) -> None:
+    console.will_answer(200, {"results": [{"id": "../users/1?x="}], "next": None})
     console.will_answer(404, {"detail": "No such key."})
     assert main(["revoke", "../users/1?x="]) == 1
-    assert console.asked[0][1] == "/api/v1/keys/..%2Fusers%2F1%3Fx%3D/revoke"
+    assert [asked[1] for asked in console.asked] == [
+        "/api/v1/keys?name=..%2Fusers%2F1%3Fx%3D&state=active&limit=200",
+        "/api/v1/keys/..%2Fusers%2F1%3Fx%3D/revoke",
+    ]
+
+
+def test_a_key_may_be_named(console: Console, capsys: pytest.CaptureFixture[str]) -> None:
+    console.will_answer(200, {"results": [{"id": KEY_ID}], "next": None})
+    console.will_answer(200, {"id": KEY_ID})
+    assert main(["revoke", "my laptop"]) == 0
+    assert [asked[1] for asked in console.asked] == [
+        "/api/v1/keys?name=my+laptop&state=active&limit=200",
+        f"/api/v1/keys/{KEY_ID}/revoke",
+    ]
+    assert capsys.readouterr().out == f"{KEY_ID} is revoked\n"
+
+
+def test_a_name_of_twelve_letters_is_tried_as_an_id_first(console: Console) -> None:
+    console.will_answer(404, {"detail": "There is no such object here."})
+    console.will_answer(200, {"results": [{"id": KEY_ID}], "next": None})
+    console.will_answer(200, {"id": KEY_ID})
+    assert main(["revoke", "mylaptopkeys"]) == 0
+    assert console.asked[2][1] == f"/api/v1/keys/{KEY_ID}/revoke"
+
+
+def test_an_ambiguous_name_is_told_with_what_it_could_mean(
+    console: Console, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"prefix": "sypat_on", "owner": {"user": "ada@example.com"}, "created_at": "2026-01-02T03:04:05Z"}
+    console.will_answer(200, {"results": [{"id": "one", **row}, {"id": "two", **row}], "next": None})
+    assert main(["revoke", "laptop"]) == 1
+    told = capsys.readouterr().err
+    assert "2 keys are called 'laptop'" in told
+    assert "  one  sypat_on…  ada@example.com" in told
+    assert len(console.asked) == 1
+
+
+def test_a_name_of_nothing_in_force_is_told(console: Console, capsys: pytest.CaptureFixture[str]) -> None:
+    none = {"results": [], "next": None}
+    console.will_answer(200, none)
+    console.will_answer(200, {"results": [{"id": KEY_ID, "state": "revoked"}], "next": None})
+    console.will_answer(200, none)
+    console.will_answer(200, none)
+    assert main(["rotate", "laptop"]) == 1
+    assert f"no key called 'laptop' is in force: {KEY_ID} is revoked" in capsys.readouterr().err
+    assert main(["rotate", "lapdog"]) == 1
+    assert "there is no key with the id or the name 'lapdog'" in capsys.readouterr().err
 
 
 def test_beside_a_local_platform_nothing_needs_to_be_set(tmp_path: Path) -> None:
     (tmp_path / "local.json").write_text(json.dumps({"console_url": "http://127.0.0.1:8000", "api_token": "syapi_l"}))
-    api = find_api({"SWITCHYARD_HOME": str(tmp_path)})
+    api = find_place({"SWITCHYARD_HOME": str(tmp_path)})
     assert (api.url, api.token) == ("http://127.0.0.1:8000", "syapi_l")
     assert "syapi_l" not in repr(api)
 
@@ -143,13 +192,13 @@ def test_a_token_and_a_console_are_never_taken_from_different_places(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     (tmp_path / "local.json").write_text(json.dumps({"console_url": "http://127.0.0.1:8000", "api_token": "syapi_l"}))
-    with pytest.raises(Refused, match="set SWITCHYARD_URL"):
-        find_api({**environment, "SWITCHYARD_HOME": str(tmp_path)})
+    with pytest.raises(Refused, match=r"SWITCHYARD_URL|switchyard login"):
+        find_place({**environment, "SWITCHYARD_HOME": str(tmp_path)})
 
 
 def test_an_address_of_another_scheme_is_refused() -> None:
     with pytest.raises(Refused, match="neither http:// nor https://"):
-        find_api({"SWITCHYARD_URL": "file:///etc/passwd", "SWITCHYARD_TOKEN": "x"})
+        find_place({"SWITCHYARD_URL": "file:///etc/passwd", "SWITCHYARD_TOKEN": "x"}).api()
 
 
 def test_a_console_out_of_reach_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
