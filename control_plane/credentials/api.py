@@ -143,6 +143,7 @@ class ProviderViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, Tenant
         given = self.read_input(ProviderChange, partial=True)
         actor = self.caller.actor
         if "credential" in given:
+            self.require_reason()
             credential = _choice_of(given.pop("credential"))
             provider = credential_replace(
                 provider=provider, credential=credential, base_url=given.pop("base_url", None), actor=actor

@@ -62,6 +62,8 @@ class ControlSettings:
     web_threads: int
     worker_processes: int
     ledger_days: int
+    requires_reasons: bool
+    """Whether dangerous actions need a reason over REST too."""
     audit_heads_file: str
     audit_heads_minutes: int
     mail: Mapping[str, object] = field(repr=False)
@@ -124,6 +126,7 @@ def read_control_settings(environment: Mapping[str, str]) -> ControlSettings:
         web_threads=_integer(values, "SWITCHYARD_WEB_THREADS"),
         worker_processes=_integer(values, "SWITCHYARD_WORKER_PROCESSES"),
         ledger_days=_integer(values, "SWITCHYARD_LEDGER_DAYS"),
+        requires_reasons=_text(values, "SWITCHYARD_REASONS") == "everywhere",
         audit_heads_file=_text(values, "SWITCHYARD_AUDIT_HEADS_FILE"),
         audit_heads_minutes=_integer(values, "SWITCHYARD_AUDIT_HEADS_MINUTES"),
         mail=mail or {},

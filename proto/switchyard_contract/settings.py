@@ -138,6 +138,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("SWITCHYARD_WORKER_PROCESSES", ("control",), "integer", "2", "Celery worker processes", "processes", 1, 64),
     Setting("SWITCHYARD_LEDGER_DAYS", ("control",), "integer", "396", "ledger partitions are kept", "days", 1, 3660),
     Setting(
+        "SWITCHYARD_REASONS",
+        ("control",),
+        "choice",
+        "console",
+        "where a dangerous action (revoke, delete, make an owner, replace a credential) needs a reason; the REST API "
+        "takes one with every change",
+        choices=("console", "everywhere"),
+    ),
+    Setting(
         "SWITCHYARD_AUDIT_HEADS_FILE",
         ("control",),
         "path",

@@ -35,6 +35,10 @@ from control_plane.rest.problems import Conflict, FieldConflict
 from control_plane.rest.views import ChangeMixin, ListMixin, RemoveMixin, RetrieveMixin, TenantView
 
 
+POWERFUL = frozenset({Role.OWNER, Role.ADMIN})
+"""Who becomes one of these, or ceases to be, is told with a reason."""
+
+
 class ReasonIn(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
 
@@ -116,6 +120,7 @@ class UserViewSet(ListMixin, RetrieveMixin, TenantView):
     def deactivate(self, request: Request, pk: str) -> Response:
         """Shut a person out and deny all their keys, running streams cut. Can be undone."""
         reason = self.read_input(ReasonIn)["reason"]
+        self.require_reason()
         return self.once(
             lambda: self.answer(user_deactivate(user=self._only_ours(), reason=reason, actor=self.caller.actor))
         )
@@ -206,6 +211,8 @@ class MembershipViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, Tena
 
     def change(self, membership: Membership) -> Response:
         given = self.read_input(MembershipChange, partial=True)
+        if given.get("role", membership.role) != membership.role and {given["role"], membership.role} & POWERFUL:
+            self.require_reason()
         return self.answer(membership_update(membership=membership, actor=self.caller.actor, **given))
 
     def remove(self, membership: Membership) -> None:

@@ -115,6 +115,7 @@ class OrganizationViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
     def disable(self, request: Request, pk: str) -> Response:
         """Switch the organization off: pods refuse all its keys by name."""
         reason = self.read_input(ReasonIn)["reason"]
+        self.require_reason()
         return self.once(
             lambda: self.answer(
                 organization_disable(organization=self.object_for_change(), reason=reason, actor=self.caller.actor)

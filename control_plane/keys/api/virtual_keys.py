@@ -202,6 +202,7 @@ class KeyViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
     def revoke(self, request: Request, pk: str) -> Response:
         """End a key, everywhere, now."""
         given = self.read_input(RevokeIn)
+        self.require_reason()
         return self._told(
             self.once(lambda: self.answer(key_revoke(key=self.object_for_change(), actor=self.caller.actor, **given)))
         )
@@ -211,6 +212,7 @@ class KeyViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
     def revoke_many(self, request: Request) -> Response:
         """End several keys at once: all of them, or none."""
         given = self.read_input(RevokeManyIn)
+        self.require_reason()
         wanted = list(dict.fromkeys(given.pop("keys")))
 
         def act() -> Response:
