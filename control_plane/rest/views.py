@@ -99,7 +99,7 @@ class TenantView(viewsets.GenericViewSet[Any]):
         return row
 
     def require_reason(self) -> None:
-        """Where it cannot be taken back or shifts power: raises ValidationError if a reason is asked for and missing."""
+        """Where it cannot be taken back or shifts power: ValidationError if a reason is asked for and missing."""
         require_reason(self.caller)
 
     def answer(self, row: Any, *, status: int = 200, extra: dict[str, Any] | None = None) -> Response:

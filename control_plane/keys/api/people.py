@@ -34,7 +34,6 @@ from control_plane.rest.fields import HexId, Reference, Tags
 from control_plane.rest.problems import Conflict, FieldConflict
 from control_plane.rest.views import ChangeMixin, ListMixin, RemoveMixin, RetrieveMixin, TenantView
 
-
 POWERFUL = frozenset({Role.OWNER, Role.ADMIN})
 """Who becomes one of these, or ceases to be, is told with a reason."""
 
