@@ -209,6 +209,7 @@ class PodApplication:
         self.subscription.restore()
         server = Listener(
             self.gateway.handle,
+            make_front=self.gateway.make_front,
             access_log=None,
             keepalive_timeout=_CLIENT_KEEP_ALIVE_S,
             max_line_size=_MAX_HEADER_BYTES,

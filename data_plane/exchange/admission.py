@@ -4,7 +4,7 @@ import msgspec
 
 from data_plane.exchange.ledger import Entry
 from data_plane.exchange.ports import BodyRefused, ClientStream, Ports
-from data_plane.exchange.regulars import find_regular, greet, sight_of, wish_of
+from data_plane.exchange.regulars import find_regular, greet, wish_of
 from data_plane.exchange.stages import Admission, Arrival
 from data_plane.policy.access import outside_scope
 from data_plane.policy.authentication import authenticate, proven_key
@@ -16,7 +16,7 @@ from data_plane.protocols.catalog import CODECS
 from data_plane.protocols.client import place
 from data_plane.protocols.codec import Client, InvalidRequest
 from data_plane.protocols.credentials import presented_key
-from data_plane.protocols.standing import lasting_headers, read_standing
+from data_plane.protocols.standing import standing_of
 from switchyard_contract.reason import Reason
 
 
@@ -56,8 +56,7 @@ async def admit(
 ) -> tuple[Admission | Refusal, Client | None]:
     """Decide about a request. The client comes back as far as it is known, so that a no is put in its words."""
     policy = ports.policy()
-    sight = sight_of(arrival.head)
-    regular = find_regular(sight, arrival, policy, ports)
+    regular = find_regular(arrival, policy, ports)
     if regular is None:
         recognised = recognise(arrival, policy, ports)
         if isinstance(recognised, Refusal):
@@ -74,9 +73,8 @@ async def admit(
     codec = CODECS[arrival.route.protocol]
     try:
         if regular is None:
-            lasting = sight[0] if sight is not None else lasting_headers(arrival.head)
-            standing = read_standing(lasting)
-            ways = greet(sight, proven, standing, policy, passes_caller=passes_caller)
+            standing = standing_of(arrival.head)
+            ways = greet(arrival.sight, proven, standing, policy, passes_caller=passes_caller)
         else:
             standing, ways = regular.standing, regular.ways
         body = await out.read_body()

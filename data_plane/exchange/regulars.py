@@ -16,15 +16,15 @@ from data_plane.exchange.stages import Arrival, Way
 from data_plane.policy.authentication import still_holds
 from data_plane.policy.memory import ProvenKey, remember
 from data_plane.policy.snapshot import PolicySnapshot
-from data_plane.protocols.codec import RawHeaders, RequestFacts, RequestHead
+from data_plane.protocols.codec import RequestFacts, RequestHead
 from data_plane.protocols.credentials import CARRIERS
 from data_plane.protocols.standing import Standing, lasting_headers
 
 MAX_WAYS = 64
 """So many models and paths are kept for one caller; what is beyond is worked out each time."""
 
-Sight = tuple[RawHeaders, bytes]
-"""What a caller is known again by: its headers that last, and the SHA-256 of those that carry a key."""
+Sight = bytes
+"""What a caller is known again by: the SHA-256 of its headers that last and of those that carry a key."""
 Wish = tuple[str, str, str, bool]
 """Path, query, model asked for, and whether a stream is asked for."""
 
@@ -46,8 +46,11 @@ def sight_of(head: RequestHead) -> Sight | None:
     query = head.query
     if query and ("%" in query or "key" in query.lower()):
         return None
-    carriers = [b"=".join(header) for header in head.headers if header[0] in CARRIERS]
-    return lasting_headers(head), sha256(b"\0".join(carriers)).digest()
+    # No header holds a NUL, so the joint text says exactly which headers came.
+    said = [b"\0".join(header) for header in lasting_headers(head)]
+    said.append(b"")
+    said += [b"\0".join(header) for header in head.headers if header[0] in CARRIERS]
+    return sha256(b"\0".join(said)).digest()
 
 
 def wish_of(arrival: Arrival, facts: RequestFacts) -> Wish:
@@ -55,9 +58,9 @@ def wish_of(arrival: Arrival, facts: RequestFacts) -> Wish:
     return arrival.route.canonical_path, arrival.head.query, facts.model, facts.streamed
 
 
-def find_regular(sight: Sight | None, arrival: Arrival, policy: PolicySnapshot, ports: Ports) -> Regular | None:
+def find_regular(arrival: Arrival, policy: PolicySnapshot, ports: Ports) -> Regular | None:
     """Know a caller again, if nothing has happened since that ends its welcome."""
-    found = policy.memory.regulars.get(sight)
+    found = policy.memory.regulars.get(arrival.sight)
     if not isinstance(found, Regular) or not still_holds(
         found.proven, ports.secrets.revision, ports.is_revoked, arrival.started_at_ms, ports.beacon_age_ms()
     ):

@@ -28,6 +28,8 @@ class Arrival(msgspec.Struct, frozen=True):
     started_s: float
     """On the monotonic clock that durations are taken from."""
     traceparent: str
+    sight: bytes | None = None
+    """What its caller is known again by (regulars.py); None: not at all."""
 
 
 class Way(msgspec.Struct, frozen=True):

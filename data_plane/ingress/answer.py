@@ -12,75 +12,54 @@ from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
-from aiohttp import HttpVersion11, hdrs, web
-from aiohttp.client_exceptions import ClientConnectionResetError
-
 from data_plane.exchange.ports import BodyRefused, ClientGone, Headers
 from data_plane.exchange.stages import Buffer
-from data_plane.ingress.body import read_body
-from data_plane.ingress.connection import CLOSED, KEPT, Connection
-from data_plane.protocols.codec import RequestHead
+from data_plane.ingress.wire import Wire
 
-_GONE = (ConnectionError, ClientConnectionResetError)
 _FULL_BYTES = 64 * 1024
 """With more than this unsent a caller is waited for; also where the transport itself says so."""
 _JOINED_BYTES = 32 * 1024
 """A body up to this size is copied behind its head: cheaper than handing two buffers to the kernel."""
-_READ_FIRST = frozenset({b"content-encoding", b"expect"})
 _BODILESS = frozenset({204, 304})
 _STATUS_LINES = {each.value: b"HTTP/1.1 %d %b\r\n" % (each, each.phrase.encode()) for each in HTTPStatus}
 
 
 class AnswerStream:
-    """One exchange's ClientStream over an aiohttp request."""
+    """One exchange's ClientStream."""
 
     __slots__ = (
         "_chunked",
         "_closes_at_once",
-        "_head",
         "_keeps_alive",
         "_limit_bytes",
-        "_request",
+        "_method",
+        "_wire",
         "has_begun",
         "is_broken",
     )
 
-    def __init__(self, request: web.BaseRequest, head: RequestHead, limit_bytes: int, *, closes: bool) -> None:
+    def __init__(self, wire: Wire, method: str, limit_bytes: int, *, closes: bool) -> None:
         """closes: the pod is draining, so that the connection is not kept after this answer."""
-        self._request, self._head, self._limit_bytes = request, head, limit_bytes
-        self._keeps_alive = request.keep_alive and not closes
+        self._wire, self._method, self._limit_bytes = wire, method, limit_bytes
+        self._keeps_alive = wire.keeps_alive and not closes
         self._chunked = self._closes_at_once = False
         self.has_begun = False
         self.is_broken = False
         """Ended without a clean end, so nothing may follow on this connection."""
 
     @property
-    def response(self) -> web.StreamResponse:
-        """What the handler gives back to aiohttp."""
-        return KEPT if self._keeps_alive and self.has_begun and not self.is_broken else CLOSED
+    def is_kept(self) -> bool:
+        """The connection is good for another request."""
+        return self._keeps_alive and self.has_begun and not self.is_broken
 
     @property
     def is_gone(self) -> bool:
-        transport = self._request.transport
+        transport = self._wire.transport
         return transport is None or transport.is_closing()
 
     async def read_body(self) -> Buffer:
-        request, content = self._request, self._request.content
-        if (
-            content.is_eof()
-            and content.total_bytes <= self._limit_bytes
-            and content.exception() is None
-            and _READ_FIRST.isdisjoint(dict(self._head.headers))
-        ):
-            # A short body came in the same segment as its head: there is nothing to wait for.
-            return content.read_nowait()
-        encoding = request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower().encode()
-        expects = request.headers.get(hdrs.EXPECT, "").lower() == "100-continue"
-        if expects and self._request.transport is not None:
-            # Said only now, after the key was accepted: a refused caller never sends its body.
-            self._request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
-            return await read_body(self._request, encoding, self._limit_bytes)
+            return await self._wire.read_body(self._limit_bytes)
         except BodyRefused as refused:
             # Who sends too slowly is not listened to any longer, whatever is still to come.
             self._closes_at_once = refused.http_status == HTTPStatus.REQUEST_TIMEOUT
@@ -91,7 +70,7 @@ class AnswerStream:
         framing = b"" if status in _BODILESS else b"Content-Length: %d\r\n" % len(body)
         head = self._make_head(status, headers, lines, framing)
         transport = self._transport()
-        if self._head.method == "HEAD":
+        if self._method == "HEAD":
             transport.write(head)
         elif len(body) <= _JOINED_BYTES:
             transport.write(head + body)
@@ -106,7 +85,7 @@ class AnswerStream:
         framing = b""
         if length is not None:
             framing = b"Content-Length: %d\r\n" % length
-        elif self._request.version >= HttpVersion11:
+        elif self._wire.is_http11:
             self._chunked = True
             framing = b"Transfer-Encoding: chunked\r\n"
         else:
@@ -120,7 +99,7 @@ class AnswerStream:
 
     def push(self, data: Buffer) -> bool:
         """Hand bytes over without waiting. False: so much is unsent that `drained` should be awaited."""
-        transport = self._request.transport
+        transport = self._wire.transport
         # Over TLS a write to a closed connection may pass without an error.
         if transport is None or transport.is_closing():
             raise ClientGone
@@ -129,10 +108,7 @@ class AnswerStream:
 
     async def drained(self) -> None:
         """Return when the caller has taken most of what was handed over."""
-        try:
-            await self._request.writer.drain()
-        except _GONE as failure:
-            raise ClientGone from failure
+        await self._wire.drained()
 
     async def end(self) -> None:
         transport = self._transport()
@@ -140,16 +116,11 @@ class AnswerStream:
             transport.write(b"0\r\n\r\n")
 
     def when_gone(self, call: Callable[[], None] | None) -> None:
-        connection = self._request.protocol
-        assert isinstance(connection, Connection)
-        if call is not None and connection.transport is None:
-            call()
-        else:
-            connection.on_lost = call
+        self._wire.when_lost(call)
 
     async def abort(self) -> None:
         self.is_broken = True
-        transport = self._request.transport
+        transport = self._wire.transport
         if transport is None:
             raise ClientGone
         # Closing without the last chunk tells every HTTP client that the answer is incomplete, while what was written
@@ -158,7 +129,7 @@ class AnswerStream:
         asyncio.get_running_loop().call_later(5, transport.abort)
 
     def _transport(self) -> asyncio.Transport:
-        transport = self._request.transport
+        transport = self._wire.transport
         if transport is None or transport.is_closing():
             raise ClientGone
         return transport
@@ -176,7 +147,7 @@ class AnswerStream:
         connection = b""
         if not self._keeps_alive:
             connection = b"Connection: close\r\n"
-        elif self._request.version < HttpVersion11:
+        elif not self._wire.is_http11:
             connection = b"Connection: keep-alive\r\n"
         date = b"" if b"date" in dict(headers) else _date_line(int(time.time()))
         self.has_begun = True

@@ -37,7 +37,9 @@ def read_head(request: web.BaseRequest) -> RequestHead:
     return RequestHead(request.method, path, query, headers)
 
 
-def make_arrival(route: Route, head: RequestHead, source: str, chance: Chance, clock_s: Callable[[], float]) -> Arrival:
+def make_arrival(
+    route: Route, head: RequestHead, sight: bytes | None, source: str, chance: Chance, clock_s: Callable[[], float]
+) -> Arrival:
     """Name an exchange: id, trace, time."""
     at_ms = time.time_ns() // 1_000_000
     random = chance.draw(CHANCE_BYTES + _TRACE_CHANCE_BYTES)
@@ -49,12 +51,12 @@ def make_arrival(route: Route, head: RequestHead, source: str, chance: Chance, c
         started_at_ms=at_ms,
         started_s=clock_s(),
         traceparent=continue_trace(head.first(b"traceparent"), random[CHANCE_BYTES:]),
+        sight=sight,
     )
 
 
-def source_of(request: web.BaseRequest, head: RequestHead, trusted: tuple[Network, ...]) -> str:
-    """The caller's address; a forwarded-for header counts only when a trusted proxy sent it."""
-    remote = request.remote or ""
+def source_of(remote: str, head: RequestHead, trusted: tuple[Network, ...]) -> str:
+    """The caller's address; a forwarded-for header counts only when a trusted proxy sent it. remote: the peer's."""
     if not trusted or not _is_inside(remote, trusted):
         return remote
     for name, value in head.headers:

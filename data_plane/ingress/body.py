@@ -28,6 +28,10 @@ class Pace:
     grace_s: float = 10.0
     bytes_per_s: int = 1024
 
+    def time_for(self, size: int) -> float:
+        """How long so much of a body may take."""
+        return self.grace_s + size / self.bytes_per_s
+
 
 PACE = Pace()
 
@@ -62,11 +66,15 @@ async def read_body(request: web.BaseRequest, encoding: bytes, limit_bytes: int,
 
 async def _next_chunk(content: StreamReader, began_s: float, size: int, pace: Pace) -> bytes:
     try:
-        async with asyncio.timeout_at(began_s + pace.grace_s + size / pace.bytes_per_s):
+        async with asyncio.timeout_at(began_s + pace.time_for(size)):
             return await content.readany()
     except TimeoutError as failure:
-        why = f"The body came too slowly: {size} bytes so far."
-        raise BodyRefused(too_large=False, why=why, http_status=408) from failure
+        raise too_slow(size) from failure
+
+
+def too_slow(size: int) -> BodyRefused:
+    """The refusal of a body that does not keep pace. size: what has come of it."""
+    return BodyRefused(too_large=False, why=f"The body came too slowly: {size} bytes so far.", http_status=408)
 
 
 def inflate(body: bytes, encoding: bytes, limit_bytes: int) -> bytes:

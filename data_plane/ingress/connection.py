@@ -13,10 +13,15 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
+from data_plane.ingress.front import Front
+
 log = structlog.get_logger()
 
 HEAD_LIMIT_S = 10.0
 """From a connection's start, or from the first byte of a later request, to the end of the head."""
+KEEP_ALIVE_S = 75.0
+"""From an answer to the next request."""
+SHUTDOWN_S = 15.0
 _SWEEP_S = 1.0
 _LATE = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _UNREADABLE = (
@@ -119,21 +124,46 @@ class Connection(RequestHandler):
 
 
 class Listener(web.Server):
-    """Makes connections, and looks after those that wait."""
+    """Makes connections, and looks after those that wait. Each begins as a front, if there is one to make."""
 
     def __init__(
         self,
         handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
         *,
+        make_front: Callable[["Listener"], Front] | None = None,
         head_limit_s: float = HEAD_LIMIT_S,
+        keepalive_timeout: float = KEEP_ALIVE_S,
         **wishes: Any,
     ) -> None:
         super().__init__(handler, **wishes)
-        self._wishes = wishes
-        self._head_limit_s = head_limit_s
+        self._wishes = {**wishes, "keepalive_timeout": keepalive_timeout}
+        self._make_front = make_front
+        self._head_limit_s, self._keep_alive_s = head_limit_s, keepalive_timeout
+        self._fronts: set[Front] = set()
+        self.handed_over = 0
+        """Connections on which a request came that is aiohttp's to read."""
 
-    def __call__(self) -> Connection:
+    def __call__(self) -> Connection | Front:  # type: ignore[override]
+        return self._make_connection() if self._make_front is None else self._make_front(self)
+
+    def _make_connection(self) -> Connection:
         return Connection(self, loop=self._loop, **self._wishes)
+
+    # What fronts tell.
+
+    def came(self, front: Front) -> None:
+        self._fronts.add(front)
+
+    def went(self, front: Front) -> None:
+        self._fronts.discard(front)
+
+    def take_over(self, front: Front) -> Connection:
+        """A connection of aiohttp's to go on with, whose head began when the front's did."""
+        self.went(front)
+        self.handed_over += 1
+        connection = self._make_connection()
+        connection.head_began_s = front.head_began_s or self._loop.time()
+        return connection
 
     async def run(self) -> None:
         """Close what is overdue, until cancelled."""
@@ -143,9 +173,19 @@ class Listener(web.Server):
             for connection in self.connections:
                 if isinstance(connection, Connection) and connection.is_overdue(now_s, self._head_limit_s):
                     connection.close_late()
+            for front in tuple(self._fronts):
+                front.look(now_s, self._head_limit_s, self._keep_alive_s)
 
     def close_idle(self) -> None:
         """Close the connections that wait for a next request: nobody loses an answer by it."""
         for connection in self.connections:
             if isinstance(connection, Connection) and connection.is_idle:
                 connection.force_close()
+        for front in tuple(self._fronts):
+            if front.is_idle and front.transport is not None:
+                front.transport.close()
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # aiohttp's own name
+        """Wait for what runs, then end it."""
+        limit_s = timeout if timeout is not None else SHUTDOWN_S
+        await asyncio.gather(super().shutdown(limit_s), *(front.shutdown(limit_s) for front in tuple(self._fronts)))

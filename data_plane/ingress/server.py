@@ -1,5 +1,6 @@
 """The gateway port: every request comes through `Gateway.handle`."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 
@@ -11,14 +12,18 @@ from data_plane.exchange.answering import refuse
 from data_plane.exchange.ledger import Entry
 from data_plane.exchange.ports import ClientGone, Ports
 from data_plane.exchange.pulse import Pulses
+from data_plane.exchange.regulars import sight_of
 from data_plane.exchange.run import run
 from data_plane.exchange.running import Running
 from data_plane.exchange.stages import Arrival
 from data_plane.ingress import probes
 from data_plane.ingress.answer import AnswerStream
 from data_plane.ingress.arrival import Chance, make_arrival, read_head, source_of
-from data_plane.ingress.connection import CLOSED, Connection
+from data_plane.ingress.connection import CLOSED, KEPT, Connection, Listener
+from data_plane.ingress.front import Front
 from data_plane.ingress.listing import answer_listing
+from data_plane.ingress.plain_head import EXCHANGES, PlainHead
+from data_plane.ingress.wire import RequestWire
 from data_plane.policy.access import outside_scope
 from data_plane.policy.decision import Refusal
 from data_plane.protocols.codec import RequestHead
@@ -27,7 +32,6 @@ from data_plane.settings import Settings
 from switchyard_contract.reason import Reason
 from switchyard_contract.routes import OPENAI_CHAT
 
-_EXCHANGES = frozenset({"generate", "count_tokens", "embed", "compact"})
 _LISTINGS = frozenset({"list_models", "one_model", "me"})
 
 
@@ -50,6 +54,20 @@ class Gateway:
         self._chance = Chance()
         self.is_draining = False
 
+    def make_front(self, listener: Listener) -> Front:
+        """The front of a new connection, for plain requests; `handle` gets what it hands over."""
+        return Front(
+            listener,
+            self._serve_plain,
+            asyncio.get_running_loop(),
+            max_body_bytes=self._settings.max_body_bytes,
+        )
+
+    async def _serve_plain(self, plain: PlainHead, front: Front) -> bool:
+        out = AnswerStream(front, plain.head.method, self._settings.max_body_bytes, closes=self.is_draining)
+        await self._serve(plain.route, plain.head, plain.sight, front.remote, out)
+        return out.is_kept
+
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; aiohttp sends what is returned."""
         connection = request.protocol
@@ -61,24 +79,32 @@ class Gateway:
         routed = route(head.method, head.path, head.headers, head.query)
         if isinstance(routed, Route) and routed.operation == "hello":
             return web.Response(status=200)
-        out = AnswerStream(request, head, self._settings.max_body_bytes, closes=self.is_draining)
-        arrival = self._arrive(request, head, routed)
+        wire = RequestWire(request, head)
+        out = AnswerStream(wire, head.method, self._settings.max_body_bytes, closes=self.is_draining)
+        await self._serve(routed, head, sight_of(head), request.remote or "", out)
+        return KEPT if out.is_kept else CLOSED
+
+    async def _serve(
+        self, routed: Route | Unknown, head: RequestHead, sight: bytes | None, remote: str, out: AnswerStream
+    ) -> None:
+        """Answer, whatever happens. sight: what the caller is known again by; remote: the peer's address."""
+        source = source_of(remote, head, self._settings.trusted_proxies)
+        arrival = make_arrival(_known(routed), head, sight, source, self._chance, self._ports.clock_s)
         try:
-            if arrival.route.operation in _EXCHANGES and len(self._running) < self._settings.max_in_flight:
+            if arrival.route.operation in EXCHANGES and len(self._running) < self._settings.max_in_flight:
                 await run(arrival, out, self._ports, self._running, self._pulses)
             else:
                 await self._answer(routed, arrival, out)
         except ClientGone:
             # Nobody is left to be told; the exchange's entry is closed by then.
-            return CLOSED
+            return
         except Exception:  # A process edge: the entry is closed as internal, the caller is told, the pod lives on.
             log.exception("an exchange broke", exchange=arrival.exchange_id, path=arrival.route.canonical_path)
-            if out.has_begun:
-                with contextlib.suppress(ClientGone):
+            with contextlib.suppress(ClientGone):
+                if out.has_begun:
                     await out.abort()
-            else:
-                await self._refuse(_BROKEN, arrival, out)
-        return out.response
+                else:
+                    await self._refuse(_BROKEN, arrival, out)
 
     async def _answer(self, routed: Route | Unknown, arrival: Arrival, out: AnswerStream) -> None:
         match routed:
@@ -114,17 +140,6 @@ class Gateway:
     async def _refuse(self, refusal: Refusal, arrival: Arrival, out: AnswerStream) -> None:
         await refuse(refusal, arrival, None, out, Entry(arrival, self._ports), self._ports)
 
-    def _arrive(self, request: web.BaseRequest, head: RequestHead, routed: Route | Unknown) -> Arrival:
-        match routed:
-            case Unknown(protocol=protocol):
-                known = Route(protocol, "unknown", None, "")
-            case Route(protocol=protocol) if protocol == SWITCHYARD:
-                known = Route(OPENAI_CHAT, routed.operation, None, routed.canonical_path)
-            case _:
-                known = routed
-        source = source_of(request, head, self._settings.trusted_proxies)
-        return make_arrival(known, head, source, self._chance, self._ports.clock_s)
-
 
 _BROKEN = Refusal(
     Reason.UPSTREAM_FAILED, "Something broke inside this gateway; its log knows more under this request id."
@@ -144,3 +159,14 @@ def _unknown_path(head: RequestHead, right_path: str) -> Refusal:
 def _wants_websocket(head: RequestHead) -> bool:
     upgrade = head.first(b"upgrade")
     return upgrade is not None and upgrade.lower() == b"websocket"
+
+
+def _known(routed: Route | Unknown) -> Route:
+    """The route to answer under: what is unknown or the gateway's own is answered in some protocol's words."""
+    match routed:
+        case Unknown(protocol=protocol):
+            return Route(protocol, "unknown", None, "")
+        case Route(protocol=protocol) if protocol == SWITCHYARD:
+            return Route(OPENAI_CHAT, routed.operation, None, routed.canonical_path)
+        case _:
+            return routed

@@ -13,6 +13,7 @@ from statistics import median
 from data_plane.exchange.identity import make_exchange_id
 from data_plane.exchange.ports import Headers, Limits, Ports
 from data_plane.exchange.pulse import Pulses
+from data_plane.exchange.regulars import sight_of
 from data_plane.exchange.run import run
 from data_plane.exchange.running import Running
 from data_plane.exchange.stages import Arrival, Buffer
@@ -160,12 +161,21 @@ async def _measure(chosen: argparse.Namespace) -> None:
     )
     head = RequestHead("POST", "/v1/chat/completions", "", headers)
 
+    sight = sight_of(head)
+
     async def once() -> None:
         routed = route(head.method, head.path, head.headers, head.query)
         assert isinstance(routed, Route)
         now_ms = time.time_ns() // 1_000_000
         arrival = Arrival(
-            make_exchange_id(now_ms, bytes(16)), routed, head, "127.0.0.1", now_ms, time.perf_counter(), "00-0-0-01"
+            make_exchange_id(now_ms, bytes(16)),
+            routed,
+            head,
+            "127.0.0.1",
+            now_ms,
+            time.perf_counter(),
+            "00-0-0-01",
+            sight,
         )
         out = _Out(body)
         await run(arrival, out, ports, running, pulses)  # type: ignore[arg-type]  # only what relay uses

@@ -6,6 +6,7 @@ from typing import Any
 
 from data_plane.exchange.ports import ClientGone, Headers, Limits, Ports
 from data_plane.exchange.pulse import Pulses
+from data_plane.exchange.regulars import sight_of
 from data_plane.exchange.run import run
 from data_plane.exchange.running import Running
 from data_plane.exchange.stages import Arrival, Buffer
@@ -226,6 +227,7 @@ class World:
             started_at_ms=self.now_ms,
             started_s=0.0,
             traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01",
+            sight=sight_of(head),
             **changes,
         )
         pulses = Pulses(15.0, self.ports.clock_s)
