@@ -8,5 +8,6 @@ urlpatterns = [
     path("healthz", probes.healthz),
     path("readyz", probes.readyz),
     path("api/v1/", include("control_plane.project.api_urls")),
+    path("scim/v2/", include("control_plane.identity.scim.urls")),
     path("", include("control_plane.web.urls")),
 ]
