@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from control_plane.audit.chain import plain
+from control_plane.audit.listeners import tell_listeners
 from control_plane.audit.models import ActorKind, ChainHead, Change, Outbox, ShardKind
 from control_plane.audit.selectors import fields_of, scope_of
 from control_plane.audit.wake import wake_compiler
@@ -101,4 +102,5 @@ def record_change(
     )
     if kinds:
         transaction.on_commit(functools.partial(wake_compiler, organization_id, kinds))
+    tell_listeners(change)
     return change

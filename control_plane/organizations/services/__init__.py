@@ -4,11 +4,14 @@ What ends keys (a person leaves, a service account is switched off) lives in `co
 """
 
 from control_plane.organizations.services.arrivals import BelongsElsewhere, person_add
+from control_plane.organizations.services.grants import GrantTooWide, check_role_change
 from control_plane.organizations.services.memberships import (
-    check_not_last_admin,
+    LastOwner,
+    check_not_last_owner,
     membership_add,
     membership_update,
 )
+from control_plane.organizations.services.removals import service_account_delete, team_delete
 from control_plane.organizations.services.service_accounts import (
     check_same_organization,
     service_account_create,
@@ -30,7 +33,10 @@ from control_plane.organizations.services.tenants import (
 
 __all__ = [
     "BelongsElsewhere",
-    "check_not_last_admin",
+    "GrantTooWide",
+    "LastOwner",
+    "check_not_last_owner",
+    "check_role_change",
     "check_same_organization",
     "membership_add",
     "membership_update",
@@ -41,8 +47,10 @@ __all__ = [
     "organization_update",
     "person_add",
     "service_account_create",
+    "service_account_delete",
     "service_account_update",
     "team_create",
+    "team_delete",
     "team_member_add",
     "team_member_remove",
     "team_update",

@@ -4,6 +4,7 @@ import os
 import sys
 from urllib.parse import urlsplit
 
+from control_plane.declarative.schedule import BEAT_SCHEDULE as DECLARATIVE_BEAT_SCHEDULE
 from control_plane.project.environment import database_from_url, read_control_settings
 from control_plane.project.logs import configure_logs
 from control_plane.project.settings.rest import BEAT_SCHEDULE as REST_BEAT_SCHEDULE
@@ -53,6 +54,7 @@ INSTALLED_APPS = [
     "control_plane.fleet",
     "control_plane.dashboards",
     "control_plane.onboarding",
+    "control_plane.declarative",
     "control_plane.web",
 ]
 
@@ -175,6 +177,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "accounts: sessions": {"task": "accounts.sessions_clear", "schedule": 3600.0, "options": {"expires": 3600}},
     **USAGE_BEAT_SCHEDULE,
     **REST_BEAT_SCHEDULE,
+    **DECLARATIVE_BEAT_SCHEDULE,
     **SIGN_IN_BEAT_SCHEDULE,
 }
 
