@@ -5,10 +5,8 @@ import msgspec
 from data_plane.conversation.tally import Tally
 from data_plane.exchange.stages import Admission
 from data_plane.policy.routing import price_for
-from switchyard_contract.pricing import PER_MILLION, Billed, amount_of
+from switchyard_contract.pricing import PER_MILLION, Billed, Price, amount_of
 from switchyard_contract.quantity import NanoUsd
-
-_ONLY_TOKENS = Billed()
 
 
 class Charge(msgspec.Struct, frozen=True):
@@ -19,17 +17,10 @@ class Charge(msgspec.Struct, frozen=True):
 
 
 def price_estimate(admission: Admission, input_fresh: int, output: int, at_ms: int) -> Charge | None:
-    """Price an attempt of which only sizes are known, as `amount_of` would; short, as it is done for every request."""
+    """Price an attempt of which only sizes are known."""
     destination = admission.destination
     price = price_for(admission.policy, destination.organization_id, destination.vendor, destination.model, at_ms)
-    if price is None:
-        return None
-    rates = price.rates
-    for band in price.bands:
-        if input_fresh >= band.from_prompt_tokens:
-            rates = band.rates
-    scaled = input_fresh * rates.input + output * rates.output
-    return Charge(NanoUsd((2 * scaled + PER_MILLION) // (2 * PER_MILLION)), price.id)
+    return _charge_plain(price, input_fresh, output) if price is not None else None
 
 
 def price_tally(admission: Admission, tally: Tally, at_ms: int) -> Charge | None:
@@ -43,7 +34,20 @@ def price_tally(admission: Admission, tally: Tally, at_ms: int) -> Charge | None
         price = price_for(policy, organization_id, destination.vendor, destination.model, at_ms)
     if price is None:
         return None
-    billed = _ONLY_TOKENS
+    tokens = tally.tokens
     if tally.web_searches or tally.service_tier or tally.inference_geo:
         billed = Billed(tally.web_searches, tally.service_tier, tally.inference_geo)
-    return Charge(amount_of(tally.tokens, price, billed), price.id)
+        return Charge(amount_of(tokens, price, billed), price.id)
+    if tokens.is_plain:
+        return _charge_plain(price, tokens.input_fresh, tokens.output)
+    return Charge(amount_of(tokens, price), price.id)
+
+
+def _charge_plain(price: Price, input_fresh: int, output: int) -> Charge:
+    """What `amount_of` says of fresh input and visible output alone; short, as it is done twice for every request."""
+    rates = price.rates
+    for band in price.bands:
+        if input_fresh >= band.from_prompt_tokens:
+            rates = band.rates
+    scaled = input_fresh * rates.input + output * rates.output
+    return Charge(NanoUsd((2 * scaled + PER_MILLION) // (2 * PER_MILLION)), price.id)

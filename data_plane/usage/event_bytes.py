@@ -13,7 +13,8 @@ from switchyard_contract.v1 import usage_pb2
 
 _VARINT, _BYTES = 0, 2
 _KEPT = 1 << 14
-_LARGEST = 1 << 63
+"""What fits into two bytes is kept spelled."""
+_BEYOND = 1 << 64
 
 
 def _spell(number: int) -> bytes:
@@ -27,15 +28,17 @@ def _spell(number: int) -> bytes:
 
 
 _SHORT = [_spell(number) for number in range(_KEPT)]
+_LOWEST = [bytes((number & 0x7F | 0x80, number >> 7 | 0x80)) for number in range(_KEPT)]
+"""The lowest fourteen bits of a number that has more."""
 
 
 def varint(number: int) -> bytes:
-    """Write a number as protobuf does. Raises ValueError for one that an int64 does not hold."""
+    """Write a number as protobuf does. Raises ValueError for one that a uint64 does not hold."""
     if 0 <= number < _KEPT:
         return _SHORT[number]
-    if not 0 <= number < _LARGEST:
-        raise ValueError(f"{number} is not between 0 and 2**63")
-    return _spell(number)
+    if not 0 <= number < _BEYOND:
+        raise ValueError(f"{number} is not between 0 and 2**64")
+    return _LOWEST[number & _KEPT - 1] + varint(number >> 14)
 
 
 def _field(name: str, wire: int, of: str = "UsageEvent") -> bytes:
@@ -79,7 +82,7 @@ def text(field: bytes, value: str) -> bytes:
 
 
 # The same for all exchanges that begin in one millisecond.
-_started_at = lru_cache(maxsize=2)(_spell)
+_started_at = lru_cache(maxsize=2)(varint)
 # A price row's id, the way an answer ended: few, and always the same.
 _known_text = lru_cache(maxsize=1024)(text)
 

@@ -71,13 +71,15 @@ class Journal:
         self._group = _RELAXED_RECORDS if sync == "relaxed" else _GROUP_RECORDS
         self._loop = asyncio.get_running_loop()
         self._standby: Segment | None = None
-        self._unsynced: deque[Entry] = deque()
+        self._unsynced: list[Entry] = []
         """Together with what is stranded behind it: the newest records of all, without a gap in their positions."""
         self._stranded: deque[Entry] = deque()
         """Not even written. Younger than everything in _unsynced."""
         self._gathered: list[bytes] = []
         """Records that have their place in the active segment and are to be written together."""
         self._is_write_due = False
+        self._placed_sequence = synced_sequence
+        """Of the newest event that has its place."""
         self._unsynced_segments: set[Segment] = set()
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._is_syncing = self._is_preparing = self._is_closed = False
@@ -187,6 +189,7 @@ class Journal:
         segment.used_bytes += len(record)
         self._gathered.append(record)
         self._unsynced.append(entry)
+        self._placed_sequence = entry[1] or self._placed_sequence
         self._observer.placed(entry, position, segment)
 
     def _end_turn(self) -> None:
@@ -288,12 +291,12 @@ class Journal:
             return
         self._is_syncing = True
         segments, self._unsynced_segments = self._unsynced_segments, set()
-        through = self.position - len(self._stranded)
+        through, last_sequence = self.position - len(self._stranded), self._placed_sequence
         files = [segment.file for segment in sorted(segments, key=lambda each: each.number)]
 
         def done(_: None) -> None:
             self._is_syncing = False
-            self._was_synced(through)
+            self._was_synced(through, last_sequence)
 
         def failed(failure: OSError) -> None:
             self._is_syncing = False
@@ -301,15 +304,13 @@ class Journal:
 
         self._thread.submit(lambda: self._disk.sync(files), done, failed)
 
-    def _was_synced(self, through: int) -> None:
-        last_sequence = 0
-        oldest = self.position - len(self._stranded) - len(self._unsynced) + 1
-        for _ in range(min(len(self._unsynced), through - oldest + 1)):
-            last_sequence = self._unsynced.popleft()[1] or last_sequence
+    def _was_synced(self, through: int, last_sequence: int) -> None:
+        younger = self.position - len(self._stranded) - through
+        del self._unsynced[: max(0, len(self._unsynced) - younger)]
         self.synced_position = max(self.synced_position, through)
         if not self._stranded:
             self.refusals_in_a_row = 0
-        if last_sequence:
+        if last_sequence > self._synced_sequence:
             self._synced_sequence = last_sequence
             self._observer.events_synced(last_sequence)
         while self._waiting and self._waiting[0][0] <= through:
@@ -340,6 +341,7 @@ class Journal:
         self._unsynced_segments.clear()
         self._stranded.extendleft(reversed(self._unsynced))
         self._unsynced.clear()
+        self._placed_sequence = self._synced_sequence
         if self.refusals_in_a_row == 1:
             self._write_again()
             return

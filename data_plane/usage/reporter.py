@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import grpc
 import structlog
 
+from data_plane.usage.event_bytes import varint
 from data_plane.usage.failed_authentications import FailedAuthentications
 from switchyard_contract.v1 import usage_pb2
 
@@ -197,17 +198,9 @@ def encode_events(events: Iterable[tuple[int, bytes]]) -> bytes:
     parts: list[bytes] = []
     for sequence, event in events:
         # SequencedEvent: field 1 the sequence, field 2 the event. In the batch it is field 3.
-        numbered = b"\x08" + _varint(sequence) + b"\x12" + _varint(len(event))
-        parts += (b"\x1a", _varint(len(numbered) + len(event)), numbered, event)
+        numbered = b"\x08" + varint(sequence) + b"\x12" + varint(len(event))
+        parts += (b"\x1a", varint(len(numbered) + len(event)), numbered, event)
     return b"".join(parts)
-
-
-def _varint(number: int) -> bytes:
-    if number < 0x80:
-        return bytes((number,))
-    if number < 0x4000:
-        return bytes((number & 0x7F | 0x80, number >> 7))
-    return bytes((number & 0x7F | 0x80,)) + _varint(number >> 7)
 
 
 def _first_cause(failures: BaseExceptionGroup[Exception]) -> str:

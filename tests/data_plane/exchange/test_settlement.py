@@ -8,7 +8,8 @@ from data_plane.conversation.tally import Tally
 from data_plane.exchange.settlement import price_estimate, price_tally
 from data_plane.exchange.stages import Admission
 from data_plane.policy.decision import Destination
-from data_plane.policy.routing import resolve
+from data_plane.policy.routing import price_for, resolve
+from switchyard_contract.pricing import amount_of
 from switchyard_contract.usage import TokenCounts
 from switchyard_contract.v1 import snapshot_pb2 as pb
 from tests.data_plane.policy.builders import NOW_MS, policy_and_caller
@@ -30,9 +31,13 @@ ADMISSION = cast(Admission, SimpleNamespace(policy=POLICY, caller=CALLER, destin
 
 
 @given(input_fresh=st.integers(0, 2_000_000), output=st.integers(0, 2_000_000))
-def test_an_estimate_costs_what_the_same_tokens_would(input_fresh: int, output: int) -> None:
-    estimated = price_estimate(ADMISSION, input_fresh, output, NOW_MS)
-    billed = price_tally(ADMISSION, Tally(tokens=TokenCounts(input_fresh=input_fresh, output=output)), NOW_MS)
-    assert estimated is not None
-    assert billed is not None
-    assert (estimated.amount, estimated.price_id) == (billed.amount, billed.price_id)
+def test_what_is_plain_costs_what_the_price_book_says(input_fresh: int, output: int) -> None:
+    tokens = TokenCounts(input_fresh=input_fresh, output=output)
+    price = price_for(POLICY, DESTINATION.organization_id, DESTINATION.vendor, DESTINATION.model, NOW_MS)
+    assert price is not None
+    for charge in (
+        price_estimate(ADMISSION, input_fresh, output, NOW_MS),
+        price_tally(ADMISSION, Tally(tokens=tokens), NOW_MS),
+    ):
+        assert charge is not None
+        assert (charge.amount, charge.price_id) == (amount_of(tokens, price), price.id)
