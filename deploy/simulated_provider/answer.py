@@ -3,7 +3,7 @@
 import hashlib
 import json
 from base64 import b64encode
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 from deploy.simulated_provider.ask import Ask
@@ -153,12 +153,11 @@ def _shorten(text: tuple[str, ...], limit: int) -> tuple[tuple[str, ...], bool]:
 
 
 def _with_output(prompt: TokenCounts, output: int, reasoning: int) -> TokenCounts:
-    counters = {field.name: getattr(prompt, field.name) for field in fields(prompt)}
-    return TokenCounts(**(counters | {"output": output, "reasoning": reasoning}))
+    return prompt._replace(output=output, reasoning=reasoning)
 
 
 def _tell(billed: TokenCounts, lie: str) -> ToldUsage:
-    told = {field.name: getattr(billed, field.name) for field in fields(billed)}
+    told = billed._asdict()
     if lie == "negative":
         # Where a protocol includes cached tokens in the prompt, this makes the cached part larger than the whole.
         told["input_fresh"] = -billed.prompt - 7

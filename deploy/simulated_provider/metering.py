@@ -2,7 +2,6 @@
 
 import re
 from collections import OrderedDict
-from dataclasses import replace
 
 from deploy.simulated_provider.ask import Ask, ProtocolName
 from switchyard_contract.usage import TokenCounts
@@ -57,12 +56,12 @@ class PrefixMemory:
         counts = TokenCounts(input_fresh=prompt - cacheable, cache_read=read)
         if ask.protocol == "anthropic_messages":
             long = written * ask.long_breaks // breaks
-            return replace(counts, cache_write_1h=long, cache_write_5m=written - long)
+            return counts._replace(cache_write_1h=long, cache_write_5m=written - long)
         if ask.protocol in ("openai_chat", "openai_responses") and bills_cache_writes(ask.model):
             if ask.long_breaks:
-                return replace(counts, cache_write_12h=written)
-            return replace(counts, cache_write_30m=written)
-        return replace(counts, input_fresh=counts.input_fresh + written)
+                return counts._replace(cache_write_12h=written)
+            return counts._replace(cache_write_30m=written)
+        return counts._replace(input_fresh=counts.input_fresh + written)
 
 
 def fold_usage(protocol: ProtocolName, counts: TokenCounts) -> TokenCounts:
@@ -86,20 +85,18 @@ def fold_usage(protocol: ProtocolName, counts: TokenCounts) -> TokenCounts:
     )
     match protocol:
         case "anthropic_messages":
-            return replace(
-                bare,
+            return bare._replace(
                 input_fresh=counts.input_fresh + counts.input_tool,
                 cache_write_1h=counts.cache_write_1h,
                 cache_write_5m=written - counts.cache_write_1h,
             )
         case "openai_chat" | "openai_responses":
-            return replace(
-                bare,
+            return bare._replace(
                 input_fresh=counts.input_fresh + counts.input_tool,
                 cache_write_12h=counts.cache_write_12h,
                 cache_write_30m=written - counts.cache_write_12h,
             )
         case "gemini_content":
-            return replace(bare, input_fresh=counts.input_fresh + written, input_tool=counts.input_tool)
+            return bare._replace(input_fresh=counts.input_fresh + written, input_tool=counts.input_tool)
         case "openai_embeddings":
             return TokenCounts(input_fresh=counts.prompt)

@@ -4,12 +4,11 @@ Providers count differently: some include cached tokens in the input, some leave
 token is in two counters, so a sum is a sum. The mapping per protocol lives with the protocol in the data plane.
 """
 
-from dataclasses import dataclass, fields
+from typing import NamedTuple, Self
 
 
-@dataclass(frozen=True, slots=True)
-class TokenCounts:
-    """Tokens of one attempt by kind; all counters are disjoint and never negative."""
+class _Counts(NamedTuple):
+    """The counters by name; a tuple, because one is built for every answer and nothing is cheaper to build."""
 
     input_fresh: int = 0
     input_tool: int = 0
@@ -25,22 +24,41 @@ class TokenCounts:
     """Visible output, without reasoning."""
     reasoning: int = 0
 
-    def __post_init__(self) -> None:
-        # Asked once for all: this is built for every answer.
-        if (
-            self.input_fresh < 0
-            or self.input_tool < 0
-            or self.cache_read < 0
-            or self.cache_write_5m < 0
-            or self.cache_write_1h < 0
-            or self.cache_write_30m < 0
-            or self.cache_write_12h < 0
-            or self.cache_write_other < 0
-            or self.output < 0
-            or self.reasoning < 0
-        ):
-            name, count = next((name, getattr(self, name)) for name in KINDS if getattr(self, name) < 0)
+
+class TokenCounts(_Counts):
+    """Tokens of one attempt by kind; all counters are disjoint and never negative."""
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        input_fresh: int = 0,
+        input_tool: int = 0,
+        cache_read: int = 0,
+        cache_write_5m: int = 0,
+        cache_write_1h: int = 0,
+        cache_write_30m: int = 0,
+        cache_write_12h: int = 0,
+        cache_write_other: int = 0,
+        output: int = 0,
+        reasoning: int = 0,
+    ) -> Self:
+        counts = (
+            input_fresh,
+            input_tool,
+            cache_read,
+            cache_write_5m,
+            cache_write_1h,
+            cache_write_30m,
+            cache_write_12h,
+            cache_write_other,
+            output,
+            reasoning,
+        )
+        if min(counts) < 0:
+            name, count = next((name, count) for name, count in zip(KINDS, counts, strict=True) if count < 0)
             raise ValueError(f"{name} is negative: {count}")
+        return tuple.__new__(cls, counts)
 
     @property
     def is_plain(self) -> bool:
@@ -75,4 +93,4 @@ class TokenCounts:
         return self.prompt + self.output + self.reasoning
 
 
-KINDS: tuple[str, ...] = tuple(field.name for field in fields(TokenCounts))
+KINDS: tuple[str, ...] = _Counts._fields
