@@ -57,7 +57,8 @@ class Document:
     """One document of a file. number: from 1."""
 
     number: int
-    root: Node
+    root: Node = field(repr=False)
+    """Never shown: a value that was given stands in it."""
 
     def place_of(self, path: Path) -> Place:
         """Where a path leads, or the nearest that there is of it."""

@@ -173,6 +173,8 @@ class ListOf:
     most: int = 1000
     is_set: bool = False
     is_unique: bool = True
+    now_at_most: int = 0
+    """More than so many arrive with a later version; 0: as many as there may be."""
 
     @property
     def form(self) -> str:
@@ -193,6 +195,8 @@ class ListOf:
                 is_right = False
             else:
                 values.append(value)
+        if self.now_at_most and len(node.items) > self.now_at_most:
+            findings.later.append(f"more than {self.now_at_most} of {path[-1]}")
         if is_right and not self.least <= len(values) <= self.most:
             findings.add(path, f"These are {len(values)}.", expected=self.form)
             is_right = False

@@ -61,6 +61,7 @@ class VirtualModelKind(Kind):
                     ),
                     least=1,
                     most=100,
+                    now_at_most=1,
                 ),
                 "Where the name leads: one target; several arrive with a later version.",
             ),
