@@ -1,5 +1,7 @@
 """Rows of the audit: changes chained by hash, the chains' heads, and the outbox that snapshots read."""
 
+from datetime import UTC, datetime
+
 from django.db import models
 
 
@@ -70,6 +72,9 @@ class Change(models.Model):
             models.Index(fields=["organization_id", "-at"], name="audit_by_time"),
             models.Index(fields=["organization_id", "subject_kind", "subject_id"], name="audit_by_subject"),
             models.Index(fields=["scope", "action", "-sequence"], name="audit_by_action"),
+            models.Index(fields=["scope", "subject_kind", "subject_id", "-sequence"], name="audit_by_subject_kind"),
+            models.Index(fields=["scope", "source_address", "-sequence"], name="audit_by_source"),
+            models.Index(fields=["scope", "at"], name="audit_by_scope_time"),
         ]
 
     def __str__(self) -> str:
@@ -101,6 +106,14 @@ class PublishedHead(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope} at {self.sequence}, signed by {self.signing_key_id}"
+
+    @property
+    def at(self) -> datetime:
+        return datetime.fromtimestamp(self.at_ms / 1000, tz=UTC)
+
+    @property
+    def hash_hex(self) -> str:
+        return bytes(self.hash).hex()
 
 
 class Outbox(models.Model):

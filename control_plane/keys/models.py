@@ -1,5 +1,6 @@
 """Rows of credentials that Switchyard itself issues. Only digests are stored: a token is shown once."""
 
+from datetime import datetime
 from uuid import uuid4
 
 from django.db import models
@@ -92,6 +93,8 @@ class KeyRules(models.Model):
     """How long a personal key lives at most; None: as long as its maker says, or for ever."""
     personal_models = models.JSONField(default=list, blank=True)
     """Globs that personal keys stay within; empty: all models."""
+    max_token_days = models.PositiveIntegerField(null=True, blank=True)
+    """How long a token of the admin API lives at most; None: a year."""
     updated_at = models.DateTimeField(auto_now=True)
 
     def __str__(self) -> str:
@@ -133,7 +136,8 @@ class KeyNotice(models.Model):
 
 
 class AdminToken(models.Model):
-    """A person's token for the admin REST API of one organization."""
+    """A person's token for the admin REST API of one organization. It may what its person may at the time of each use,
+    and of that only what its scopes say."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="admin_tokens")
@@ -143,6 +147,8 @@ class AdminToken(models.Model):
     prefix = models.CharField(max_length=20)
     digest = models.BinaryField()
     pepper_version = models.IntegerField()
+    scopes = models.JSONField(null=True, blank=True)
+    """Values of organizations.roles.Permission; None: everything its person may."""
     expires_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -153,6 +159,11 @@ class AdminToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def updated_at(self) -> datetime:
+        """When it last changed; being used changes nothing of it."""
+        return self.revoked_at or self.created_at
 
 
 class PodToken(models.Model):

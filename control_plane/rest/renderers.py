@@ -14,3 +14,14 @@ class CsvRenderer(BaseRenderer):
 
     def render(self, data: Any, accepted_media_type: Any = None, renderer_context: Any = None) -> bytes:
         return JSONRenderer().render(data)
+
+
+class JsonLinesRenderer(BaseRenderer):
+    """Lets views through that stream JSON lines themselves; their errors stay JSON."""
+
+    media_type = "application/jsonl"
+    format = "jsonl"
+    charset = "utf-8"
+
+    def render(self, data: Any, accepted_media_type: Any = None, renderer_context: Any = None) -> bytes:
+        return JSONRenderer().render(data)

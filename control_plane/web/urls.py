@@ -81,6 +81,8 @@ urlpatterns: list[URLPattern] = [
     page("fleet/<path:pod_id>", operate.pod, "pod", P.FLEET_READ),
     page("audit", audit.audit, "audit", P.AUDIT_READ),
     page("audit/verify", audit.audit_verify, "audit-verify", P.AUDIT_READ),
+    page("audit/export", audit.export, "audit-export", P.AUDIT_READ),
+    page("audit/sign", audit.heads_sign, "audit-sign", P.AUDIT_READ),
     page("audit/<int:sequence>", audit.change, "change", P.AUDIT_READ),
     page("settings", operate.settings, "settings", P.ORGANIZATION_MANAGE),
 ]

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from control_plane.keys.models import KeyNotice, KeyRules, NoticeKind
 from control_plane.keys.reach import keys_within
 from control_plane.keys.services import key_rules_update, rules_of
+from control_plane.keys.services.tokens import MOST_TOKEN_DAYS
 from control_plane.organizations.models import Organization
 from control_plane.organizations.roles import Permission
 from control_plane.rest.fields import HexId
@@ -26,6 +27,9 @@ class KeyRulesOut(serializers.Serializer[KeyRules]):
     personal_models = serializers.ListField(
         child=serializers.CharField(), help_text="Globs that personal keys stay within, at once; empty: all."
     )
+    max_token_days = serializers.IntegerField(
+        allow_null=True, help_text="How long a token of this API lives at most; null: a year."
+    )
     updated_at = serializers.DateTimeField()
 
 
@@ -34,6 +38,7 @@ class KeyRulesIn(serializers.Serializer[Any]):
     max_personal_keys = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=1000)
     max_personal_days = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=3660)
     personal_models = serializers.ListField(child=serializers.CharField(max_length=200), required=False)
+    max_token_days = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=MOST_TOKEN_DAYS)
     reason = serializers.CharField(max_length=300, required=False, allow_blank=True)
 
 

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from control_plane.keys.api.people import ReasonIn
-from control_plane.keys.services import admin_token_mint
+from control_plane.keys.services import admin_token_mint, token_expiry
 from control_plane.organizations.models import Organization, OrganizationState, Role
 from control_plane.organizations.roles import Permission
 from control_plane.organizations.selectors import is_first_organization
@@ -96,7 +96,11 @@ class OrganizationViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
             organization = organization_create(actor=caller.actor, **given)
             membership_add(organization=organization, user=caller.user, role=Role.OWNER, actor=caller.actor)
             minted = admin_token_mint(
-                organization=organization, user=caller.user, name="first token", actor=caller.actor
+                organization=organization,
+                user=caller.user,
+                name="first token",
+                actor=caller.actor,
+                expires_at=token_expiry(organization, None),
             )
             return self.answer(organization, status=201, extra={"admin_token": minted.token})
 

@@ -13,9 +13,13 @@ from control_plane.keys.services.tokens import (
     admin_token_authenticate,
     admin_token_mint,
     admin_token_revoke,
+    beyond,
     pod_token_authenticate,
     pod_token_mint,
     pod_token_revoke,
+    scopes_of,
+    token_days,
+    token_expiry,
 )
 from control_plane.keys.services.tombstones import tombstones_repair
 from control_plane.keys.services.virtual_keys import (
@@ -36,6 +40,7 @@ __all__ = [
     "admin_token_authenticate",
     "admin_token_mint",
     "admin_token_revoke",
+    "beyond",
     "key_mint",
     "key_revoke",
     "key_rotate",
@@ -47,7 +52,10 @@ __all__ = [
     "pod_token_mint",
     "pod_token_revoke",
     "rules_of",
+    "scopes_of",
     "service_account_activity_set",
+    "token_days",
+    "token_expiry",
     "tombstones_repair",
     "user_deactivate",
     "user_reactivate",

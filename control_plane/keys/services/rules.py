@@ -13,6 +13,7 @@ from control_plane.accounts.models import User
 from control_plane.audit.services import Actor, ShardKind, Subject, record_change
 from control_plane.keys.models import KeyRules, VirtualKey
 from control_plane.keys.services.scopes import checked_globs, intersect, is_within
+from control_plane.keys.services.tokens import MOST_TOKEN_DAYS
 from control_plane.organizations.models import Membership, Organization, Team
 
 MAX_PERSONAL_DAYS = 3660
@@ -36,6 +37,7 @@ def key_rules_update(
     max_personal_keys: int | None = UNCHANGED,
     max_personal_days: int | None = UNCHANGED,
     personal_models: Sequence[str] | None = None,
+    max_token_days: int | None = UNCHANGED,
     reason: str = "",
 ) -> KeyRules:
     """Change the rules. Models bite at once, on keys that exist too; numbers bite on keys that are minted from now on.
@@ -52,6 +54,8 @@ def key_rules_update(
         rules.max_personal_keys = _checked(max_personal_keys, "max_personal_keys", 1000)
     if max_personal_days is not UNCHANGED:
         rules.max_personal_days = _checked(max_personal_days, "max_personal_days", MAX_PERSONAL_DAYS)
+    if max_token_days is not UNCHANGED:
+        rules.max_token_days = _checked(max_token_days, "max_token_days", MOST_TOKEN_DAYS)
     if personal_models is not None:
         rules.personal_models = checked_globs(personal_models, "personal_models")
     after = _facts(rules)
@@ -151,4 +155,5 @@ def _facts(rules: KeyRules) -> dict[str, Any]:
         "max_personal_keys": rules.max_personal_keys,
         "max_personal_days": rules.max_personal_days,
         "personal_models": list(rules.personal_models),
+        "max_token_days": rules.max_token_days,
     }

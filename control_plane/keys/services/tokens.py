@@ -1,21 +1,29 @@
 """Tokens of the admin API and of the fleet."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from control_plane.accounts.models import User
 from control_plane.audit.services import Actor, Subject, record_change
 from control_plane.keys.issuing import is_digest_of, issue
-from control_plane.keys.models import AdminToken, PodToken
+from control_plane.keys.models import AdminToken, KeyRules, PodToken
 from control_plane.organizations.models import Organization
+from control_plane.organizations.roles import Permission, Standing, may_at_all
 from control_plane.organizations.selectors import membership_of
 from switchyard_contract.virtual_key import KeyKind, read
 
 USE_IS_NOTED_EVERY = timedelta(minutes=1)
+TOKENS_LIVE_DAYS = 90
+"""Unless somebody says otherwise."""
+MOST_TOKEN_DAYS = 366
+MOST_TOKENS = 200
+"""In force per person and organization: a script that forgets its tokens is told before they are thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +42,45 @@ class MintedPodToken:
     token: str = field(repr=False)
 
 
+def token_days(organization: Organization) -> int:
+    """How many days a token of this organization may live at most."""
+    rules = KeyRules.objects.filter(organization=organization).first()
+    return MOST_TOKEN_DAYS if rules is None or rules.max_token_days is None else rules.max_token_days
+
+
+def token_expiry(organization: Organization, wanted: datetime | None) -> datetime:
+    """When a new token ends: as wanted, else in 90 days or what the organization allows. Raises ValidationError."""
+    now, most = timezone.now(), token_days(organization)
+    if wanted is None:
+        return now + timedelta(days=min(TOKENS_LIVE_DAYS, most))
+    if wanted > now + timedelta(days=most):
+        raise ValidationError({"expires_at": f"Here a token lives {most} days at most."})
+    return wanted
+
+
 @transaction.atomic
 def admin_token_mint(
-    *, organization: Organization, user: User, name: str, actor: Actor, expires_at: datetime | None = None
+    *,
+    organization: Organization,
+    user: User,
+    name: str,
+    actor: Actor,
+    expires_at: datetime | None = None,
+    scopes: Collection[Permission] | None = None,
 ) -> MintedAdminToken:
-    """Make a token with which a member acts in one organization; it may what the member may."""
+    """Make a token with which a member acts in one organization.
+
+    scopes: what it may of what the member may; None: all of it. That nobody gives more than they have is for whoever
+    calls to look at (`beyond`): a token may be made with another one. expires_at None: it does not end by itself.
+    """
     if membership_of(user, organization) is None or not user.is_active:
         raise ValidationError({"user": "There is no such active member in this organization."})
     if expires_at is not None and expires_at <= timezone.now():
         raise ValidationError({"expires_at": "This is in the past."})
+    if scopes is not None and not scopes:
+        raise ValidationError({"scopes": "At least one: a token that may nothing is of no use."})
+    if tokens_in_force(organization).filter(user=user).count() >= MOST_TOKENS:
+        raise ValidationError({"name": f"You have {MOST_TOKENS} tokens in force. Revoke one that is not needed."})
     issued = issue(KeyKind.ADMIN)
     record = AdminToken(
         organization=organization,
@@ -53,6 +91,7 @@ def admin_token_mint(
         digest=issued.digest,
         pepper_version=issued.pepper_version,
         expires_at=expires_at,
+        scopes=None if scopes is None else sorted(str(scope) for scope in scopes),
     )
     record.full_clean()
     record.save(force_insert=True)
@@ -61,9 +100,28 @@ def admin_token_mint(
         actor=actor,
         action="admin_token.minted",
         subject=_subject(record),
-        after={"name": record.name, "user": user.email, "expires_at": expires_at},
+        after={"name": record.name, "user": user.email, "expires_at": expires_at, "scopes": record.scopes},
     )
     return MintedAdminToken(record, issued.text)
+
+
+def beyond(standing: Standing, scopes: Collection[Permission]) -> list[Permission]:
+    """Which of these scopes the grantor may not hand on, having none of it."""
+    return sorted(scope for scope in scopes if not may_at_all(standing, scope))
+
+
+def tokens_in_force(organization: Organization) -> QuerySet[AdminToken]:
+    """Tokens that are neither revoked nor expired."""
+    is_alive = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
+    return AdminToken.objects.filter(is_alive, organization=organization, revoked_at__isnull=True)
+
+
+def scopes_of(token: AdminToken) -> frozenset[Permission] | None:
+    """A token's scopes; one that was since taken out of the list of rights is passed over. None: no limit."""
+    if token.scopes is None:
+        return None
+    known = {str(permission) for permission in Permission}
+    return frozenset(Permission(scope) for scope in token.scopes if scope in known)
 
 
 @transaction.atomic

@@ -11,8 +11,9 @@ from control_plane.accounts.models import User
 from control_plane.accounts.services import actor_of
 from control_plane.audit.services import Actor, ActorKind
 from control_plane.keys.models import AdminToken
-from control_plane.keys.services import admin_token_authenticate
+from control_plane.keys.services import admin_token_authenticate, scopes_of
 from control_plane.organizations.models import Membership
+from control_plane.organizations.roles import Permission
 from control_plane.organizations.selectors import membership_of, standing_of
 from control_plane.rest.caller import Caller
 
@@ -34,7 +35,8 @@ class AdminTokenAuthentication(BaseAuthentication):
         if membership is None:
             raise AuthenticationFailed("No valid admin token (syapi_…) came with this request.")
         membership.organization = token.organization
-        return token.user, _caller(token.user, membership, _actor_of(token, request), is_token=True)
+        actor = _actor_of(token, request)
+        return token.user, _caller(token.user, membership, actor, is_token=True, scopes=scopes_of(token))
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
@@ -59,9 +61,16 @@ class ConsoleSessionAuthentication(SessionAuthentication):
         return user, _caller(user, membership, actor, is_token=False)
 
 
-def _caller(user: User, membership: Membership, actor: Actor, *, is_token: bool) -> Caller:
+def _caller(
+    user: User,
+    membership: Membership,
+    actor: Actor,
+    *,
+    is_token: bool,
+    scopes: frozenset[Permission] | None = None,
+) -> Caller:
     """Role, led teams and delegations are read here, with every request: a change bites on the next one."""
-    return Caller(user, membership.organization, standing_of(membership), actor, is_token)
+    return Caller(user, membership.organization, standing_of(membership, scopes=scopes), actor, is_token)
 
 
 def _actor_of(token: AdminToken, request: Request) -> Actor:
