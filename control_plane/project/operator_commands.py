@@ -44,7 +44,7 @@ def run_bootstrap(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--organization", required=True, help="name, such as Acme")
     parser.add_argument("--slug", default="", help="short name; made from the name when it is left out")
     parser.add_argument("--email", required=True)
-    parser.add_argument("--role", choices=["admin", "member"], default="admin")
+    parser.add_argument("--role", choices=["owner", "admin", "finance", "auditor", "member"], default="owner")
     parser.add_argument("--password-file", type=Path, help="first line is the password; left out: one is made and told")
     arguments = parser.parse_args(argv)
     set_up()
@@ -119,6 +119,8 @@ def _bootstrap(name: str, slug: str, email: str, role: str, password_file: Path 
     with transaction.atomic():
         organization = Organization.objects.filter(slug=slug).first()
         if organization is None:
+            if role != "owner":
+                raise ValidationError("The first person of a new organization is its owner: leave --role out.")
             organization = organization_create(slug=slug, name=name, contact=email, actor=actor)
             lines.append(f"organization  {organization.name} ({organization.slug})")
         user = user_by_email(email)

@@ -104,6 +104,8 @@ def _known(failure: Exception) -> exceptions.APIException | None:
             return exceptions.NotFound("There is no such object here.")
         case PermissionDenied():
             return exceptions.PermissionDenied(str(failure) or None)
+        case DjangoValidationError() if getattr(failure, "is_conflict", False):
+            return FieldConflict(_fields_of(failure))
         case DjangoValidationError():
             return exceptions.ValidationError(_fields_of(failure))
         case OperationalError() | InterfaceError():

@@ -28,7 +28,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """An organization with an admin, and a team the admin is in."""
+    """An organization with its owner, called admin here, and a team the owner is in."""
 
     organization: Organization
     admin: User
@@ -47,7 +47,7 @@ def a_tenant(slug: str = "") -> Tenant:
     slug = slug or f"tenant-{next(_numbers)}"
     organization = organization_create(slug=slug, name=slug.title(), actor=SYSTEM)
     admin = a_user(f"admin@{slug}.example.com")
-    membership_add(organization=organization, user=admin, role=Role.ADMIN, actor=SYSTEM)
+    membership_add(organization=organization, user=admin, role=Role.OWNER, actor=SYSTEM)
     team = team_create(organization=organization, name="platform", actor=SYSTEM)
     team_member_add(team=team, user=admin, actor=SYSTEM)
     return Tenant(organization, admin, team)

@@ -107,6 +107,7 @@ class UserViewSet(ListMixin, RetrieveMixin, TenantView):
                     role=given["role"],
                     teams=given["teams"],
                     actor=self.caller.actor,
+                    by=self.caller.standing,
                 )
             except BelongsElsewhere as failure:
                 raise FieldConflict(failure.message_dict) from failure
@@ -121,7 +122,9 @@ class UserViewSet(ListMixin, RetrieveMixin, TenantView):
         reason = self.read_input(ReasonIn)["reason"]
         self.require_reason()
         return self.once(
-            lambda: self.answer(user_deactivate(user=self._only_ours(), reason=reason, actor=self.caller.actor))
+            lambda: self.answer(
+                user_deactivate(user=self._only_ours(), reason=reason, actor=self.caller.actor, by=self.caller.standing)
+            )
         )
 
     @extend_schema(request=ReasonIn, responses=UserOut)
@@ -130,7 +133,9 @@ class UserViewSet(ListMixin, RetrieveMixin, TenantView):
         """Let a person in again; keys that were not revoked work again."""
         reason = self.read_input(ReasonIn)["reason"]
         return self.once(
-            lambda: self.answer(user_reactivate(user=self._only_ours(), reason=reason, actor=self.caller.actor))
+            lambda: self.answer(
+                user_reactivate(user=self._only_ours(), reason=reason, actor=self.caller.actor, by=self.caller.standing)
+            )
         )
 
     def _only_ours(self) -> User:
@@ -198,7 +203,11 @@ class MembershipViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, Tena
                 # Said of strangers and of other organizations' people alike: nobody learns who has an account here.
                 raise Http404
             membership = membership_add(
-                organization=self.caller.organization, user=user, actor=self.caller.actor, **given
+                organization=self.caller.organization,
+                user=user,
+                actor=self.caller.actor,
+                by=self.caller.standing,
+                **given,
             )
             return self.answer(membership, status=201)
 
@@ -212,11 +221,13 @@ class MembershipViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, Tena
         given = self.read_input(MembershipChange, partial=True)
         if given.get("role", membership.role) != membership.role and {given["role"], membership.role} & POWERFUL:
             self.require_reason()
-        return self.answer(membership_update(membership=membership, actor=self.caller.actor, **given))
+        return self.answer(
+            membership_update(membership=membership, actor=self.caller.actor, by=self.caller.standing, **given)
+        )
 
     def remove(self, membership: Membership) -> None:
         """Their keys and tokens in this organization end with it."""
-        membership_remove(membership=membership, actor=self.caller.actor)
+        membership_remove(membership=membership, actor=self.caller.actor, by=self.caller.standing)
 
 
 class ServiceAccountOut(serializers.Serializer[ServiceAccount]):

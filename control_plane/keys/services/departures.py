@@ -1,6 +1,5 @@
 """Whoever leaves loses their keys in the same action."""
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
@@ -10,31 +9,32 @@ from control_plane.audit.services import Actor, ShardKind, Subject, record_chang
 from control_plane.keys.models import AdminToken, VirtualKey
 from control_plane.keys.services.tombstones import entomb_on_commit, raise_on_commit
 from control_plane.keys.services.virtual_keys import key_revoke
-from control_plane.organizations.models import Membership, ServiceAccount, TeamMembership
-from control_plane.organizations.services import check_not_last_admin
+from control_plane.organizations.models import Membership, Role, ServiceAccount, Team, TeamMembership
+from control_plane.organizations.roles import Standing
+from control_plane.organizations.services import check_not_last_owner, check_role_change, team_update
 
 DENIAL = (ShardKind.POLICY, ShardKind.DENY)
 
 
 @transaction.atomic
-def user_deactivate(*, user: User, actor: Actor, reason: str = "") -> User:
+def user_deactivate(*, user: User, actor: Actor, reason: str = "", by: Standing | None = None) -> User:
     """Shut a person out: no sign-in, and every key of theirs is denied in every organization, running streams cut.
 
-    The keys stay as they are, so that a mistake can be undone. The last admin of an organization stays; raises
-    ValidationError.
+    The keys stay as they are, so that a mistake can be undone. The last owner of an organization stays; raises
+    LastOwner. by: whose rights bound it, in the organization of its own.
     """
     user = User.objects.select_for_update().get(id=user.id)
     if not user.is_active:
         return user
-    memberships = list(Membership.objects.filter(user=user).select_related("organization"))
+    # Locked like any change of a role, so that nobody is made the only owner meanwhile.
+    memberships = list(
+        Membership.objects.select_for_update(of=("self",)).filter(user=user).select_related("organization")
+    )
     for membership in memberships:
-        if membership.is_admin:
-            try:
-                check_not_last_admin(membership)
-            except ValidationError as failure:
-                raise ValidationError(
-                    {"user": f"{user.email} is the last admin of {membership.organization.name}."}
-                ) from failure
+        if by is not None and membership.organization_id == by.organization_id:
+            check_role_change(by, Role(membership.role), None)
+        if membership.role == Role.OWNER:
+            check_not_last_owner(membership, field="user")
     user_activity_set(user=user, is_active=False, actor=actor, reason=reason)
     for membership in memberships:
         _record_principal(membership, actor, "user.denied", reason)
@@ -46,11 +46,14 @@ def user_deactivate(*, user: User, actor: Actor, reason: str = "") -> User:
 
 
 @transaction.atomic
-def user_reactivate(*, user: User, actor: Actor, reason: str = "") -> User:
-    """Let a person in again; keys that were not revoked work again."""
+def user_reactivate(*, user: User, actor: Actor, reason: str = "", by: Standing | None = None) -> User:
+    """Let a person in again; keys that were not revoked work again. by: whose rights bound it."""
     user = User.objects.select_for_update().get(id=user.id)
     if user.is_active:
         return user
+    if by is not None:
+        for membership in Membership.objects.filter(user=user, organization_id=by.organization_id):
+            check_role_change(by, None, Role(membership.role))
     user_activity_set(user=user, is_active=True, actor=actor, reason=reason)
     for membership in Membership.objects.filter(user=user):
         _record_principal(membership, actor, "user.admitted", reason)
@@ -62,11 +65,25 @@ def user_reactivate(*, user: User, actor: Actor, reason: str = "") -> User:
 
 
 @transaction.atomic
-def membership_remove(*, membership: Membership, actor: Actor, reason: str = "") -> None:
-    """Take a person out of an organization: their keys and admin tokens there are revoked for good."""
-    if membership.is_admin:
-        check_not_last_admin(membership)
+def membership_remove(*, membership: Membership, actor: Actor, reason: str = "", by: Standing | None = None) -> None:
+    """Take a person out of an organization: their keys and admin tokens there are revoked for good.
+
+    Teams they led have no lead then. The last owner stays; raises LastOwner. by: whose rights bound it; somebody who
+    leaves by themselves is bound by nobody's.
+    """
+    membership = (
+        Membership.objects.select_for_update(of=("self",))
+        .select_related("user")
+        .get(id=membership.id, organization_id=membership.organization_id)
+    )
+    if by is not None and by.user_id != membership.user_id:
+        check_role_change(by, Role(membership.role), None)
+    if membership.role == Role.OWNER:
+        check_not_last_owner(membership)
     organization_id, user = membership.organization_id, membership.user
+    for team in Team.objects.filter(organization_id=organization_id, lead=user).select_related("organization", "lead"):
+        team_update(team=team, clears_lead=True, actor=actor)
+    membership.refresh_from_db(fields=["role"])
     for key in VirtualKey.objects.filter(organization_id=organization_id, user=user, revoked_at__isnull=True):
         key_revoke(key=key, reason="left the organization", actor=actor, cut_streams=True)
     AdminToken.objects.filter(organization_id=organization_id, user=user, revoked_at__isnull=True).update(

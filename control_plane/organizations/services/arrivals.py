@@ -9,6 +9,7 @@ from control_plane.accounts.selectors import user_by_email
 from control_plane.accounts.services import user_create
 from control_plane.audit.services import Actor
 from control_plane.organizations.models import Membership, Organization, Role, Team
+from control_plane.organizations.roles import Standing
 from control_plane.organizations.selectors import membership_of
 from control_plane.organizations.services.memberships import membership_add
 from control_plane.organizations.services.teams import team_member_add
@@ -35,8 +36,11 @@ def person_add(
     name: str = "",
     role: Role = Role.MEMBER,
     teams: Sequence[Team] = (),
+    by: Standing | None = None,
 ) -> Membership:
     """Make an account, its membership and its places in teams. Raises BelongsElsewhere and ValidationError.
+
+    by: whose rights bound the role (check_role_change).
 
     An account that exists is not attached: whoever typed the e-mail would gain a say over a person who never agreed,
     and a person would sign in with a password that somebody else chose.
@@ -47,7 +51,7 @@ def person_add(
             raise BelongsElsewhere
         raise ValidationError({"email": "This person is a member already."})
     user = user_create(email=email, password=password, name=name, actor=actor)
-    membership = membership_add(organization=organization, user=user, role=role, actor=actor)
+    membership = membership_add(organization=organization, user=user, role=role, actor=actor, by=by)
     for team in teams:
         team_member_add(team=team, user=user, actor=actor)
     return membership

@@ -13,7 +13,19 @@ from control_plane.organizations.models import (
     Organization,
     Role,
 )
+from control_plane.organizations.roles import Standing
+from control_plane.organizations.services.grants import check_role_change
 from control_plane.organizations.tags import checked_tags
+
+
+class LastOwner(ValidationError):
+    """An organization would be left without anybody who may do everything."""
+
+    is_conflict = True
+    """Said as 409: the input is well-formed, things stand against it."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__({field: text})
 
 
 @transaction.atomic
@@ -24,8 +36,10 @@ def membership_add(
     actor: Actor,
     role: Role = Role.MEMBER,
     tags: Mapping[str, str] | None = None,
+    by: Standing | None = None,
 ) -> Membership:
-    """Make a person a member."""
+    """Make a person a member. by: whose rights bound the role (check_role_change)."""
+    check_role_change(by, None, Role(role))
     membership = Membership(organization=organization, user=user, role=role, tags=checked_tags(tags))
     membership.full_clean()
     membership.save(force_insert=True)
@@ -43,13 +57,24 @@ def membership_add(
 
 @transaction.atomic
 def membership_update(
-    *, membership: Membership, actor: Actor, role: Role | None = None, tags: Mapping[str, str] | None = None
+    *,
+    membership: Membership,
+    actor: Actor,
+    role: Role | None = None,
+    tags: Mapping[str, str] | None = None,
+    by: Standing | None = None,
+    reason: str = "",
 ) -> Membership:
-    """Change a member's role or tags. The last admin stays one; raises ValidationError."""
+    """Change a member's role or tags; None leaves a fact as it is. by: whose rights bound the change.
+
+    The last owner stays one; raises LastOwner.
+    """
+    had = _role_now(membership)
+    check_role_change(by, had, had if role is None else Role(role))
     before = _membership_facts(membership)
-    if role is not None and role != membership.role:
-        if membership.is_admin:
-            check_not_last_admin(membership)
+    if role is not None and role != had:
+        if had is Role.OWNER:
+            check_not_last_owner(membership)
         membership.role = role
     if tags is not None:
         membership.tags = checked_tags(tags)
@@ -65,20 +90,31 @@ def membership_update(
         subject=Subject("membership", membership.id.hex, membership.user.email),
         before=before,
         after=after,
+        reason=reason,
         shards=(ShardKind.POLICY,),
     )
     return membership
 
 
-def check_not_last_admin(membership: Membership) -> None:
-    """Raise ValidationError when an organization would be left without an active admin."""
-    # The lock keeps two admins from stepping down past each other.
-    Organization.objects.select_for_update().get(id=membership.organization_id)
+def check_not_last_owner(membership: Membership, field: str = "role") -> None:
+    """Raise LastOwner when an organization would be left without an active owner. For members who are one."""
+    # The lock keeps two owners from stepping down past each other; what they see was read after it.
+    organization = Organization.objects.select_for_update().get(id=membership.organization_id)
     others = Membership.objects.filter(
-        organization_id=membership.organization_id, role=Role.ADMIN, user__is_active=True
+        organization_id=membership.organization_id, role=Role.OWNER, user__is_active=True
     ).exclude(id=membership.id)
     if not others.exists():
-        raise ValidationError({"role": "This is the organization's last admin. Make somebody else an admin first."})
+        raise LastOwner(field, f"This is the last owner of {organization.name}. Make somebody else an owner first.")
+
+
+def _role_now(membership: Membership) -> Role:
+    """The role as it is in the database, locked: a caller may have read it before somebody else changed it."""
+    membership.role = (
+        Membership.objects.select_for_update(of=("self",))
+        .values_list("role", flat=True)
+        .get(id=membership.id, organization_id=membership.organization_id)
+    )
+    return Role(membership.role)
 
 
 def _membership_facts(membership: Membership) -> dict[str, Any]:

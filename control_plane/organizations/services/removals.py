@@ -8,13 +8,16 @@ from django.db.models import Model, ProtectedError
 
 from control_plane.audit.services import Actor, ShardKind, Subject, record_change
 from control_plane.organizations.models import ServiceAccount, Team
+from control_plane.organizations.services.teams import lead_follow
 
 
 @transaction.atomic
 def team_delete(*, team: Team, actor: Actor, reason: str = "") -> None:
     """Take a team away; the people in it stay. Raises ValidationError while keys or service accounts belong to it."""
     facts = {"name": team.name, "cost_centre": team.cost_centre, "tags": dict(team.tags)}
+    lead = team.lead
     _delete(team, "team", team.name, facts, actor, reason)
+    lead_follow(team, before=lead, actor=actor)
 
 
 @transaction.atomic

@@ -11,9 +11,11 @@ from control_plane.audit.services import Actor, ShardKind, Subject, record_chang
 from control_plane.organizations.models import (
     Membership,
     Organization,
+    Role,
     Team,
     TeamMembership,
 )
+from control_plane.organizations.services.memberships import membership_update
 from control_plane.organizations.tags import checked_tags
 
 
@@ -42,6 +44,7 @@ def team_create(
         after=_team_facts(team),
         shards=(ShardKind.POLICY,),
     )
+    lead_follow(team, before=None, actor=actor)
     return team
 
 
@@ -57,7 +60,7 @@ def team_update(
     tags: Mapping[str, str] | None = None,
 ) -> Team:
     """Change a team; None leaves a fact as it is, `clears_lead` takes the lead away. History keeps the old facts."""
-    before = _team_facts(team)
+    before, lead_before = _team_facts(team), team.lead
     if name is not None:
         team.name = name.strip()
     if cost_centre is not None:
@@ -81,7 +84,32 @@ def team_update(
         after=after,
         shards=(ShardKind.POLICY,),
     )
+    lead_follow(team, before=lead_before, actor=actor)
     return team
+
+
+def lead_follow(team: Team, *, before: User | None, actor: Actor) -> None:
+    """Let roles follow who leads a team: a plain member becomes a team lead, and one again with the last led team.
+
+    Whoever has another role keeps it. To be called once the team names its new lead, or is gone.
+    """
+    now = team.lead if team.pk and not team._state.adding else None
+    if now == before:
+        return
+    for user, had, gets in ((now, Role.MEMBER, Role.TEAM_LEAD), (before, Role.TEAM_LEAD, Role.MEMBER)):
+        if user is None:
+            continue
+        if had is Role.TEAM_LEAD and Team.objects.filter(organization_id=team.organization_id, lead=user).exists():
+            continue
+        membership = (
+            Membership.objects.select_for_update(of=("self",))
+            .select_related("user")
+            .filter(organization_id=team.organization_id, user=user, role=had)
+            .first()
+        )
+        if membership is not None:
+            told = f"leads {team.name}" if gets is Role.TEAM_LEAD else f"leads {team.name} no longer"
+            membership_update(membership=membership, role=gets, actor=actor, reason=told)
 
 
 @transaction.atomic

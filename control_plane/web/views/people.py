@@ -109,6 +109,7 @@ def member(request: ConsoleRequest, membership_id: UUID) -> HttpResponse:
                     actor=actor(request),
                     role=Role(form.cleaned_data["role"]),
                     tags=form.cleaned_data["tags"],
+                    by=request.standing,
                 )
                 _set_teams(request, membership.user, own_teams, list(form.cleaned_data["teams"]))
         except ValidationError as failure:
@@ -139,7 +140,12 @@ def member_remove(request: ConsoleRequest, membership_id: UUID) -> HttpResponse:
     form = ConfirmForm(membership.user.email, request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            membership_remove(membership=membership, actor=actor(request), reason=form.cleaned_data["reason"])
+            membership_remove(
+                membership=membership,
+                actor=actor(request),
+                reason=form.cleaned_data["reason"],
+                by=request.standing,
+            )
         except ValidationError as failure:
             show_failure(form, failure)
         else:
@@ -159,7 +165,7 @@ def member_activity(request: ConsoleRequest, membership_id: UUID) -> HttpRespons
     if request.method == "POST" and form.is_valid():
         change = user_deactivate if user.is_active else user_reactivate
         try:
-            change(user=user, actor=actor(request), reason=form.cleaned_data["reason"])
+            change(user=user, actor=actor(request), reason=form.cleaned_data["reason"], by=request.standing)
         except ValidationError as failure:
             show_failure(form, failure)
         else:
@@ -342,6 +348,7 @@ def _add_member(request: ConsoleRequest, form: MemberAddForm) -> Membership:
         role=Role(form.cleaned_data["role"]),
         teams=list(form.cleaned_data["teams"]),
         actor=actor(request),
+        by=request.standing,
     )
 
 

@@ -112,10 +112,10 @@ def test_whoever_leaves_loses_keys_and_tokens(acme: Tenant) -> None:
     assert acme.as_member.get("/api/v1/keys").status_code == 401
 
 
-def test_the_last_admin_stays(acme: Tenant) -> None:
-    response = acme.as_admin.patch(f"/api/v1/memberships/{acme.admin.email}", {"role": "member"}, format="json")
+def test_the_last_owner_stays(acme: Tenant) -> None:
+    response = acme.as_owner.patch(f"/api/v1/memberships/{acme.owner.email}", {"role": "member"}, format="json")
 
-    assert response.status_code == 400
+    assert response.status_code == 409
     assert response.json()["errors"][0]["field"] == "role"
 
 

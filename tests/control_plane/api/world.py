@@ -41,6 +41,7 @@ class Tenant:
 
     organization: Organization
     team: Team
+    owner: User
     admin: User
     member: User
     membership: Membership
@@ -52,6 +53,10 @@ class Tenant:
     snapshot: Snapshot
     admin_token: str
     member_token: str
+
+    @property
+    def as_owner(self) -> APIClient:
+        return as_user(self, self.owner)
 
     @property
     def as_admin(self) -> APIClient:
@@ -68,8 +73,15 @@ def client(token: str) -> APIClient:
     return found
 
 
+def as_user(tenant: Tenant, user: User) -> APIClient:
+    """A client with a new token of somebody of the tenant."""
+    minted = admin_token_mint(organization=tenant.organization, user=user, name="t", actor=ACTOR)
+    return client(minted.token)
+
+
 def a_tenant(slug: str) -> Tenant:
     organization = organization_create(slug=slug, name=slug.title(), actor=ACTOR)
+    owner = _a_member(organization, f"owner@{slug}.example", Role.OWNER)
     admin = _a_member(organization, f"admin@{slug}.example", Role.ADMIN)
     member = _a_member(organization, f"member@{slug}.example", Role.MEMBER)
     team = team_create(organization=organization, name="Platform", actor=ACTOR)
@@ -90,6 +102,7 @@ def a_tenant(slug: str) -> Tenant:
     return Tenant(
         organization=organization,
         team=team,
+        owner=owner,
         admin=admin,
         member=member,
         membership=Membership.objects.get(user=member),

@@ -105,7 +105,7 @@ def test_a_deactivated_person_loses_every_key_and_gets_them_back(store: redis.Re
     assert {"user.denied", "user.admitted"} <= actions
 
 
-def test_the_last_admin_is_not_deactivated(store: redis.Redis) -> None:
+def test_the_last_owner_is_not_deactivated(store: redis.Redis) -> None:
     tenant = a_tenant()
     with pytest.raises(ValidationError):
         user_deactivate(user=tenant.admin, actor=tenant.actor)

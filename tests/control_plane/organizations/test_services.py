@@ -16,6 +16,7 @@ from control_plane.organizations.selectors import (
     teams_of_user,
 )
 from control_plane.organizations.services import (
+    LastOwner,
     membership_add,
     membership_update,
     organization_create,
@@ -92,7 +93,7 @@ def test_the_database_itself_keeps_references_inside_an_organization() -> None:
         transaction.savepoint_rollback(savepoint)
 
 
-def test_the_last_admin_stays_one() -> None:
+def test_the_last_owner_stays_one() -> None:
     tenant = a_tenant()
     membership = membership_of(tenant.admin, tenant.organization)
     assert membership is not None
@@ -102,6 +103,9 @@ def test_the_last_admin_stays_one() -> None:
     other = membership_of(second, tenant.organization)
     assert other is not None
     membership_update(membership=other, role=Role.ADMIN, actor=tenant.actor)
+    with pytest.raises(LastOwner):
+        membership_update(membership=membership, role=Role.MEMBER, actor=tenant.actor)
+    membership_update(membership=other, role=Role.OWNER, actor=tenant.actor)
     membership_update(membership=membership, role=Role.MEMBER, actor=tenant.actor)
     assert Membership.objects.get(id=membership.id).role == Role.MEMBER
 

@@ -32,13 +32,13 @@ def test_a_join_token_is_made_listed_and_revoked(capsys: pytest.CaptureFixture[s
     assert "0 tokens in force" in capsys.readouterr().err
 
 
-def test_a_first_organization_gets_an_admin_who_can_sign_in(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_first_organization_gets_an_owner_who_can_sign_in(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_bootstrap(["--organization", "Initech Ltd", "--email", "Ada@initech.example"]) == 0
     told = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
 
     assert told["organization"] == "Initech Ltd (initech-ltd)"
     assert authenticate(username="ada@initech.example", password=told["password"]) is not None
-    assert Membership.objects.get().role == Role.ADMIN
+    assert Membership.objects.get().role == Role.OWNER
     assert organizations_without_shards() == []
     assert run_bootstrap(["--organization", "Initech Ltd", "--email", "ada@initech.example"]) == 1
     assert "already" in capsys.readouterr().err

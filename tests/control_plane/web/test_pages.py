@@ -182,7 +182,7 @@ def test_a_members_role_and_teams_change(admin_client: Client, tenant: Tenant, m
     assert not tenant.team.memberships.filter(user=member).exists()
 
 
-def test_the_last_admin_stays_one(admin_client: Client, tenant: Tenant) -> None:
+def test_the_last_owner_stays_one(admin_client: Client, tenant: Tenant) -> None:
     membership = Membership.objects.get(user=tenant.admin)
     assert admin_client.post(f"/members/{membership.id}", {"role": "member"}).status_code == 422
     answer = admin_client.post(f"/members/{membership.id}/remove", {"confirm": tenant.admin.email})
