@@ -184,7 +184,7 @@ def _locate(text: bytes | bytearray, raw: Mapping[str, msgspec.Raw]) -> tuple[di
             start = _behind_key(text, at, name)
         if more == _CLOSE or start < 0 or not text.startswith(value, start):
             raise InvalidRequest(name[:64], "or a field before it is given twice")
-        at = start + len(memoryview(value))
+        at = start + len(value)
         spans[name] = (start, at)
         more = text[at]
         if more in _SPACES:
@@ -239,7 +239,7 @@ def read_hints(
     head: RequestHead, fields: Fields, session_id: str, *, system: str, turns: str, parts: str = "content"
 ) -> SessionHints:
     """What the body says about its conversation; its opening is looked at only where nothing names the session."""
-    if session_id or names_a_session(head.headers):
+    if session_id or names_a_session(head):
         return SessionHints(session_id)
     return SessionHints("", opening(fields, system, turns, parts))
 
@@ -250,24 +250,27 @@ def opening(fields: Fields, system: str, turns: str, parts: str = "content") -> 
     Tools resend the whole history, so this stays the same from turn to turn. Only text counts: cache marks move on.
     system, turns, parts: names of the fields in this protocol. Empty when there is no user turn.
     """
-    before, first = _opening_texts(fields.prefix(turns, _OPENING_WINDOW), parts)
+    before, first = _opening_texts(fields, turns, parts)
     if not first:
         return b""
-    words = (
-        fields.prefix(system, _OPENING_SYSTEM),
-        before.encode("utf-8", "replace"),
-        first.encode("utf-8", "replace"),
-    )
-    return sha256(b"\0".join(words)).digest()[:16]
+    prompt = fields.prefix(system, _OPENING_SYSTEM) if system else b""
+    said = f"\0{before}\0{first}".encode("utf-8", "replace")
+    return sha256(prompt + said).digest()[:16]
 
 
-def _opening_texts(window: bytes, parts: str) -> tuple[str, str]:
+def _opening_texts(fields: Fields, turns: str, parts: str) -> tuple[str, str]:
     """What system turns say before the first user turn, and what that one says."""
-    if len(window) <= _READ_WHOLE and window.startswith(b"["):
+    raw = fields.raw.get(turns)
+    if raw is None:
+        return "", ""
+    if len(raw) <= _READ_WHOLE:
         try:
-            return _texts_of_turns(_TURNS.decode(window), parts)
+            # From the body, not from its stand-in: longer histories are read by their window below.
+            start, end = fields.spans[turns]
+            return _texts_of_turns(_TURNS.decode(memoryview(fields.body)[start:end]), parts)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            pass  # Half an emoji, which the reader below lets pass.
+            pass  # One string, or half an emoji, which the reader below lets pass.
+    window = fields.prefix(turns, _OPENING_WINDOW)
     text = window.decode("utf-8", "replace")
     if text.startswith('"'):
         return "", text[1 : 1 + _OPENING_TEXT]  # Responses: the input may be one string

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from data_plane.conversation.tally import Tally
 from data_plane.policy.access import ListedModel
@@ -42,9 +43,17 @@ class RequestHead(msgspec.Struct, frozen=True):
     query: str
     """Without the question mark."""
     headers: RawHeaders
+    names: frozenset[bytes] = frozenset()
+    """The names of the headers; worked out from them."""
+
+    def __post_init__(self) -> None:
+        # Asked for several times per request, while many requests of a connection share one head.
+        force_setattr(self, "names", frozenset([name for name, _ in self.headers]))
 
     def first(self, name: bytes) -> bytes | None:
         """The first value of a header; name in lower case."""
+        if name not in self.names:
+            return None
         for key, value in self.headers:
             if key == name:
                 return value

@@ -71,6 +71,7 @@ _NEVER_TO_CLIENT = _HOP_BY_HOP | {
     b"openai-project",
 }
 _NONE: frozenset[bytes] = frozenset()
+_CONNECTION = b"connection"
 _IDENTITY = (b"accept-encoding", b"identity")
 
 
@@ -111,14 +112,23 @@ def upstream_headers(head: RequestHead, *, passes_caller: bool, credential: RawH
 
 def client_headers(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
     """The provider's headers for the client, without framing, which belongs to the connection. Any case of names."""
-    kept = [(lowered, value) for name, value in headers if (lowered := _client_name(name)) is not None]
-    named = _named_by_connection((name.lower(), value) for name, value in headers)
-    return tuple(header for header in kept if header[0] not in named) if named else tuple(kept)
+    kept: list[tuple[bytes, bytes]] = []
+    said_of_connection: list[bytes] = []
+    for name, value in headers:
+        lowered = _client_name(name)
+        if lowered is _CONNECTION:
+            said_of_connection.append(value)
+        elif lowered is not None:
+            kept.append((lowered, value))
+    if said_of_connection:
+        named = frozenset(_tokens(said_of_connection)) - _HOP_BY_HOP
+        kept = [header for header in kept if header[0] not in named]
+    return tuple(kept)
 
 
-def names_a_session(headers: RawHeaders) -> bool:
+def names_a_session(head: RequestHead) -> bool:
     """Whether a header tells the conversation session, so that none has to be worked out from the body."""
-    return not _ANY_SESSION.isdisjoint(dict(headers))
+    return not _ANY_SESSION.isdisjoint(head.names)
 
 
 # Requests bring the same few names again and again; the bound is for those who make names up.
@@ -138,7 +148,10 @@ def _fate_of(name: bytes) -> _Fate:
 
 @lru_cache(maxsize=1024)
 def _client_name(name: bytes) -> bytes | None:
+    """What a header is called on its way to the client; None: it does not go there. `_CONNECTION` is told apart."""
     lowered = name.lower()
+    if lowered == _CONNECTION:
+        return _CONNECTION
     return None if lowered in _NEVER_TO_CLIENT or lowered.startswith(b"x-switchyard-") else lowered
 
 

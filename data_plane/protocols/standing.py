@@ -49,7 +49,7 @@ def lasting_headers(head: RequestHead) -> RawHeaders:
 
 def carries_trace(head: RequestHead) -> bool:
     """Whether the request brings a trace context, which goes on to the provider and differs each time."""
-    return not _PASSED_VARYING.isdisjoint(dict(head.headers))
+    return not _PASSED_VARYING.isdisjoint(head.names)
 
 
 def provider_headers(head: RequestHead, standing: Standing, credential: RawHeaders) -> RawHeaders:

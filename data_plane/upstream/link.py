@@ -18,6 +18,8 @@ from data_plane.upstream.response import UpstreamResponse
 
 # On TLS one write of a large body is one long encryption and a copy of all of it (hot-path section 2).
 TLS_SLICE_BYTES = 256 * 1024
+# Up to this size a copy is cheaper than handing several buffers to the kernel.
+JOINED_BYTES = 16 * 1024
 # After so many slices the loop gets a turn, also when the provider takes them as fast as they come.
 SLICES_PER_TURN = 4
 
@@ -154,11 +156,13 @@ class Link(asyncio.Protocol):
             self._unsent = [memoryview(part).cast("B") for part in reversed(parts) if size_of(part)]
             transport.write(head)
             self._send_slices()
-        # One writev without a copy on uvloop.
-        elif isinstance(body, tuple):
-            transport.writelines((head, *body))
         else:
-            transport.writelines((head, body))
+            parts = body if isinstance(body, tuple) else (body,)
+            if size <= JOINED_BYTES:
+                transport.write(b"".join((head, *parts)))
+            else:
+                # One writev without a copy on uvloop.
+                transport.writelines((head, *parts))
         return waiter
 
     def give_up(self, waiter: "asyncio.Future[UpstreamResponse]") -> None:

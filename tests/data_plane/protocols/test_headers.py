@@ -134,6 +134,6 @@ def test_what_clients_steer_by_comes_back(name: bytes) -> None:
 
 
 def test_a_session_in_a_header_is_noticed() -> None:
-    assert names_a_session(((b"x-session-id", b"s"),))
-    assert names_a_session(((b"helicone-session-id", b"s"),))
-    assert not names_a_session(((b"user-agent", b"curl"),))
+    assert names_a_session(RequestHead("POST", "/", "", ((b"x-session-id", b"s"),)))
+    assert names_a_session(RequestHead("POST", "/", "", ((b"helicone-session-id", b"s"),)))
+    assert not names_a_session(RequestHead("POST", "/", "", ((b"user-agent", b"curl"),)))
