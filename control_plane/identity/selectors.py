@@ -85,3 +85,25 @@ def memberships_opened(user: User, sign_ins: Iterable[SignIn]) -> list[tuple[Mem
         (membership, judge_entry(proofs, membership, connections.get(membership.organization_id, [])))
         for membership in memberships
     ]
+
+
+def membership_opened(user: User, session: Mapping[str, Any], *, chosen: Any) -> tuple[Membership, Entry] | None:
+    """The membership a console session is in: that of the chosen organization, else the first one it opens.
+
+    With Entry.CLOSED the organization must not be shown. None: the person is in no organization.
+    """
+    memberships = Membership.objects.filter(user=user).select_related("organization", "user")
+    found = memberships.filter(organization_id=chosen).first() if chosen else None
+    if found is None:
+        opened = memberships_opened(user, sign_ins_of(session))
+        if not opened:
+            return None
+        first = next((row for row in opened if row[1] is not Entry.CLOSED), opened[0])
+        first[0].user = user
+        return first
+    return found, entry_of(session, found)
+
+
+def is_break_glass_owner(user: User) -> bool:
+    """Whether an organization that enforces single sign-on relies on this account."""
+    return IdentityConnection.objects.filter(break_glass_owner=user, is_enforced=True).exists()

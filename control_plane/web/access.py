@@ -17,8 +17,8 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from control_plane.accounts.models import User
-from control_plane.organizations.models import Membership
+from control_plane.identity.entry import Entry
+from control_plane.identity.selectors import membership_opened
 from control_plane.organizations.roles import Permission, Reach, Standing, may_at_all, reach_of
 from control_plane.organizations.selectors import standing_of
 from control_plane.web.request import ConsoleRequest, is_fragment
@@ -64,9 +64,12 @@ def console_page(view: ConsoleView, needed: Needed, *, change: Permission | Need
         if not request.user.is_authenticated:
             return _to_sign_in(request)
         user = request.user
-        membership = _membership(request, user)
-        if membership is None:
+        found = membership_opened(user, request.session, chosen=request.session.get(ORGANIZATION_IN_SESSION))
+        if found is None:
             return render(request, "web/no_organization.html", status=403)
+        membership, entry = found
+        if entry is Entry.CLOSED:
+            return _to_sign_in(request, reverse("web:sign-in-organization", args=[membership.organization.slug]))
         # Read with every request: a change of role, team or delegation bites on the next one.
         standing = standing_of(membership)
         if not is_open(standing, needed) or (request.method not in SAFE and change and not is_open(standing, change)):
@@ -75,6 +78,7 @@ def console_page(view: ConsoleView, needed: Needed, *, change: Permission | Need
         console_request.membership = membership
         console_request.organization = membership.organization
         console_request.standing = standing
+        console_request.is_break_glass = entry is Entry.BREAK_GLASS
         with timezone.override(user.time_zone):
             response = view(console_request, *args, **kwargs)
             if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
@@ -100,21 +104,14 @@ def is_open(standing: Standing, needed: Needed) -> bool:
             return needed.is_met_by(standing)
 
 
-def _membership(request: HttpRequest, user: User) -> Membership | None:
-    """The organization chosen last, while the person is still in it; else the first one."""
-    memberships = Membership.objects.filter(user=user).select_related("organization", "user")
-    chosen = request.session.get(ORGANIZATION_IN_SESSION)
-    found = memberships.filter(organization_id=chosen).first() if chosen else None
-    return found or memberships.order_by("organization__name").first()
-
-
-def _to_sign_in(request: HttpRequest) -> HttpResponse:
+def _to_sign_in(request: HttpRequest, target: str = "") -> HttpResponse:
+    """Lead to the sign-in. target: the ways into one organization, for somebody it does not open to yet."""
+    target = target or reverse("web:sign-in")
     if is_fragment(request):
         # htmx would swap the sign-in page into a table; a whole-page visit is meant.
         response = HttpResponse(status=401)
-        response.headers["HX-Redirect"] = reverse("web:sign-in")
+        response.headers["HX-Redirect"] = target
         return response
-    target = reverse("web:sign-in")
     if request.method == "GET" and request.path != "/":
         target += "?" + urlencode({"next": request.get_full_path()})
     return HttpResponseRedirect(target)

@@ -54,6 +54,7 @@ def console(request: HttpRequest) -> dict[str, Any]:
         "organization": membership.organization,
         "membership": membership,
         "may": May(standing),
+        "is_break_glass": getattr(request, "is_break_glass", False),
         "sees_all": SeesAll(standing),
         "groups": [(group, list(members)) for group, members in groupby(places, key=lambda place: place.group)],
         "current_place": _current(places, current or ""),

@@ -27,6 +27,8 @@ class ConsoleRequest(HttpRequest):
     organization: Organization
     membership: Membership
     standing: Standing
+    is_break_glass: bool
+    """Whether the person is past enforced single sign-on, by password and second factor."""
 
 
 def actor(request: ConsoleRequest) -> Actor:

@@ -5,18 +5,45 @@ from django.urls import URLPattern
 from control_plane.organizations.roles import Permission as P
 from control_plane.web.access import Access, page
 from control_plane.web.places import LED_TEAMS, TEAM_KEYS, TEAM_PEOPLE, TEAM_USAGE
-from control_plane.web.views import account, audit, exchanges, keys, operate, overview, palette, people, supply, usage
+from control_plane.web.views import (
+    account,
+    audit,
+    exchanges,
+    keys,
+    operate,
+    overview,
+    palette,
+    people,
+    second_factor,
+    sign_in,
+    sign_in_settings,
+    sso,
+    supply,
+    usage,
+)
 
 PUBLIC, SIGNED_IN = Access.PUBLIC, Access.SIGNED_IN
 
 app_name = "web"
 urlpatterns: list[URLPattern] = [
-    page("sign-in", account.sign_in, "sign-in", PUBLIC),
-    page("sign-out", account.sign_out, "sign-out", PUBLIC),
+    page("sign-in", sign_in.sign_in, "sign-in", PUBLIC),
+    page("sign-in/code", sign_in.sign_in_code, "sign-in-code", PUBLIC),
+    page("sign-in/to/<slug:slug>", sign_in.sign_in_organization, "sign-in-organization", PUBLIC),
+    page("sign-in/sso/<uuid:connection_id>", sso.begin, "sso-begin", PUBLIC),
+    page("sign-in/sso/<uuid:connection_id>/callback", sso.callback, "sso-callback", PUBLIC),
+    page("sign-in/sso/<uuid:connection_id>/acs", sso.acs, "sso-acs", PUBLIC),
+    page("sign-in/sso/<uuid:connection_id>/finish", sso.finish, "sso-finish", PUBLIC),
+    page("sign-in/sso/<uuid:connection_id>/metadata", sso.metadata, "sso-metadata", PUBLIC),
+    page("sign-out", sign_in.sign_out, "sign-out", PUBLIC),
     page("profile", account.profile, "profile", SIGNED_IN),
     page("profile/password", account.password, "password", SIGNED_IN),
     page("profile/theme", account.theme, "theme", SIGNED_IN),
-    page("organization", account.organization_choose, "organization-choose", SIGNED_IN),
+    page("profile/sessions/end", account.sessions_stop, "sessions-end", SIGNED_IN),
+    page("profile/sessions/<uuid:session_id>/end", account.session_stop, "session-end", SIGNED_IN),
+    page("profile/second-factor", second_factor.second_factor_add, "second-factor-add", SIGNED_IN),
+    page("profile/second-factor/remove", second_factor.second_factor_off, "second-factor-remove", SIGNED_IN),
+    page("profile/recovery-codes", second_factor.recovery_codes, "recovery-codes", SIGNED_IN),
+    page("organization", account.organization_choose, "organization-choose", PUBLIC),
     page("palette", palette.palette, "palette", SIGNED_IN),
     # Home and mine.
     page("", overview.overview, "overview", SIGNED_IN),
@@ -75,6 +102,51 @@ urlpatterns: list[URLPattern] = [
         people.service_account_activity,
         "service-account-activity",
         P.SERVICE_ACCOUNTS_MANAGE,
+    ),
+    page("sign-in-settings", sign_in_settings.connections, "sign-in-settings", P.SIGN_IN_READ),
+    page("sign-in-settings/new/<slug:kind>", sign_in_settings.connection_add, "connection-add", P.SIGN_IN_MANAGE),
+    page("sign-in-settings/<uuid:connection_id>", sign_in_settings.connection, "connection", P.SIGN_IN_READ),
+    page(
+        "sign-in-settings/<uuid:connection_id>/edit",
+        sign_in_settings.connection_edit,
+        "connection-edit",
+        P.SIGN_IN_MANAGE,
+    ),
+    page(
+        "sign-in-settings/<uuid:connection_id>/groups",
+        sign_in_settings.connection_mappings,
+        "connection-mappings",
+        P.SIGN_IN_MANAGE,
+    ),
+    page(
+        "sign-in-settings/<uuid:connection_id>/test",
+        sign_in_settings.connection_test,
+        "connection-test",
+        P.SIGN_IN_MANAGE,
+    ),
+    page(
+        "sign-in-settings/<uuid:connection_id>/enforcement",
+        sign_in_settings.connection_enforcement,
+        "connection-enforcement",
+        P.SIGN_IN_MANAGE,
+    ),
+    page(
+        "sign-in-settings/<uuid:connection_id>/activity",
+        sign_in_settings.connection_activity,
+        "connection-activity",
+        P.SIGN_IN_MANAGE,
+    ),
+    page(
+        "sign-in-settings/<uuid:connection_id>/delete",
+        sign_in_settings.connection_remove,
+        "connection-delete",
+        P.SIGN_IN_MANAGE,
+    ),
+    page(
+        "sign-in-settings/<uuid:connection_id>/people/<uuid:identity_id>/unlink",
+        sign_in_settings.person_unlink,
+        "connection-person-unlink",
+        P.SIGN_IN_MANAGE,
     ),
     # Operate.
     page("fleet", operate.fleet, "fleet", P.FLEET_READ),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID, uuid4
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -62,10 +63,18 @@ def connection_create(
     group_claim: str = "groups",
     default_role: Role = Role.MEMBER,
     allows_new_people: bool = True,
+    connection_id: UUID | None = None,
 ) -> IdentityConnection:
-    """Add a connection. Nobody is made to use it yet. Raises ValidationError."""
+    """Add a connection. Nobody is made to use it yet. Raises ValidationError.
+
+    connection_id: chosen beforehand, so that its addresses could be told to the identity provider.
+    """
     check_role(default_role, grantor, "default_role")
+    connection_id = connection_id or uuid4()
+    if IdentityConnection.objects.filter(id=connection_id).exists():
+        raise ValidationError("This form was sent before. Open it anew.")
     connection = IdentityConnection(
+        id=connection_id,
         organization=organization,
         kind=ConnectionKind.OIDC if isinstance(facts, OidcFacts) else ConnectionKind.SAML,
         name=name.strip(),

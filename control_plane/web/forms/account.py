@@ -1,4 +1,4 @@
-"""Sign-in, profile, password."""
+"""Sign-in, profile, password, second factor."""
 
 from zoneinfo import available_timezones
 
@@ -13,6 +13,38 @@ class SignInForm(forms.Form):
     )
     password = forms.CharField(
         label="Password",
+        strip=False,
+        max_length=1000,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+
+class EmailForm(forms.Form):
+    """The first step where single sign-on is used."""
+
+    email = forms.EmailField(
+        label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
+    )
+
+
+class CodeForm(forms.Form):
+    """A code of the authenticator app, or a recovery code."""
+
+    code = forms.CharField(
+        label="Code",
+        max_length=40,
+        help_text="The six digits that your authenticator app shows; or one of your recovery codes.",
+        widget=forms.TextInput(
+            attrs={"autocomplete": "one-time-code", "autofocus": True, "class": "mono", "spellcheck": "false"}
+        ),
+    )
+
+
+class ReassureForm(forms.Form):
+    """The password once more, before something that guards the account changes."""
+
+    current = forms.CharField(
+        label="Your password",
         strip=False,
         max_length=1000,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),

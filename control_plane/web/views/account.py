@@ -1,60 +1,30 @@
-"""Signing in and out, profile, theme, choice of organization."""
+"""Profile, password, sessions, theme, choice of organization."""
 
+from uuid import UUID
 from zoneinfo import available_timezones
 
 from django.contrib import messages
-from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
+from django.contrib.auth import update_session_auth_hash
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST
 
-from control_plane.accounts.models import Theme, User
-from control_plane.accounts.services import user_password_set, user_preferences_set
-from control_plane.organizations.selectors import organizations_of
+from control_plane.accounts.models import Theme
+from control_plane.accounts.selectors import has_second_factor, recovery_codes_left, sessions_of
+from control_plane.accounts.services import session_end, sessions_end, user_password_set, user_preferences_set
+from control_plane.identity.entry import Entry
+from control_plane.identity.selectors import entry_of
+from control_plane.organizations.models import Membership
 from control_plane.web.access import ORGANIZATION_IN_SESSION
 from control_plane.web.context import THEME_COOKIE
-from control_plane.web.forms.account import PasswordForm, ProfileForm, SignInForm
+from control_plane.web.forms.account import PasswordForm, ProfileForm
 from control_plane.web.forms.failures import show_failure
 from control_plane.web.request import ConsoleRequest, actor
-from control_plane.web.throttle import SignInThrottle
+from control_plane.web.sign_ins import follow_key, safe_target
 
 YEAR_S = 365 * 24 * 3600
-
-
-@require_http_methods(["GET", "POST"])
-def sign_in(request: HttpRequest) -> HttpResponse:
-    target = _safe_target(request)
-    if request.user.is_authenticated:
-        return HttpResponseRedirect(target)
-    form = SignInForm(request.POST or None)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            throttle = SignInThrottle(form.cleaned_data["email"], request.META.get("REMOTE_ADDR", ""))
-            if throttle.is_exhausted():
-                form.add_error(None, "Too many tries. Wait a quarter of an hour, or ask an admin.")
-                return render(request, "web/account/sign_in.html", {"form": form, "next": target}, status=429)
-            found = authenticate(
-                request, email=form.cleaned_data["email"].lower(), password=form.cleaned_data["password"]
-            )
-            if isinstance(found, User):
-                throttle.forget()
-                login(request, found)
-                return HttpResponseRedirect(target)
-            throttle.count()
-            # The same words whether the person exists or not.
-            form.add_error(None, "E-mail and password do not fit. Check both and try again.")
-    return render(request, "web/account/sign_in.html", {"form": form, "next": target}, status=status)
-
-
-@require_POST
-def sign_out(request: HttpRequest) -> HttpResponse:
-    logout(request)
-    return redirect("web:sign-in")
 
 
 @require_http_methods(["GET", "POST"])
@@ -89,7 +59,10 @@ def password(request: ConsoleRequest) -> HttpResponse:
             except ValidationError as failure:
                 show_failure(form, failure)
             else:
+                old_key = request.session.session_key
                 update_session_auth_hash(request, request.user)
+                follow_key(request, old_key)
+                sessions_end(user=request.user, keeps=request.session.session_key, actor=actor(request))
                 messages.success(request, "Your password is changed. Other sessions of yours were signed out.")
                 return redirect("web:profile")
     return _profile_page(request, ProfileForm.of(request.user), form)
@@ -106,33 +79,60 @@ def theme(request: ConsoleRequest) -> HttpResponse:
     if request.headers.get("x-requested-with") == "fetch":
         response = HttpResponse(status=204)
     else:
-        response = HttpResponseRedirect(_safe_target(request, request.headers.get("referer", "")))
+        response = HttpResponseRedirect(safe_target(request, request.headers.get("referer", "")))
     # The sign-in page knows nobody yet, and should not flash in the other colour.
     response.set_cookie(THEME_COOKIE, wanted, max_age=YEAR_S, samesite="Lax", httponly=True)
     return response
 
 
 @require_POST
-def organization_choose(request: ConsoleRequest) -> HttpResponse:
+def organization_choose(request: HttpRequest) -> HttpResponse:
+    """Go to another organization; where this session does not open it, to the ways that do.
+
+    Open to everybody, since somebody whose present organization has just closed must get to their others.
+    """
+    user = request.user
+    if not user.is_authenticated:
+        return redirect("web:sign-in")
+    memberships = Membership.objects.filter(user=user).select_related("organization")
     wanted = request.POST.get("organization", "")
-    chosen = next((one for one in organizations_of(request.user) if str(one.id) == wanted), None)
+    chosen = next((one for one in memberships if str(one.organization_id) == wanted), None)
     if chosen is None:
         raise Http404
-    request.session[ORGANIZATION_IN_SESSION] = str(chosen.id)
+    if entry_of(request.session, chosen) is Entry.CLOSED:
+        ways = reverse("web:sign-in-organization", args=[chosen.organization.slug])
+        return HttpResponseRedirect(ways)
+    request.session[ORGANIZATION_IN_SESSION] = str(chosen.organization_id)
     return redirect("web:overview")
+
+
+@require_POST
+def session_stop(request: ConsoleRequest, session_id: UUID) -> HttpResponse:
+    """End one of one's own sessions."""
+    if not session_end(user=request.user, session_id=session_id, actor=actor(request)):
+        raise Http404
+    messages.success(request, "That session is ended.")
+    return redirect("web:profile")
+
+
+@require_POST
+def sessions_stop(request: ConsoleRequest) -> HttpResponse:
+    """Sign out everywhere else."""
+    ended = sessions_end(user=request.user, keeps=request.session.session_key, actor=actor(request))
+    messages.success(request, f"{ended} other session{'' if ended == 1 else 's'} ended. This one goes on.")
+    return redirect("web:profile")
 
 
 def _profile_page(request: ConsoleRequest, form: ProfileForm, password_form: PasswordForm) -> HttpResponse:
     status = 422 if form.errors or password_form.errors else 200
-    context = {"form": form, "password_form": password_form, "zones": len(available_timezones())}
+    user = request.user
+    context = {
+        "form": form,
+        "password_form": password_form,
+        "zones": len(available_timezones()),
+        "has_password": user.has_usable_password(),
+        "has_second_factor": has_second_factor(user),
+        "recovery_codes": recovery_codes_left(user),
+        "sessions": sessions_of(user, this_key=request.session.session_key),
+    }
     return render(request, "web/account/profile.html", context, status=status)
-
-
-def _safe_target(request: HttpRequest, target: str | None = None) -> str:
-    """Where to go next: only within this console."""
-    wanted = target if target is not None else request.POST.get("next") or request.GET.get("next") or ""
-    if wanted and url_has_allowed_host_and_scheme(
-        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    ):
-        return wanted
-    return reverse("web:overview")

@@ -24,8 +24,22 @@ from tests.builders.tenants import (
 )
 from tests.control_plane.web.conftest import SignIn
 
-PUBLIC = {"sign-in", "sign-out"}
-POST_ONLY = {"sign-out", "password", "theme", "organization-choose", "provider-test"}
+PUBLIC = {
+    "sign-in", "sign-in-code", "sign-in-organization", "sign-out", "organization-choose",
+    "sso-begin", "sso-callback", "sso-acs", "sso-finish", "sso-metadata",
+}  # fmt: skip
+POST_ONLY = {
+    "sign-out",
+    "password",
+    "theme",
+    "organization-choose",
+    "provider-test",
+    "audit-sign",
+    "session-end",
+    "sessions-end",
+    "connection-activity",
+    "connection-person-unlink",
+}
 
 
 def address(pattern: URLPattern) -> str:
