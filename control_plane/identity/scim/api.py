@@ -24,6 +24,7 @@ class ScimTokenOut(serializers.Serializer[ScimToken]):
     name = serializers.CharField()
     prefix = serializers.CharField()
     created_by = serializers.CharField()
+    reaches_owners = serializers.BooleanField(help_text="Made by an owner; otherwise it leaves owners alone.")
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(allow_null=True)
     revoked_at = serializers.DateTimeField(allow_null=True)
@@ -70,7 +71,8 @@ class ScimTokenViewSet(ListMixin, TenantView):
         given = self.read_input(ScimTokenIn)
 
         def act() -> Response:
-            minted = scim_token_mint(organization=self.caller.organization, actor=self.caller.actor, **given)
+            caller = self.caller
+            minted = scim_token_mint(organization=caller.organization, actor=caller.actor, by=caller.standing, **given)
             shown = {"token": minted.token, "endpoint": address()}
             return Response({**ScimTokenOut(minted.record).data, **shown}, status=201)
 
@@ -78,6 +80,7 @@ class ScimTokenViewSet(ListMixin, TenantView):
 
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Revoke a token; the next request with it is refused."""
+        self.require_reason()
         scim_token_revoke(token=self.get_object(), actor=self.caller.actor)
         return Response(status=204)
 
@@ -111,6 +114,9 @@ class ScimGroupViewSet(ListMixin, TenantView):
         """Say which role being in the group gives; it takes effect for its people now."""
         role = self.read_input(ScimGroupIn)["role"]
         group = group_role_set(
-            group=self.get_object(), role=Role(role) if role else None, actor=self.caller.actor
+            group=self.get_object(),
+            role=Role(role) if role else None,
+            actor=self.caller.actor,
+            by=self.caller.standing,
         )
         return Response(ScimGroupOut(group).data)

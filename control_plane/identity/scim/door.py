@@ -23,7 +23,7 @@ from rest_framework.throttling import SimpleRateThrottle
 from control_plane.audit.services import Actor, ActorKind
 from control_plane.identity.scim.errors import ScimError, TooLarge, Unreadable, error_body
 from control_plane.identity.scim.models import ScimToken
-from control_plane.identity.scim.services import scim_token_authenticate
+from control_plane.identity.scim.services import Directory, scim_token_authenticate
 from control_plane.organizations.models import Organization
 
 log = structlog.get_logger(__name__)
@@ -42,6 +42,10 @@ class ScimCaller:
     @property
     def organization(self) -> Organization:
         return self.token.organization
+
+    @property
+    def directory(self) -> Directory:
+        return Directory(self.actor, self.token.reaches_owners)
 
 
 class ScimTokenAuthentication(BaseAuthentication):

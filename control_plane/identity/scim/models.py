@@ -28,6 +28,8 @@ class ScimToken(models.Model):
     pepper_version = models.IntegerField()
     created_by = models.CharField(max_length=254, blank=True)
     """The name of whoever made it, as it was."""
+    reaches_owners = models.BooleanField(default=False)
+    """Whether an owner made it: nobody hands out more than they may, so that of an admin leaves owners alone."""
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -63,6 +65,8 @@ class ScimUser(models.Model):
     """The role at deactivation; given back with the membership."""
     left_team_ids = models.JSONField(default=list, blank=True)
     """Teams at deactivation, as 32 hex digits; given back with the membership."""
+    left_led_team_ids = models.JSONField(default=list, blank=True)
+    """Teams they led at deactivation; they lead them again unless somebody else does by then."""
     left_tags = models.JSONField(default=dict, blank=True)
     """The membership's tags at deactivation; given back with it."""
     has_role_from_group = models.BooleanField(default=False)

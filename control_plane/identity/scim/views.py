@@ -145,7 +145,7 @@ class PeopleView(ScimView):
         return Response(list_json(found, total=total, start=start))
 
     def post(self, request: Request) -> Response:
-        person = person_create(organization=self.organization, body=request.data, actor=self.caller.actor)
+        person = person_create(organization=self.organization, body=request.data, by=self.caller.directory)
         return _person(self, person.id, status=201)
 
 
@@ -159,7 +159,7 @@ class PersonView(ScimView):
         with transaction.atomic():
             person = person_locked(self.organization, _id(person_id, "user"))
             self.require_version(person)
-            person_replace(person=person, body=request.data, actor=self.caller.actor)
+            person_replace(person=person, body=request.data, by=self.caller.directory)
         return _person(self, person.id)
 
     def patch(self, request: Request, person_id: str) -> Response:
@@ -167,14 +167,14 @@ class PersonView(ScimView):
         with transaction.atomic():
             person = person_locked(self.organization, _id(person_id, "user"))
             self.require_version(person)
-            person_patch(person=person, operations=operations, actor=self.caller.actor)
+            person_patch(person=person, operations=operations, by=self.caller.directory)
         return _person(self, person.id)
 
     def delete(self, request: Request, person_id: str) -> Response:
         with transaction.atomic():
             person = person_locked(self.organization, _id(person_id, "user"))
             self.require_version(person)
-            person_delete(person=person, actor=self.caller.actor)
+            person_delete(person=person, by=self.caller.directory)
         return Response(status=204)
 
 

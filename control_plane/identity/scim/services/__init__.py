@@ -1,5 +1,6 @@
 """What follows from a provider's word, for accounts, memberships, teams, roles and keys."""
 
+from control_plane.identity.scim.services.accounts import Directory
 from control_plane.identity.scim.services.group_roles import group_role_set
 from control_plane.identity.scim.services.groups import (
     group_create,
@@ -24,6 +25,7 @@ from control_plane.identity.scim.services.tokens import (
 )
 
 __all__ = [
+    "Directory",
     "MintedScimToken",
     "group_create",
     "group_delete",

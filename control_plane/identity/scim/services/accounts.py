@@ -4,6 +4,8 @@ An organization always decides over its own memberships. The account itself (add
 all) is touched only while no other organization has the person as a member.
 """
 
+from dataclasses import dataclass
+
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -15,13 +17,27 @@ from control_plane.identity.models import ConnectionDomain, IdentityConnection
 from control_plane.identity.scim.documents import PersonFacts
 from control_plane.identity.scim.errors import Clash, Unreadable, sentence
 from control_plane.identity.scim.models import ScimUser
-from control_plane.organizations.models import Membership, Organization
+from control_plane.organizations.models import Membership, Organization, Role
 from control_plane.organizations.selectors import membership_of
 
 ELSEWHERE = (
     "{email} already has an account with another organization here, which this one has no say over. "
     "Ask whoever runs this installation to add the person."
 )
+
+
+OWNERS_ONLY = (
+    "{email} is an owner here, and the SCIM token was made by somebody who is none. "
+    "Let an owner make the token, or let an owner do this in the console."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """The identity provider that acts. reaches_owners: whether an owner gave it its token."""
+
+    actor: Actor
+    reaches_owners: bool
 
 
 @transaction.atomic
@@ -47,15 +63,17 @@ def account_for(*, organization: Organization, facts: PersonFacts, actor: Actor)
     return user
 
 
-def account_set(*, user: User, organization: Organization, facts: PersonFacts, actor: Actor) -> bool:
+def account_set(*, user: User, organization: Organization, facts: PersonFacts, by: Directory) -> bool:
     """Bring address and name of an account up to date; says whether the address changed. Raises Clash."""
     if is_member_elsewhere(user, organization):
         return False
     has_moved = user.email != facts.email
+    if has_moved and not by.reaches_owners and _is_owner(user, organization):
+        raise Clash(OWNERS_ONLY.format(email=user.email), "mutability")
     if has_moved and user_by_email(facts.email) is not None:
         raise Clash(f"The address {facts.email} belongs to another account.")
     try:
-        user_identity_set(user=user, email=facts.email, name=facts.name or None, actor=actor)
+        user_identity_set(user=user, email=facts.email, name=facts.name or None, actor=by.actor)
     except ValidationError as failure:
         raise Unreadable(sentence(failure.message_dict)) from failure
     return has_moved
@@ -82,11 +100,18 @@ def is_member_elsewhere(user: User, organization: Organization) -> bool:
     return Membership.objects.filter(user=user).exclude(organization=organization).exists()
 
 
-def check_may_leave(user: User, organization: Organization) -> None:
-    """Raise Clash for the person who keeps the door open when single sign-on fails."""
+def check_may_leave(membership: Membership, by: Directory) -> None:
+    """Raise Clash for an owner out of reach, and for the one who keeps the door open when single sign-on fails."""
+    user, organization = membership.user, membership.organization
+    if membership.role == Role.OWNER and not by.reaches_owners:
+        raise Clash(OWNERS_ONLY.format(email=user.email), "mutability")
     kept = IdentityConnection.objects.filter(organization=organization, is_enforced=True, break_glass_owner=user)
     if kept.exists():
         raise Clash(f"{user.email} is the break-glass owner. Name another one under Sign-in first.", "mutability")
+
+
+def _is_owner(user: User, organization: Organization) -> bool:
+    return Membership.objects.filter(organization=organization, user=user, role=Role.OWNER).exists()
 
 
 def _signs_in(organization: Organization, email: str) -> bool:

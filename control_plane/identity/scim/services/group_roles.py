@@ -10,17 +10,22 @@ from control_plane.audit.services import Actor, Subject, record_change
 from control_plane.identity.scim.errors import Clash, sentence
 from control_plane.identity.scim.models import GRANTABLE_ROLES, ScimGroup, ScimGroupMember, ScimUser
 from control_plane.organizations.models import Membership, Organization, Role
+from control_plane.organizations.roles import Standing
 from control_plane.organizations.services import membership_update
+from control_plane.organizations.services.grants import check_role_change
 
 _STRENGTH = {role.value: number for number, role in enumerate(Role)}
 BATCH = 1000
 
 
 @transaction.atomic
-def group_role_set(*, group: ScimGroup, role: Role | None, actor: Actor) -> ScimGroup:
+def group_role_set(
+    *, group: ScimGroup, role: Role | None, actor: Actor, by: Standing | None = None, reason: str = ""
+) -> ScimGroup:
     """Say which role being in a group gives; None: no longer any. Takes effect for its people now.
 
-    Raises ValidationError for a role that groups may not give, Clash when the organization would lose its last owner.
+    by: whose rights bound it; None: the installation's. Raises ValidationError for a role that groups may not give,
+    GrantTooWide for one that goes further than the giver's own.
     """
     group = ScimGroup.objects.select_for_update().get(id=group.id, organization_id=group.organization_id)
     wanted = "" if role is None else role.value
@@ -28,6 +33,8 @@ def group_role_set(*, group: ScimGroup, role: Role | None, actor: Actor) -> Scim
         raise ValidationError({"role": "Owners are made by owners; a group of a directory cannot make one."})
     if group.role == wanted:
         return group
+    if role is not None:
+        check_role_change(by, None, role)
     before, group.role = group.role, wanted
     group.save(update_fields=["role", "updated_at"])
     record_change(
@@ -37,6 +44,7 @@ def group_role_set(*, group: ScimGroup, role: Role | None, actor: Actor) -> Scim
         subject=group_subject(group),
         before={"role": before},
         after={"role": wanted},
+        reason=reason,
     )
     people = list(group.members.values_list("person_id", flat=True))
     roles_follow(organization=group.organization, person_ids=people, actor=actor)
@@ -73,6 +81,9 @@ def _follow(organization: Organization, person_ids: list[UUID], actor: Actor) ->
 
 
 def _set_role(person: ScimUser, membership: Membership, given: str | None, actor: Actor) -> None:
+    if given and not person.has_role_from_group and _STRENGTH[membership.role] <= _STRENGTH[given]:
+        # What a person has by another way is not taken away by a group that gives less.
+        return
     try:
         membership_update(membership=membership, role=Role(given) if given else Role.MEMBER, actor=actor)
     except ValidationError as failure:

@@ -21,6 +21,7 @@ from control_plane.identity.scim.models import ScimUser
 from control_plane.identity.scim.patching import Operation, person_patched
 from control_plane.identity.scim.queries import people_of
 from control_plane.identity.scim.services.accounts import (
+    Directory,
     account_close,
     account_for,
     account_open,
@@ -31,7 +32,7 @@ from control_plane.identity.scim.services.group_roles import roles_follow
 from control_plane.keys.services import membership_remove
 from control_plane.organizations.models import Membership, Organization, Role, Team, TeamMembership
 from control_plane.organizations.selectors import membership_of
-from control_plane.organizations.services import membership_add, team_member_add
+from control_plane.organizations.services import membership_add, team_member_add, team_update
 
 REASON = "deactivated by the identity provider"
 
@@ -45,64 +46,66 @@ def person_locked(organization: Organization, person_id: UUID) -> ScimUser:
 
 
 @transaction.atomic
-def person_create(*, organization: Organization, body: object, actor: Actor) -> ScimUser:
+def person_create(*, organization: Organization, body: object, by: Directory) -> ScimUser:
     """Bring a person in, also before their first sign-in. Raises ScimError."""
     document = read_document(body)
     facts = facts_of(document)
     _check_name_free(organization, facts.user_name)
-    user = account_for(organization=organization, facts=facts, actor=actor)
-    account_set(user=user, organization=organization, facts=facts, actor=actor)
+    user = account_for(organization=organization, facts=facts, actor=by.actor)
+    account_set(user=user, organization=organization, facts=facts, by=by)
     person = ScimUser(organization=organization, user=user)
     _put(person, document, facts)
     person.save(force_insert=True)
     record_change(
         organization_id=organization.id,
-        actor=actor,
+        actor=by.actor,
         action="scim_user.created",
         subject=user_subject(user),
         after=_facts(person),
         shards=(ShardKind.POLICY,),
     )
-    _set_active(person, facts.is_active, actor)
+    _set_active(person, facts.is_active, by)
+    if not facts.is_active:
+        account_close(user=user, actor=by.actor, reason="provisioned as inactive")
     return person
 
 
 @transaction.atomic
-def person_replace(*, person: ScimUser, body: object, actor: Actor) -> ScimUser:
+def person_replace(*, person: ScimUser, body: object, by: Directory) -> ScimUser:
     """Set all of a person's attributes (PUT). What is left out is unassigned, except whether they are active."""
     document = read_document(body)
     document.setdefault("active", _is_member(person))
-    return _change(person, document, actor)
+    return _change(person, document, by)
 
 
 @transaction.atomic
-def person_patch(*, person: ScimUser, operations: list[Operation], actor: Actor) -> ScimUser:
+def person_patch(*, person: ScimUser, operations: list[Operation], by: Directory) -> ScimUser:
     """Apply the operations of a PATCH, all of them or none. Raises ScimError."""
-    return _change(person, person_patched({**person.document, "active": _is_member(person)}, operations), actor)
+    return _change(person, person_patched({**person.document, "active": _is_member(person)}, operations), by)
 
 
 @transaction.atomic
-def person_delete(*, person: ScimUser, actor: Actor) -> None:
+def person_delete(*, person: ScimUser, by: Directory) -> None:
     """Deactivate a person and forget the id the provider had for them. Their history stays."""
-    _set_active(person, False, actor)
+    _set_active(person, False, by)
     person.deleted_at = timezone.now()
     person.groups.all().delete()
     person.save(update_fields=["deleted_at", "updated_at"])
     record_change(
         organization_id=person.organization_id,
-        actor=actor,
+        actor=by.actor,
         action="scim_user.deleted",
         subject=user_subject(person.user),
         before=_facts(person),
     )
 
 
-def _change(person: ScimUser, document: Document, actor: Actor) -> ScimUser:
+def _change(person: ScimUser, document: Document, by: Directory) -> ScimUser:
     facts = facts_of(document)
     before, attributes_before = _facts(person), dict(person.document)
     if facts.user_name.lower() != person.user_name.lower():
         _check_name_free(person.organization, facts.user_name)
-    has_moved = account_set(user=person.user, organization=person.organization, facts=facts, actor=actor)
+    has_moved = account_set(user=person.user, organization=person.organization, facts=facts, by=by)
     _put(person, document, facts)
     changed = sorted(
         name
@@ -114,36 +117,38 @@ def _change(person: ScimUser, document: Document, actor: Actor) -> ScimUser:
         person.save()
         record_change(
             organization_id=person.organization_id,
-            actor=actor,
+            actor=by.actor,
             action="scim_user.updated",
             subject=user_subject(person.user),
             before=before,
             after={**_facts(person), "changed": changed},
             shards=(ShardKind.POLICY,) if has_moved else (),
         )
-    _set_active(person, facts.is_active, actor)
+    _set_active(person, facts.is_active, by)
     return person
 
 
-def _set_active(person: ScimUser, is_active: bool, actor: Actor) -> None:
+def _set_active(person: ScimUser, is_active: bool, by: Directory) -> None:
     membership = membership_of(person.user, person.organization)
     if is_active and membership is None:
-        _let_in(person, actor)
+        _let_in(person, by.actor)
     elif not is_active and membership is not None:
-        _take_out(person, membership, actor)
+        _take_out(person, membership, by)
 
 
-def _take_out(person: ScimUser, membership: Membership, actor: Actor) -> None:
-    check_may_leave(person.user, person.organization)
+def _take_out(person: ScimUser, membership: Membership, by: Directory) -> None:
+    check_may_leave(membership, by)
     places = TeamMembership.objects.filter(organization=person.organization, user=person.user)
     person.left_role, person.left_tags = str(membership.role), dict(membership.tags)
     person.left_team_ids = [team_id.hex for team_id in places.values_list("team_id", flat=True)]
+    led = Team.objects.filter(organization=person.organization, lead=person.user)
+    person.left_led_team_ids = [team_id.hex for team_id in led.values_list("id", flat=True)]
     try:
-        membership_remove(membership=membership, actor=actor, reason=REASON)
+        membership_remove(membership=membership, actor=by.actor, reason=REASON)
     except ValidationError as failure:
         raise Clash(sentence(failure.message_dict), "mutability") from failure
-    _note_activity(person, False, actor)
-    account_close(user=person.user, actor=actor, reason=REASON)
+    _note_activity(person, False, by.actor)
+    account_close(user=person.user, actor=by.actor, reason=REASON)
 
 
 def _let_in(person: ScimUser, actor: Actor) -> None:
@@ -162,7 +167,9 @@ def _let_in(person: ScimUser, actor: Actor) -> None:
     teams = Team.objects.filter(organization=organization)
     for team in teams.filter(id__in=[UUID(found) for found in person.left_team_ids]) | teams.filter(id__in=groups):
         team_member_add(team=team, user=user, actor=actor)
-    person.left_role, person.left_team_ids, person.left_tags = "", [], {}
+    for team in teams.filter(id__in=[UUID(found) for found in person.left_led_team_ids], lead__isnull=True):
+        team_update(team=team, lead=user, actor=actor)
+    person.left_role, person.left_tags, person.left_team_ids, person.left_led_team_ids = "", {}, [], []
     _note_activity(person, True, actor)
     roles_follow(organization=organization, person_ids=[person.id], actor=actor)
 

@@ -11,6 +11,7 @@ from control_plane.audit.services import Actor, Subject, record_change
 from control_plane.identity.scim.models import ScimToken
 from control_plane.keys.issuing import is_digest_of, issue
 from control_plane.organizations.models import Organization
+from control_plane.organizations.roles import Permission, Standing, can
 from switchyard_contract.virtual_key import KeyKind, read
 
 MAX_LIVE_TOKENS = 10
@@ -27,11 +28,16 @@ class MintedScimToken:
 
 @transaction.atomic
 def scim_token_mint(
-    *, organization: Organization, name: str, actor: Actor, expires_at: datetime | None = None
+    *,
+    organization: Organization,
+    name: str,
+    actor: Actor,
+    by: Standing | None = None,
+    expires_at: datetime | None = None,
 ) -> MintedScimToken:
     """Make a token with which an identity provider manages this organization's people. Raises ValidationError.
 
-    Several may be valid at once, so that a rotation overlaps.
+    Several may be valid at once, so that a rotation overlaps. by: whose rights bound it; None: the installation's.
     """
     if expires_at is not None and expires_at <= timezone.now():
         raise ValidationError({"expires_at": "This is in the past."})
@@ -46,6 +52,7 @@ def scim_token_mint(
         digest=issued.digest,
         pepper_version=issued.pepper_version,
         created_by=actor.name[:254],
+        reaches_owners=by is None or can(by, Permission.OWNERS_MANAGE),
         expires_at=expires_at,
     )
     record.full_clean()
@@ -55,7 +62,7 @@ def scim_token_mint(
         actor=actor,
         action="scim_token.minted",
         subject=token_subject(record),
-        after={"name": record.name, "expires_at": expires_at},
+        after={"name": record.name, "expires_at": expires_at, "reaches_owners": record.reaches_owners},
     )
     return MintedScimToken(record, issued.text)
 
