@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 from control_plane.audit.api import AuditViewSet
 from control_plane.credentials.api import ProviderViewSet
 from control_plane.fleet.api import PodViewSet
+from control_plane.identity.scim.api import ScimGroupViewSet, ScimTokenViewSet
 from control_plane.keys.api import (
     AdminTokenViewSet,
     KeyNoticeViewSet,
@@ -41,6 +42,8 @@ router.register("service-accounts", ServiceAccountViewSet, "service-account")
 router.register("keys", AppliedKeyViewSet, "key")
 router.register("key-notices", KeyNoticeViewSet, "key-notice")
 router.register("admin-tokens", AdminTokenViewSet, "admin-token")
+router.register("scim-tokens", ScimTokenViewSet, "scim-token")
+router.register("scim-groups", ScimGroupViewSet, "scim-group")
 router.register("providers", ProviderViewSet, "provider")
 router.register("models", ModelViewSet, "model")
 router.register("virtual-models", VirtualModelViewSet, "virtual-model")
