@@ -221,13 +221,13 @@ def _most(counted: "Counter[str]") -> tuple[str, ...]:
 def _sentences(effect: Effect) -> Iterable[str]:
     if effect.ended is not None:
         ended = effect.ended
-        used = _used(ended.used_last_day, ended.used_last_week, "of them used the gateway")
+        used = _used(ended.used_last_day, ended.used_last_week, "used the gateway")
         yield f"{_keys(ended.keys)} {_s('stop', ended.keys)} working{used}: {_names(ended.owners, ended.owner_count)}."
     for provider in effect.without_credential:
         yield f"{provider} loses its credential: pods send none."
     yield from _told(effect.lost, "lose")
     for shift in effect.moved[:MOST_SENTENCES]:
-        used = _used(shift.used_last_day, shift.used_last_week, "keys used it")
+        used = _used(shift.used_last_day, shift.used_last_week, "used it", whose="key")
         yield f"{shift.model} leads to {shift.after} instead of {shift.before}{used}."
     if len(effect.moved) > MOST_SENTENCES:
         yield f"{len(effect.moved) - MOST_SENTENCES} more names lead elsewhere."
@@ -239,7 +239,7 @@ def _sentences(effect: Effect) -> Iterable[str]:
 
 def _told(shifts: Sequence[ModelShift], verb: str) -> Iterable[str]:
     for shift in shifts[:MOST_SENTENCES]:
-        used = _used(shift.used_last_day, shift.used_last_week, "of them used it") if verb == "lose" else ""
+        used = _used(shift.used_last_day, shift.used_last_week, "used it") if verb == "lose" else ""
         yield f"{_keys(shift.keys)} {_s(verb, shift.keys)} {shift.model}{used}."
     if len(shifts) > MOST_SENTENCES:
         rest = shifts[MOST_SENTENCES:]
@@ -248,10 +248,10 @@ def _told(shifts: Sequence[ModelShift], verb: str) -> Iterable[str]:
         yield f"The same goes for {len(rest)} more names{tail}."
 
 
-def _used(last_day: int, last_week: int, who: str) -> str:
-    if last_day:
-        return f"; {last_day:,} {who} in the last 24 hours"
-    return f"; {last_week:,} {who} in the last 7 days" if last_week else ""
+def _used(last_day: int, last_week: int, what: str, *, whose: str = "of them") -> str:
+    number, span = (last_day, "24 hours") if last_day else (last_week, "7 days")
+    who = _keys(number) if whose == "key" else f"{number:,} {whose}"
+    return f"; {who} {what} in the last {span}" if number else ""
 
 
 def _keys(number: int) -> str:

@@ -5,6 +5,15 @@ from rest_framework.routers import SimpleRouter
 
 from control_plane.audit.api import AuditViewSet
 from control_plane.credentials.api import ProviderViewSet
+from control_plane.declarative.api import (
+    ApplyView,
+    DriftView,
+    ExportView,
+    KindSchemaView,
+    PlanView,
+    PolicyRevisionViewSet,
+    PolicySchemaView,
+)
 from control_plane.fleet.api import PodViewSet
 from control_plane.identity.scim.api import ScimGroupViewSet, ScimTokenViewSet
 from control_plane.keys.api import (
@@ -52,10 +61,17 @@ router.register("sessions", SessionViewSet, "session")
 router.register("audit", AuditViewSet, "audit")
 router.register("pods", PodViewSet, "pod")
 router.register("snapshots", SnapshotViewSet, "snapshot")
+router.register("policy-revisions", PolicyRevisionViewSet, "policy-revision")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^usage/?$", UsageView.as_view(), name="usage"),
     re_path(r"^key-rules/?$", KeyRulesView.as_view({"get": "retrieve", "patch": "partial_update"}), name="key-rules"),
+    re_path(r"^plan/?$", PlanView.as_view(), name="plan"),
+    re_path(r"^apply/?$", ApplyView.as_view(), name="apply"),
+    re_path(r"^export/?$", ExportView.as_view(), name="export"),
+    re_path(r"^policy-drift/?$", DriftView.as_view(), name="policy-drift"),
+    path("schema/policy.json", PolicySchemaView.as_view(), name="policy-schema"),
+    path("schema/policy/<str:kind>.json", KindSchemaView.as_view(), name="kind-schema"),
     path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", DocsView.as_view(), name="docs"),
     *router.urls,

@@ -5,12 +5,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from deploy.remote.refused import Refused
 
 TIMEOUT_S = 30.0
+FILE_TIMEOUT_S = 120.0
 LARGEST_ANSWER = 8 * 1024 * 1024
 
 
@@ -54,8 +56,22 @@ class Api:
             raise Refused(f"{self.url} did not answer as a Switchyard console does")
         return status, found
 
-    def _send(self, method: str, path: str, data: bytes | None, kind: str, timeout_s: float) -> tuple[int, bytes]:
-        headers = {"Content-Type": kind, "Accept": "application/json", "User-Agent": "switchyard-cli"}
+    def send_file(
+        self, method: str, path: str, body: bytes | None, kind: str, extra: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """Send a file; give back status and body as they come. extra: headers besides. Raises Refused."""
+        return self._send(method, path, body, kind, FILE_TIMEOUT_S, extra or {})
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        data: bytes | None,
+        kind: str,
+        timeout_s: float,
+        extra: Mapping[str, str] = MappingProxyType({}),
+    ) -> tuple[int, bytes]:
+        headers = {"Content-Type": kind, "Accept": "application/json", "User-Agent": "switchyard-cli", **extra}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         request = urllib.request.Request(  # noqa: S310 - the scheme is checked where the address comes in

@@ -27,6 +27,10 @@ PUBLISHED = [
     "logout",
     "whoami",
     "setup",
+    "plan",
+    "apply",
+    "export",
+    "import",
     "key",
 ]
 

@@ -18,7 +18,7 @@ from control_plane.rest.problems import PROBLEM_JSON, problem
 MOST_SHIFTS = 200
 
 
-class KeyOut(serializers.Serializer[Any]):
+class AffectedKeyOut(serializers.Serializer[Any]):
     kind = serializers.CharField()
     name = serializers.CharField()
 
@@ -31,7 +31,7 @@ class FieldChangeOut(serializers.Serializer[Any]):
     after_text = serializers.CharField()
 
 
-class ObjectChangeOut(KeyOut):
+class ObjectChangeOut(AffectedKeyOut):
     action = serializers.ChoiceField([str(action) for action in Action])
     fields = FieldChangeOut(many=True)  # type: ignore[assignment]  # a field named so
     document = serializers.IntegerField(help_text="From 1; 0: it is in no document.")
@@ -39,13 +39,13 @@ class ObjectChangeOut(KeyOut):
     why = serializers.CharField(help_text="Why an object is kept that was to be taken away.")
 
 
-class DeferredOut(KeyOut):
+class DeferredOut(AffectedKeyOut):
     why = serializers.CharField()
     document = serializers.IntegerField()
     line = serializers.IntegerField()
 
 
-class GapOut(KeyOut):
+class GapOut(AffectedKeyOut):
     field = serializers.CharField()
     message = serializers.CharField()
 
@@ -95,7 +95,7 @@ class PlanOut(serializers.Serializer[Any]):
     etag = serializers.CharField(help_text="Of the policy this was worked out for; send it as If-Match with an apply.")
     unchanged = serializers.IntegerField()
     changes = ObjectChangeOut(many=True)
-    unmanaged = KeyOut(many=True, help_text="There, and in no file; they stay.")
+    unmanaged = AffectedKeyOut(many=True, help_text="There, and in no file; they stay.")
     deferred = DeferredOut(many=True, help_text="Kept in the file, not applied: it arrives with a later version.")
     gaps = GapOut(many=True, help_text="What the file cannot say and nothing else says either.")
     effect = EffectOut()

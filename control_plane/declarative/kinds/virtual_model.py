@@ -21,9 +21,6 @@ TARGET_LATER = {
     "set_params": "parameters set on the way",
     "drop_params": "parameters left out on the way",
     "set_headers": "headers set on the way",
-    "remove_headers": "headers left out on the way",
-    "is_fallback": "where others may land",
-    "max_time_per_output_token_ms": "slow targets come later",
 }
 
 

@@ -143,7 +143,8 @@ SECRET = "sk-ant-api03-0123456789abcdef"
 
 def test_a_secret_in_the_wrong_place_is_refused_and_never_repeated() -> None:
     problems = refused(
-        f"kind: Provider\nmetadata: {{name: main}}\nspec: {{vendor: anthropic, account: {SECRET}, credential: {SECRET}}}\n"
+        "kind: Provider\nmetadata: {name: main}\n"
+        f"spec: {{vendor: anthropic, account: {SECRET}, credential: {SECRET}}}\n"
     )
     assert [each.field for each in problems] == ["spec.account", "spec.credential"]
     assert SECRET not in "".join(each.sentence for each in problems)
