@@ -15,7 +15,10 @@ from control_plane.declarative.api import (
     PolicySchemaView,
 )
 from control_plane.fleet.api import PodViewSet
+from control_plane.identity.api import IdentityConnectionViewSet
+from control_plane.identity.device.api import DeviceAuthorizeView, DeviceRevokeView, DeviceTokenView, WhoamiView
 from control_plane.identity.scim.api import ScimGroupViewSet, ScimTokenViewSet
+from control_plane.identity.workload.api import WorkloadKeysView, WorkloadTrustViewSet
 from control_plane.keys.api import (
     AdminTokenViewSet,
     KeyNoticeViewSet,
@@ -25,6 +28,7 @@ from control_plane.keys.api import (
     ServiceAccountViewSet,
     UserViewSet,
 )
+from control_plane.onboarding.api import RecipesView, RecipeView
 from control_plane.organizations.api import TeamViewSet
 from control_plane.project.api.applied import AppliedKeyViewSet
 from control_plane.project.api.docs import DocsView, SchemaView
@@ -48,6 +52,8 @@ router.register("teams", TeamViewSet, "team")
 router.register("users", UserViewSet, "user")
 router.register("memberships", MembershipViewSet, "membership")
 router.register("service-accounts", ServiceAccountViewSet, "service-account")
+router.register("workload-trusts", WorkloadTrustViewSet, "workload-trust")
+router.register("identity-connections", IdentityConnectionViewSet, "identity-connection")
 router.register("keys", AppliedKeyViewSet, "key")
 router.register("key-notices", KeyNoticeViewSet, "key-notice")
 router.register("admin-tokens", AdminTokenViewSet, "admin-token")
@@ -66,12 +72,19 @@ router.register("policy-revisions", PolicyRevisionViewSet, "policy-revision")
 urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^usage/?$", UsageView.as_view(), name="usage"),
     re_path(r"^key-rules/?$", KeyRulesView.as_view({"get": "retrieve", "patch": "partial_update"}), name="key-rules"),
+    re_path(r"^device/authorize/?$", DeviceAuthorizeView.as_view(), name="device-authorize"),
+    re_path(r"^device/token/?$", DeviceTokenView.as_view(), name="device-token"),
+    re_path(r"^device/revoke/?$", DeviceRevokeView.as_view(), name="device-revoke"),
+    re_path(r"^whoami/?$", WhoamiView.as_view(), name="whoami"),
     re_path(r"^plan/?$", PlanView.as_view(), name="plan"),
     re_path(r"^apply/?$", ApplyView.as_view(), name="apply"),
     re_path(r"^export/?$", ExportView.as_view(), name="export"),
     re_path(r"^policy-drift/?$", DriftView.as_view(), name="policy-drift"),
     path("schema/policy.json", PolicySchemaView.as_view(), name="policy-schema"),
     path("schema/policy/<str:kind>.json", KindSchemaView.as_view(), name="kind-schema"),
+    re_path(r"^workload-keys/?$", WorkloadKeysView.as_view(), name="workload-keys"),
+    re_path(r"^recipes/?$", RecipesView.as_view(), name="recipes"),
+    re_path(r"^recipes/(?P<tool>[^/]+)/?$", RecipeView.as_view(), name="recipe"),
     path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", DocsView.as_view(), name="docs"),
     *router.urls,

@@ -8,6 +8,7 @@ from control_plane.web.places import LED_TEAMS, TEAM_KEYS, TEAM_PEOPLE, TEAM_USA
 from control_plane.web.views import (
     account,
     audit,
+    device,
     exchanges,
     keys,
     operate,
@@ -38,6 +39,7 @@ urlpatterns: list[URLPattern] = [
     page("profile", account.profile, "profile", SIGNED_IN),
     page("profile/password", account.password, "password", SIGNED_IN),
     page("profile/theme", account.theme, "theme", SIGNED_IN),
+    page("device", device.device, "device", SIGNED_IN),
     page("profile/sessions/end", account.sessions_stop, "sessions-end", SIGNED_IN),
     page("profile/sessions/<uuid:session_id>/end", account.session_stop, "session-end", SIGNED_IN),
     page("profile/second-factor", second_factor.second_factor_add, "second-factor-add", SIGNED_IN),

@@ -25,7 +25,8 @@ FLAVOURS = (
 )
 
 
-def _render(context: SetupContext) -> tuple[Variant, ...]:
+def config_of(context: SetupContext) -> dict[str, object]:
+    """The file's entries: providers with their models, and which of them is asked first."""
     providers: dict[str, object] = {}
     place: dict[str, str] = {}
     for provider_id, label, library, path, protocol in FLAVOURS:
@@ -48,6 +49,10 @@ def _render(context: SetupContext) -> tuple[Variant, ...]:
     little = small(beside)
     if little is not None and little != main:
         config["small_model"] = f"{place[little]}/{little}"
+    return config
+
+
+def _render(context: SetupContext) -> tuple[Variant, ...]:
     return (
         Variant(
             "key",
@@ -56,7 +61,7 @@ def _render(context: SetupContext) -> tuple[Variant, ...]:
                 Step(
                     "Add Switchyard",
                     "Merge it into your file; /models inside the tool lists what it found.",
-                    (json_file(CONFIG, config),),
+                    (json_file(CONFIG, config_of(context)),),
                 ),
                 Step(
                     "Give it your key",

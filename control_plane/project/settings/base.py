@@ -48,6 +48,8 @@ INSTALLED_APPS = [
     "control_plane.keys",
     "control_plane.identity",
     "control_plane.identity.scim",
+    "control_plane.identity.device",
+    "control_plane.identity.workload",
     "control_plane.routing",
     "control_plane.usage",
     "control_plane.snapshots",
@@ -59,6 +61,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "control_plane.project.source_address.source_address",
     "control_plane.project.headers.security_headers",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
