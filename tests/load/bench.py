@@ -1,8 +1,9 @@
 """`make bench`: one pod on one core beside a bare aiohttp proxy and nginx, in one run, interleaved.
 
-The pod is the real process with key check, spool, usage and metrics on; its control plane is a stand-in over the real
-gRPC contract, its counter store the embedded Valkey. The referee (`referee/`) brings the load generator and the mock
-provider, in C, and reads CPU time from the scheduler. Absolute times are noise on a shared machine: read the ratios.
+The pod is the real process with key check, spool, usage and metrics on; its control plane is the one of the tests, over
+the real gRPC contract, its counter store the embedded Valkey. The referee (`referee/`) brings the load generator and
+the mock provider, in C, and reads CPU time from the scheduler. Absolute times are noise on a shared machine: read the
+ratios.
 
 Usage: python -m tests.load.bench [--quick] [--scenario NAME] [--rounds N] [-- referee arguments]
 """
@@ -23,11 +24,13 @@ from pathlib import Path
 from deploy.local.engines import Engines
 from deploy.local.valkey import Valkey
 from switchyard_contract.v1 import snapshot_pb2
-from tests.load.control_stand_in import Installation, Supplier, start_stand_in
+from tests.fakes.control_plane import ControlPlane
+from tests.fakes.installation import Books, Installation, Supplier
 
 ROOT = Path(__file__).resolve().parents[2]
 REFEREE = Path(__file__).parent / "referee" / "bench.py"
 MODEL = "bench-model"
+KEYS = 1001
 GATEWAY_CPU = "0"
 SCENARIOS = ("closed-2k", "closed-60k", "closed-400k", "open-2k", "stream", "idle")
 
@@ -54,22 +57,27 @@ async def _measure(chosen: argparse.Namespace, work: Path, stack: contextlib.Exi
     stack.enter_context(Engines([counters]))
     rates = snapshot_pb2.Rates(input=3_000_000_000, output=15_000_000_000)
     installation = Installation(
-        suppliers=(
-            Supplier("bench-openai", "openai_compatible", f"{upstream}/v1", (MODEL,)),
-            Supplier("bench-anthropic", "anthropic", upstream, (f"claude-{MODEL}",)),
-        ),
-        prices=tuple(
-            snapshot_pb2.PriceRow(id=f"bench-{model}", model=model, rates=rates) for model in (MODEL, f"claude-{MODEL}")
-        ),
-        other_keys=1000,
+        Books(
+            suppliers=(
+                Supplier("bench-openai", "openai_compatible", f"{upstream}/v1", (MODEL,)),
+                Supplier("bench-anthropic", "anthropic", upstream, (f"claude-{MODEL}",)),
+            ),
+            prices=tuple(
+                snapshot_pb2.PriceRow(id=f"bench-{model}", model=model, rates=rates)
+                for model in (MODEL, f"claude-{MODEL}")
+            ),
+        )
     )
-    _server, stand_in, grpc_port = await start_stand_in(installation)
+    key, *_others = [installation.mint() for _ in range(KEYS)]
+    control = stack.enter_context(ControlPlane(installation, keeps_rows=False))
     stack.enter_context(
         _process(
             "pod",
             work,
             _pod_command(),
-            _pod_environment(installation.pod_environment(grpc_port, counters.url), work, gateway_port, admin_port),
+            _pod_environment(
+                installation.pod_environment(control.address, counters.url), work, gateway_port, admin_port
+            ),
         )
     )
     stack.enter_context(_process("bare-proxy", work, _bare_command(proxy_port, upstream), dict(os.environ)))
@@ -83,7 +91,7 @@ async def _measure(chosen: argparse.Namespace, work: Path, stack: contextlib.Exi
     model = MODEL if chosen.api == "openai" else f"claude-{MODEL}"
     command = [sys.executable, str(REFEREE), "--mock-port", str(mock_port), "--api", chosen.api, "--model", model]
     command += [part for target in targets for part in ("--target", target)]
-    command += ["--header", f"Authorization: Bearer {installation.key.text}", "--reference", "aiohttp"]
+    command += ["--header", f"Authorization: Bearer {key.text}", "--reference", "aiohttp"]
     command += [part for name in chosen.scenario or SCENARIOS for part in ("--scenario", name)]
     command += ["--rounds", "1", "--duration", "2"] if chosen.quick else ["--rounds", str(chosen.rounds)]
     command += chosen.referee
@@ -91,9 +99,7 @@ async def _measure(chosen: argparse.Namespace, work: Path, stack: contextlib.Exi
     referee = await asyncio.create_subprocess_exec(*command)
     status = await referee.wait()
     await asyncio.sleep(1)
-    print(
-        f"\nUsage events the stand-in received: {stand_in.events}; snapshots refused by the pod: {len(stand_in.nacks)}"
-    )
+    print(f"\nUsage events received: {control.received}; snapshots refused by the pod: {len(control.nacks)}")
     return status
 
 

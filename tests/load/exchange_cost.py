@@ -25,9 +25,10 @@ from data_plane.secrets import HeldSecrets
 from data_plane.telemetry.metrics import PodMetrics
 from data_plane.upstream.connections import UpstreamRequest
 from data_plane.upstream.request import Origin
-from switchyard_contract.seal import VerifyKeys, open_sealed
-from switchyard_contract.v1 import delivery_pb2, snapshot_pb2
-from tests.load.control_stand_in import DEPLOYMENT, Installation, Supplier
+from switchyard_contract.seal import ShardVersion, VerifyKeys, open_sealed
+from switchyard_contract.v1 import snapshot_pb2
+from tests.fakes.control_plane import PARTS
+from tests.fakes.installation import DEPLOYMENT, Books, Installation, Supplier
 from tests.load.referee.bench import make_body
 
 ANSWER = (
@@ -109,25 +110,25 @@ def main() -> None:
 
 
 async def _measure(chosen: argparse.Namespace) -> None:
+    rates = snapshot_pb2.Rates(input=3 * 10**9, output=10**10)
     installation = Installation(
-        suppliers=(Supplier("bench", "openai_compatible", "http://127.0.0.1:1/v1", ("bench-model",)),),
-        prices=(
-            snapshot_pb2.PriceRow(
-                id="bench", model="bench-model", rates=snapshot_pb2.Rates(input=3 * 10**9, output=10**10)
-            ),
-        ),
-        other_keys=1000,
+        Books(
+            suppliers=(Supplier("bench", "openai_compatible", "http://127.0.0.1:1/v1", ("bench-model",)),),
+            prices=(snapshot_pb2.PriceRow(id="bench", model="bench-model", rates=rates),),
+        )
     )
+    key, *_others = [installation.mint() for _ in range(1001)]
     keys = VerifyKeys({installation.signing_key.key_id: installation.signing_key.public_bytes})
-    opened = [open_sealed(sealed, deployment=DEPLOYMENT, keys=keys) for sealed in installation.shards().values()]
+    sealed = [
+        installation.seal(installation.shard(part), installation.payload(part), ShardVersion(1, 1)) for part in PARTS
+    ]
+    opened = [open_sealed(each, deployment=DEPLOYMENT, keys=keys) for each in sealed]
     policy = read_policy(
         {each.shard: (each.at, parse_payload(each.shard, each.payload)) for each in opened},
         vendor_protocols=VENDOR_PROTOCOLS,
     )
     secrets = HeldSecrets()
-    secrets.replace(
-        delivery_pb2.KeyMaterial(peppers={1: installation.pepper}, sealing_keys={1: installation.sealing_key})
-    )
+    secrets.replace(installation.key_material())
     ports = Ports(
         policy=lambda: policy,
         secrets=secrets,
@@ -147,7 +148,7 @@ async def _measure(chosen: argparse.Namespace) -> None:
     body = make_body("openai", "bench-model", chosen.body, False)
     headers = (
         (b"host", b"127.0.0.1:8080"),
-        (b"authorization", b"Bearer " + installation.key.text.encode()),
+        (b"authorization", b"Bearer " + key.text.encode()),
         (b"content-type", b"application/json"),
         (b"accept", b"application/json"),
         (b"user-agent", b"OpenAI/Python 3.52.0"),
