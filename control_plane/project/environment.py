@@ -59,6 +59,7 @@ class ControlSettings:
     credential_env: tuple[str, ...]
     credential_dir: str
     private_networks: tuple[Network, ...]
+    trusted_proxies: tuple[Network, ...]
     web_threads: int
     worker_processes: int
     ledger_days: int
@@ -96,6 +97,12 @@ def read_control_settings(environment: Mapping[str, str]) -> ControlSettings:
             networks.append(ip_network(text))
         except ValueError:
             problems.append(f"SWITCHYARD_PRIVATE_NETWORKS: {text!r} is no network such as 10.0.0.0/8")
+    proxies: list[Network] = []
+    for text in _list(values, "SWITCHYARD_TRUSTED_PROXIES"):
+        try:
+            proxies.append(ip_network(text))
+        except ValueError:
+            problems.append(f"SWITCHYARD_TRUSTED_PROXIES: {text!r} is no network such as 10.0.0.0/8")
     if bool(_text(values, "SWITCHYARD_GRPC_TLS_CERT")) != bool(_text(values, "SWITCHYARD_GRPC_TLS_KEY")):
         problems.append("SWITCHYARD_GRPC_TLS_CERT: set it together with SWITCHYARD_GRPC_TLS_KEY, or neither")
     if problems or signing_key is None or peppers is None or sealing_keys is None:
@@ -123,6 +130,7 @@ def read_control_settings(environment: Mapping[str, str]) -> ControlSettings:
         credential_env=_list(values, "SWITCHYARD_CREDENTIAL_ENV"),
         credential_dir=_text(values, "SWITCHYARD_CREDENTIAL_DIR"),
         private_networks=tuple(networks),
+        trusted_proxies=tuple(proxies),
         web_threads=_integer(values, "SWITCHYARD_WEB_THREADS"),
         worker_processes=_integer(values, "SWITCHYARD_WORKER_PROCESSES"),
         ledger_days=_integer(values, "SWITCHYARD_LEDGER_DAYS"),

@@ -201,7 +201,13 @@ SETTINGS: tuple[Setting, ...] = (
         "9100",
         "port of probes and metrics; the next pod takes the next",
     ),
-    Setting("SWITCHYARD_TRUSTED_PROXIES", ("data",), "list", "", "CIDRs whose forwarded-for header is believed"),
+    Setting(
+        "SWITCHYARD_TRUSTED_PROXIES",
+        ("control", "data"),
+        "list",
+        "",
+        "CIDRs whose forwarded-for header is believed",
+    ),
     Setting(
         "SWITCHYARD_MAX_BODY", ("data",), "integer", str(32 * MIB), "largest request body", "bytes", 1024, 256 * MIB
     ),

@@ -10,6 +10,8 @@ from rest_framework.request import Request
 from control_plane.accounts.models import User
 from control_plane.accounts.services import actor_of
 from control_plane.audit.services import Actor, ActorKind
+from control_plane.identity.entry import Entry
+from control_plane.identity.selectors import membership_opened
 from control_plane.keys.models import AdminToken
 from control_plane.keys.services import admin_token_authenticate, scopes_of
 from control_plane.organizations.models import Membership
@@ -50,13 +52,14 @@ class ConsoleSessionAuthentication(SessionAuthentication):
         if found is None or not isinstance(found[0], User):
             return None
         user = found[0]
-        # The same choice as the console's: what was chosen last, else the first by name.
-        memberships = Membership.objects.filter(user=user).select_related("organization").order_by("organization__name")
-        chosen = request._request.session.get(SESSION_ORGANIZATION)
-        membership = memberships.filter(organization_id=chosen).first() if chosen else None
-        membership = membership or memberships.first()
-        if membership is None:
+        # The same choice as the console's: what was chosen last, else the first by name that this session opens.
+        session = request._request.session
+        opened = membership_opened(user, session, chosen=session.get(SESSION_ORGANIZATION))
+        if opened is None:
             return None
+        membership, entry = opened
+        if entry is Entry.CLOSED:
+            raise AuthenticationFailed("This organization asks for its own sign-in. Open it in the console first.")
         actor = actor_of(user, source_address=_source_of(request))
         return user, _caller(user, membership, actor, is_token=False)
 
