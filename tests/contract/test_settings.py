@@ -110,4 +110,5 @@ def test_no_name_stands_twice() -> None:
 
 def test_secrets_have_no_default_that_would_let_an_installation_start_without_them() -> None:
     optional = {setting.name for setting in SETTINGS if setting.kind == "secret" and setting.default is not None}
-    assert optional == {"SWITCHYARD_SHELF_KEY"}
+    # Without a shelf key a pod waits for the control plane; without a mail server nothing is mailed.
+    assert optional == {"SWITCHYARD_SHELF_KEY", "SWITCHYARD_MAIL_URL"}
