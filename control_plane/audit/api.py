@@ -64,7 +64,7 @@ class VerdictOut(serializers.Serializer[Any]):
     detail = serializers.CharField()
 
 
-class HeadOut(serializers.Serializer[PublishedHead]):
+class AuditHeadOut(serializers.Serializer[PublishedHead]):
     """Exactly the facts that `switchyard verify-audit --heads` reads, one a line."""
 
     domain = serializers.CharField()
@@ -81,7 +81,7 @@ class HeadOut(serializers.Serializer[PublishedHead]):
 
 
 class HeadsPublished(serializers.Serializer[Any]):
-    published = HeadOut(many=True, help_text="Empty: nothing has changed since the last head.")
+    published = AuditHeadOut(many=True, help_text="Empty: nothing has changed since the last head.")
 
 
 class ChangeFilter(django_filters.FilterSet):
@@ -148,6 +148,7 @@ class AuditViewSet(ListMixin, TenantView):
 
     @extend_schema(
         operation_id="audit_export",
+        filters=True,
         parameters=[FORM],
         responses={(200, "application/jsonl"): OpenApiTypes.STR, (200, "text/csv"): OpenApiTypes.STR},
     )
@@ -169,12 +170,12 @@ class AuditViewSet(ListMixin, TenantView):
         response["Content-Disposition"] = f'attachment; filename="{name}"'
         return response
 
-    @extend_schema(operation_id="audit_heads_list", responses=HeadOut(many=True))
+    @extend_schema(operation_id="audit_heads_list", responses=AuditHeadOut(many=True))
     @action(detail=False, methods=["get"], filterset_class=None, pagination_class=CursorPages)
     def heads(self, request: Request) -> Response:
         """Where the chain stood, signed, newest first. Keep them elsewhere: they prove what was there."""
         page = self.paginate_queryset(published_heads_of(self.caller.organization_id))
-        return self.get_paginated_response([HeadOut(row).data for row in page or []])
+        return self.get_paginated_response([AuditHeadOut(row).data for row in page or []])
 
     @extend_schema(operation_id="audit_heads_publish", request=None, responses={201: HeadsPublished})
     @heads.mapping.post
@@ -183,7 +184,7 @@ class AuditViewSet(ListMixin, TenantView):
 
         def act() -> Response:
             published = heads_publish(scopes=[scope_of(self.caller.organization_id)])
-            return Response({"published": [HeadOut(row).data for row in published]}, status=201)
+            return Response({"published": [AuditHeadOut(row).data for row in published]}, status=201)
 
         return self.once(act)
 

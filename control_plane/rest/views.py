@@ -157,7 +157,9 @@ class RemoveMixin:
 
 
 def named(text: str, names: Sequence[str]) -> Q:
-    """The condition that a row has this id, or this name."""
+    """The condition that a row has this id, or this name. Raises Http404 for what can be neither."""
+    if "\x00" in text:
+        raise Http404
     condition = Q()
     for name in names:
         condition |= Q(**{name: text})

@@ -8,13 +8,18 @@ REST_FRAMEWORK: dict[str, object] = {
         "control_plane.project.api.authentication.ConsoleSessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["control_plane.rest.permissions.IsCaller"],
-    "DEFAULT_THROTTLE_CLASSES": ["control_plane.rest.throttles.PostThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"post": "120/min"},
+    "DEFAULT_THROTTLE_CLASSES": [
+        "control_plane.rest.throttles.PostThrottle",
+        "control_plane.rest.throttles.ChangeThrottle",
+        "control_plane.rest.throttles.ReadThrottle",
+    ],
+    # Requests a minute, per person.
+    "DEFAULT_THROTTLE_RATES": {"post": 300, "change": 600, "read": 6000},
     # Set globally: a list that forgot either would give out every row at once.
     "DEFAULT_PAGINATION_CLASS": "control_plane.rest.pagination.CursorPages",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["control_plane.rest.parsers.StrictJsonParser"],
     "DEFAULT_SCHEMA_CLASS": "control_plane.rest.schema.ResourceSchema",
     "EXCEPTION_HANDLER": "control_plane.rest.problems.handle_exception",
     "UNAUTHENTICATED_USER": None,
@@ -39,12 +44,15 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "control_plane.rest.schema.without_slash",
+        "control_plane.rest.schema.with_problems",
     ],
     # Where two resources have a field of one name with other values.
     "ENUM_NAME_OVERRIDES": {
         "PodStateEnum": ["live", "silent", "out_of_reach", "gone"],
         "KeyNoticeKindEnum": "control_plane.keys.models.NoticeKind",
         "EventKindEnum": ["final", "counted", "estimated"],
+        "CredentialSourceEnum": "control_plane.credentials.models.CredentialSource",
+        "PolicyRevisionSourceEnum": "control_plane.declarative.models.RevisionSource",
         "OrganizationStateEnum": "control_plane.organizations.models.OrganizationState",
     },
 }

@@ -39,7 +39,7 @@ def test_the_reason_of_a_revocation_is_on_the_key_too(acme: Tenant) -> None:
     assert reason_of(acme, "key.revoked") == "laptop lost"
 
 
-@pytest.mark.parametrize("reason", [5, ["x"], "x" * 1001, "nul \x00"])
+@pytest.mark.parametrize("reason", [5, ["x"], "x" * 1001])
 def test_what_is_no_reason_is_refused(acme: Tenant, reason: Any) -> None:
     response = acme.as_admin.patch("/api/v1/teams/Platform", {"cost_centre": "1", "reason": reason}, format="json")
 

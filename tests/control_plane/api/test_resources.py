@@ -45,7 +45,8 @@ def test_only_the_first_organization_adds_others(acme: Tenant, globex: Tenant) -
 
 
 def test_whoever_posts_too_often_is_told_to_wait(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PostThrottle, "THROTTLE_RATES", {"post": "2/min"})
+    monkeypatch.setattr(PostThrottle, "rates", {"post": 2})
+    monkeypatch.setattr("control_plane.rest.throttles._now_s", lambda: 1_800_000_010.0)
 
     statuses = [post(acme, "teams", {"name": f"Team {number}"}).status_code for number in range(3)]
 
@@ -311,7 +312,8 @@ def test_the_schema_is_openapi_31_without_a_warning() -> None:
 
     assert schema["openapi"].startswith("3.1")
     assert "/api/v1/keys/{id}/revoke" in schema["paths"]
-    assert all("adminToken" in json.dumps(path) for path in schema["paths"].values())
+    open_to_all = {path for path, operations in schema["paths"].items() if "adminToken" not in json.dumps(operations)}
+    assert {path.split("/")[3] for path in open_to_all} <= {"device", "schema", "workload-keys"}
 
 
 @pytest.mark.django_db
