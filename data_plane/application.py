@@ -218,6 +218,11 @@ class PodApplication:
             auto_decompress=False,
             read_bufsize=_READ_BUFFER_BYTES,
         )
+        self._metrics.gauge(
+            "switchyard_connections_handed_over",
+            "Client connections on which a request came that the front does not read.",
+            lambda: server.handed_over,
+        )
         admin = web.AppRunner(
             make_admin_application(self._health, self._metrics.render, lambda: self._keeper.audit_heads),
             access_log=None,

@@ -1,6 +1,6 @@
 """The way back to the caller: heads, chunks, a clean end or an honest break, written straight to the connection.
 
-aiohttp reads requests, keeps connections and calls us; the answer's head and framing are ours. Its response classes
+Whoever read the request (wire.py), the answer's head and framing are ours. aiohttp's response classes
 would build, change and serialise a dictionary of headers that is complete and in bytes already, and await three
 coroutines for each chunk of a stream (docs/decisions/0070-answers-are-written-by-us.md).
 """
