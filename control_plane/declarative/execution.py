@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 
 from control_plane.audit.models import ChainHead
@@ -20,7 +20,7 @@ from control_plane.audit.selectors import scope_of
 from control_plane.declarative.differences import Action, FieldChange, ObjectChange, in_order, said_fields, spec_changes
 from control_plane.declarative.effect import Effect, Picture, Uses, compare, names_of_interest
 from control_plane.declarative.kinds.catalog import kinds
-from control_plane.declarative.kinds.kind import Forbidden, Gap, Kept, Key, Kind, Present, Wanted, World
+from control_plane.declarative.kinds.kind import Gap, Kept, Key, Kind, Present, Wanted, World
 from control_plane.declarative.nodes import Path, Problem, RefusedPolicy
 from control_plane.declarative.pictures import picture_of, shards_touched, uses_of
 from control_plane.declarative.plan import KEEP_ALL, Plan, Removal
@@ -194,7 +194,7 @@ def _do(run: _Run, changes: list[ObjectChange]) -> dict[Key, str]:
                 kind.delete(run.world, present)
         except Kept as why:
             kept[key] = str(why)
-        except Forbidden as why:
+        except PermissionDenied as why:
             run.problems.append(Problem(str(why), kind=key.kind, name=key.name, is_forbidden=True))
     return kept
 
@@ -213,7 +213,7 @@ def _attempt(run: _Run, kind: Kind, wanted: Wanted, act: Callable[[Wanted], None
         run.failed.add(key)
         for path, message in _told_by(failure, kind):
             _tell(run, wanted, path, message)
-    except Forbidden as failure:
+    except PermissionDenied as failure:
         run.failed.add(key)
         run.problems.append(replace(_problem(wanted, ("spec",), str(failure)), is_forbidden=True))
     except IntegrityError as failure:

@@ -82,10 +82,6 @@ class Kept(Exception):
     """The object cannot be taken away; the message says why, and what to do instead."""
 
 
-class Forbidden(Exception):
-    """Whoever asks may not do that; the message says which right is missing."""
-
-
 @dataclass(frozen=True, slots=True)
 class Gap:
     """Something that no file can carry and that is not there either."""
@@ -141,15 +137,15 @@ class Kind(ABC):
 
     @abstractmethod
     def create(self, world: World, wanted: Wanted) -> None:
-        """Make it. Raises ValidationError and Forbidden."""
+        """Make it. Raises ValidationError and PermissionDenied."""
 
     @abstractmethod
     def update(self, world: World, present: Present, wanted: Wanted) -> None:
-        """Change what differs. Raises ValidationError and Forbidden."""
+        """Change what differs. Raises ValidationError and PermissionDenied."""
 
     @abstractmethod
     def delete(self, world: World, present: Present) -> None:
-        """Take it away. Raises ValidationError, Forbidden and Kept."""
+        """Take it away. Raises ValidationError, PermissionDenied and Kept."""
 
     def finish(self, world: World, wanted: Wanted) -> None:
         """What can only be done when everything else of the file is there."""

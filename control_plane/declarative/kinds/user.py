@@ -7,7 +7,6 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from control_plane.declarative.kinds.kind import (
-    Forbidden,
     Key,
     Kind,
     PolicyObject,
@@ -22,7 +21,7 @@ from control_plane.declarative.kinds.team import EMAIL, TEAM_NAME
 from control_plane.declarative.shapes import TAGS, Choice, Field, Flag, ListOf, Record, Text
 from control_plane.keys.services import membership_remove, user_deactivate, user_reactivate
 from control_plane.organizations.models import Membership, Organization, Role, Team, TeamMembership
-from control_plane.organizations.roles import Permission, is_within
+from control_plane.organizations.roles import Permission
 from control_plane.organizations.services import membership_update, person_add, team_member_add, team_member_remove
 
 
@@ -99,7 +98,6 @@ spec:
 
     def create(self, world: World, wanted: Wanted) -> None:
         spec = wanted.spec
-        _check_grant(world, None, Role(spec["role"]))
         membership = person_add(
             organization=world.organization,
             email=wanted.object.key.name,
@@ -108,18 +106,24 @@ spec:
             role=Role(spec["role"]),
             teams=_teams(world.organization, spec["teams"]),
             actor=world.actor,
+            by=world.standing,
         )
         if spec["tags"]:
-            membership_update(membership=membership, tags=spec["tags"], actor=world.actor)
+            membership_update(membership=membership, tags=spec["tags"], actor=world.actor, by=world.standing)
         if not spec["is_active"]:
-            user_deactivate(user=membership.user, actor=world.actor, reason=world.reason)
+            user_deactivate(user=membership.user, actor=world.actor, reason=world.reason, by=world.standing)
 
     def update(self, world: World, present: Present, wanted: Wanted) -> None:
         membership: Membership = present.row
         before, spec = present.spec, wanted.spec
-        if before["role"] != spec["role"]:
-            _check_grant(world, Role(before["role"]), Role(spec["role"]))
-        membership_update(membership=membership, role=Role(spec["role"]), tags=spec["tags"], actor=world.actor)
+        if (before["role"], before["tags"]) != (spec["role"], spec["tags"]):
+            membership_update(
+                membership=membership,
+                role=Role(spec["role"]),
+                tags=spec["tags"],
+                actor=world.actor,
+                by=world.standing,
+            )
         for team in _teams(world.organization, set(spec["teams"]) - set(before["teams"])):
             team_member_add(team=team, user=membership.user, actor=world.actor)
         for team in _teams(world.organization, set(before["teams"]) - set(spec["teams"])):
@@ -128,30 +132,18 @@ spec:
             return
         _check_only_here(membership)
         if spec["is_active"]:
-            user_reactivate(user=membership.user, actor=world.actor, reason=world.reason)
+            user_reactivate(user=membership.user, actor=world.actor, reason=world.reason, by=world.standing)
         else:
             _check_not_oneself(world, membership)
-            user_deactivate(user=membership.user, actor=world.actor, reason=world.reason)
+            user_deactivate(user=membership.user, actor=world.actor, reason=world.reason, by=world.standing)
 
     def delete(self, world: World, present: Present) -> None:
         membership: Membership = present.row
         if world.standing.user_id == membership.user_id:
             with gone_or_kept("Let somebody else take you out."):
                 raise ValidationError("You would lock yourself out.")
-        _check_grant(world, Role(membership.role), None)
         with gone_or_kept(""):
-            membership_remove(membership=membership, actor=world.actor, reason=world.reason)
-
-
-def _check_grant(world: World, before: Role | None, after: Role | None) -> None:
-    """Nobody gives or takes a role that goes further than their own; owners are made and unmade by owners."""
-    for role in (before, after):
-        if role is None:
-            continue
-        if role is Role.OWNER and not world.standing.can(Permission.OWNERS_MANAGE):
-            raise Forbidden(world.standing.refusal(Permission.OWNERS_MANAGE))
-        if not is_within(role, world.standing.role):
-            raise Forbidden(f"The role {role.label} goes further than your own.")
+            membership_remove(membership=membership, actor=world.actor, reason=world.reason, by=world.standing)
 
 
 def _check_only_here(membership: Membership) -> None:

@@ -117,9 +117,7 @@ def test_references_are_read_only_where_the_deployment_allows(code: Code, allowe
         assert "sk-from" not in refused.value.problems[0].sentence
 
 
-def test_a_mounted_file_that_changes_is_sealed_anew_and_audited(
-    code: Code, allowed: Path, settings: Settings
-) -> None:
+def test_a_mounted_file_that_changes_is_sealed_anew_and_audited(code: Code, allowed: Path, settings: Settings) -> None:
     (allowed / "key").write_text("sk-first")
     code.apply(provider_text("{file: key}"))
     (allowed / "key").write_text("sk-second")
