@@ -13,17 +13,17 @@ _TAG = re.compile(r"<[^>]+>")
 
 
 class Console:
-    """One signed-in session."""
+    """One signed-in session: the first administrator's, or that of whoever has this e-mail and password."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, email: str = "", password: str = "") -> None:
         self._url = stack.console_url
         self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
         found = _CSRF.search(self.page("/sign-in"))
         assert found is not None, "the sign-in page has no form"
         form = {
             "csrfmiddlewaretoken": found[1],
-            "email": stack.local["admin_email"],
-            "password": stack.local["admin_password"],
+            "email": email or stack.local["admin_email"],
+            "password": password or stack.local["admin_password"],
         }
         request = urllib.request.Request(
             f"{self._url}/sign-in", data=urllib.parse.urlencode(form).encode(), headers={"referer": self._url}

@@ -19,6 +19,7 @@ from control_plane.audit.services import Actor, ActorKind, record_change
 from control_plane.identity.claims import Claims
 from control_plane.identity.failures import NotAdmitted
 from control_plane.identity.models import ConnectionDomain, GroupMapping, IdentityConnection, LinkedIdentity
+from control_plane.identity.scim.selectors import is_shut_out
 from control_plane.identity.services.entries import sign_in_record
 from control_plane.identity.services.records import connection_subject, locked
 from control_plane.organizations.models import Membership, Role, Team, TeamMembership
@@ -70,6 +71,8 @@ def person_admit(*, connection: IdentityConnection, claims: Claims, source_addre
     membership = Membership.objects.filter(organization_id=connection.organization_id, user=user).first()
     is_new = membership is None
     if membership is None:
+        if is_shut_out(connection.organization, user):
+            raise NotAdmitted("deactivated", "Your company's directory took you out of this organization.")
         if not connection.allows_new_people:
             raise NotAdmitted("not_a_member", "You are no member of this organization. Ask an admin to add you.")
         membership = membership_add(

@@ -1,5 +1,7 @@
 """Sign-ins as the audit knows them."""
 
+from django.db import transaction
+
 from control_plane.accounts.models import User
 from control_plane.accounts.services import user_subject
 from control_plane.audit.services import Actor, record_change
@@ -7,6 +9,7 @@ from control_plane.identity.models import IdentityConnection
 from control_plane.organizations.models import Organization
 
 
+@transaction.atomic
 def sign_in_record(*, user: User, method: str, actor: Actor, connection: IdentityConnection | None = None) -> None:
     """Note that somebody signed in: in the organization's chain with single sign-on, else in the installation's."""
     record_change(
@@ -18,6 +21,7 @@ def sign_in_record(*, user: User, method: str, actor: Actor, connection: Identit
     )
 
 
+@transaction.atomic
 def break_glass_record(*, user: User, organization: Organization, actor: Actor) -> None:
     """Note that somebody went past enforced single sign-on: rare, and something to look at."""
     record_change(
