@@ -17,6 +17,8 @@ from data_plane.protocols.headers import names_a_session
 
 MAX_MODEL = 512
 _OPENING_WINDOW = 64 * 1024
+_FIRST_LOOK = 20 * 1024
+"""Most conversations open within this; more than four bytes for each character of the longest text that counts."""
 _OPENING_TEXT = 4096
 _OPENING_SYSTEM = 2048
 _OPENING_TURNS = 16
@@ -270,10 +272,19 @@ def _opening_texts(fields: Fields, turns: str, parts: str) -> tuple[str, str]:
             return _texts_of_turns(_TURNS.decode(memoryview(fields.body)[start:end]), parts)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # One string, or half an emoji, which the reader below lets pass.
-    window = fields.prefix(turns, _OPENING_WINDOW)
+    if len(raw) > _FIRST_LOOK:
+        before, first, is_cut = _texts_in(fields.prefix(turns, _FIRST_LOOK), parts)
+        if first and not is_cut:
+            return before, first
+    before, first, _ = _texts_in(fields.prefix(turns, _OPENING_WINDOW), parts)
+    return before, first
+
+
+def _texts_in(window: bytes, parts: str) -> tuple[str, str, bool]:
+    """The same, from the first bytes of the turns; and whether the user turn goes on behind them."""
     text = window.decode("utf-8", "replace")
     if text.startswith('"'):
-        return "", text[1 : 1 + _OPENING_TEXT]  # Responses: the input may be one string
+        return "", text[1 : 1 + _OPENING_TEXT], False  # Responses: the input may be one string
     before = ""
     at = 1
     for _ in range(_OPENING_TURNS):
@@ -285,13 +296,13 @@ def _opening_texts(fields: Fields, turns: str, parts: str) -> tuple[str, str]:
             turn, end = _ANY.raw_decode(text, at)
         except (JSONDecodeError, RecursionError):
             # Longer than the window, so what stands in the window does not change from turn to turn.
-            return before, text[at : at + _OPENING_TEXT]
+            return before, text[at : at + _OPENING_TEXT], True
         said = _text_of(turn.get(parts)) if isinstance(turn, dict) else ""
         if said and turn.get("role", "user") == "user":
-            return before, said[:_OPENING_TEXT]
+            return before, said[:_OPENING_TEXT], False
         before = (before + said)[:_OPENING_SYSTEM]
         at = end
-    return before, ""
+    return before, "", False
 
 
 def _texts_of_turns(turns: list[msgspec.Raw], parts: str) -> tuple[str, str]:
