@@ -1,9 +1,11 @@
 """`make test-clients`: each real coding tool creates a file through its own tool, by way of the gateway.
 
 Installs the pinned tools from npm into `.bootstrap/clients`, starts `switchyard up` on free ports, runs each tool once
-and checks the file, and that the console's API shows the exchange under the right client. Ends with a table.
+and checks the file, and that the console's API shows the exchange under the right client. Then `switchyard setup` for
+four of them in a scratch home: the tool works by what it wrote, and `--remove` leaves the files as they were, to the
+byte. Ends with a table.
 
-Usage: python -m tests.clients [--only NAME] [--gateway URL --key KEY]
+Usage: python -m tests.clients [--only NAME] [--gateway URL --key KEY]     NAME: codex, setup-codex
 """
 
 import argparse
@@ -17,7 +19,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.clients.tools import TOOLS, Tool, write_files
+from tests.clients.setup_proof import CASES, SetupCase, SetupProblem, set_up, undo
+from tests.clients.tools import TOOLS, Run, Tool, write_files
 from tests.end_to_end.stack import ROOT, Stack, start_stack, until
 
 INSTALL_DIR = ROOT / ".bootstrap" / "clients"
@@ -43,12 +46,22 @@ def main() -> int:
         for tool in tools:
             problem, took_s = run_tool(tool, gateway, key, home / tool.name)
             if problem is None and running is not None:
-                problem = check_counted(tool, running)
-            print(f"  {tool.name:16} {'passed' if problem is None else 'FAILED'}  {took_s:5.1f} s", flush=True)
+                problem = check_counted(tool.client, running)
+            print(f"  {tool.name:20} {'passed' if problem is None else 'FAILED'}  {took_s:5.1f} s", flush=True)
             if problem is not None:
                 failures += 1
                 print("    " + problem.replace("\n", "\n    "))
-    print(f"{len(tools) - failures} passed, {failures} failed")
+        cases = [case for case in CASES if chosen.only in (None, f"setup-{case.tool}")] if running is not None else []
+        for case in cases:
+            assert running is not None
+            problem, took_s = run_setup(case, running, home / f"setup-{case.tool}")
+            print(
+                f"  {'setup ' + case.tool:20} {'passed' if problem is None else 'FAILED'}  {took_s:5.1f} s", flush=True
+            )
+            if problem is not None:
+                failures += 1
+                print("    " + problem.replace("\n", "\n    "))
+    print(f"{len(tools) + len(cases) - failures} passed, {failures} failed")
     return 1 if failures else 0
 
 
@@ -67,11 +80,35 @@ def install_tools() -> None:
 
 def run_tool(tool: Tool, gateway: str, key: str, folder: Path) -> tuple[str | None, float]:
     """Start a tool in an empty project; None when it made the file, else what it printed."""
+    home, project = _folders(folder)
+    run = tool.prepare(gateway, key)
+    write_files(home, run.files)
+    return _create_file(run, home, project)
+
+
+def run_setup(case: SetupCase, running: Stack, folder: Path) -> tuple[str | None, float]:
+    """Set a tool up, let it make a file by what was written, undo it."""
+    home, project = _folders(folder)
+    begun = time.monotonic()
+    try:
+        before = set_up(case, home, running)
+        problem, _ = _create_file(case.run, home, project)
+        if problem is None:
+            problem = check_counted(case.client, running)
+        undo(case, home, before)
+    except (SetupProblem, AssertionError, OSError, subprocess.TimeoutExpired) as failure:
+        return str(failure), time.monotonic() - begun
+    return problem, time.monotonic() - begun
+
+
+def _folders(folder: Path) -> tuple[Path, Path]:
     home, project = folder / "home", folder / "project"
     project.mkdir(parents=True)
     home.mkdir()
-    run = tool.prepare(gateway, key)
-    write_files(home, run.files)
+    return home, project
+
+
+def _create_file(run: Run, home: Path, project: Path) -> tuple[str | None, float]:
     bin_dir = INSTALL_DIR / "node_modules" / ".bin"
     environment = {
         "HOME": str(home),
@@ -118,15 +155,15 @@ def _own_group(arguments: list[str], folder: Path, environment: dict[str, str]) 
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def check_counted(tool: Tool, running: Stack) -> str | None:
+def check_counted(client: str, running: Stack) -> str | None:
     """The exchange has to show up in the ledger under the tool's name, with a session."""
 
     def seen() -> bool:
         rows = running.api("GET", "exchanges?limit=50")["results"]
-        return any(row["client"] == tool.client and row["session"] for row in rows)
+        return any(row["client"] == client and row["session"] for row in rows)
 
     try:
-        until(seen, 20, f"no exchange of client {tool.client} in the ledger")
+        until(seen, 20, f"no exchange of client {client} in the ledger")
     except AssertionError as failure:
         return str(failure)
     return None

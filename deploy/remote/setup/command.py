@@ -142,9 +142,16 @@ def _plans(tool: Tool, facts: Facts, access: Access, former: Journal | None) -> 
     for file in tool.files:
         found = look(file.find(home, os.environ))
         record = next((one for one in (former.files if former else ()) if one.path == found.real), None)
-        holds_secret = any(access.key and access.key == change.value for change in changes[file.name])
+        holds_secret = any(_holds(change.value, access.key) for change in changes[file.name])
         plans.append(plan_setup(found, file.kind, changes[file.name], record, holds_secret=holds_secret))
     return plans
+
+
+def _holds(value: Any, key: str) -> bool:
+    """Whether a key stands somewhere in a value."""
+    if isinstance(value, Mapping):
+        return any(_holds(inner, key) for inner in value.values())
+    return bool(key) and value == key
 
 
 def _access(tool: Tool, place: Place, team: str, static: _StaticKey, uses_helper: bool) -> Access:
