@@ -19,7 +19,6 @@ from control_plane.identity.api import IdentityConnectionViewSet
 from control_plane.identity.device.api import DeviceAuthorizeView, DeviceRevokeView, DeviceTokenView, WhoamiView
 from control_plane.identity.scim.api import ScimGroupViewSet, ScimTokenViewSet
 from control_plane.identity.workload.api import WorkloadKeysView, WorkloadTrustViewSet
-from control_plane.identity.api import IdentityConnectionViewSet
 from control_plane.keys.api import (
     AdminTokenViewSet,
     KeyNoticeViewSet,
@@ -54,7 +53,6 @@ router.register("users", UserViewSet, "user")
 router.register("memberships", MembershipViewSet, "membership")
 router.register("service-accounts", ServiceAccountViewSet, "service-account")
 router.register("workload-trusts", WorkloadTrustViewSet, "workload-trust")
-router.register("identity-connections", IdentityConnectionViewSet, "identity-connection")
 router.register("identity-connections", IdentityConnectionViewSet, "identity-connection")
 router.register("keys", AppliedKeyViewSet, "key")
 router.register("key-notices", KeyNoticeViewSet, "key-notice")
