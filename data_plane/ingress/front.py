@@ -100,13 +100,14 @@ class Front(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._missing:
             data = self._take_body(data)
-        if not data:
+        if not data or self.transport is None or self.transport.is_closing():
+            # Behind the last answer of this connection nothing is taken up any more.
             return
         if self.is_idle:
             self._read(self._unread + data if self._unread else data)
             return
         self._unread += data
-        if len(self._unread) > _PENDING_BYTES and self.transport is not None:
+        if len(self._unread) > _PENDING_BYTES:
             self.transport.pause_reading()
 
     def connection_lost(self, exc: BaseException | None) -> None:

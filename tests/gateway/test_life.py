@@ -357,12 +357,20 @@ def test_the_gateway_port_speaks_tls_with_a_mounted_certificate(
             assert stream.get_final_message().stop_reason == "end_turn"
         assert exchange_raw(pod.url, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")[0] == 0
 
+        # A connection goes from the front to aiohttp under TLS as well.
+        whole = ANTHROPIC.body("claude-sonnet-4-6", streams=False)
+        with connect(pod.url) as plain, context.wrap_socket(plain, server_hostname="127.0.0.1") as sock:
+            for line in ("x-a: 1", "te: trailers", "x-a: 2"):
+                sock.sendall(request(key, whole, line))
+                assert read_answer(sock).status == 200
+        assert pod.metric("switchyard_connections_handed_over") == 1
+
         # Someone who leaves in the middle is noticed under TLS as well.
         body = ANTHROPIC.body("claude-sonnet-4-6", streams=True)
         with connect(pod.url) as plain, context.wrap_socket(plain, server_hostname="127.0.0.1") as sock:
             sock.sendall(request(key, body, "x-sim-behaviour: stall4"))
             assert sock.recv(100).startswith(b"HTTP/1.1 200")
-        row = next(row for row in fleet.control.rows_of(key, 2) if row.outcome == usage_pb2.OUTCOME_CANCELLED)
+        row = next(row for row in fleet.control.rows_of(key, 5) if row.outcome == usage_pb2.OUTCOME_CANCELLED)
         assert row.kind == usage_pb2.USAGE_KIND_COUNTED
     finally:
         assert pod.stop() == 0

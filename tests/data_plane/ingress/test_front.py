@@ -39,6 +39,7 @@ class House:
     def __init__(self) -> None:
         self.fronts: list[Front] = []
         self.events: list[str] = []
+        self.served = 0
         self.port = 0
         self.gate = asyncio.Event()
         self.gate.set()
@@ -52,6 +53,7 @@ class House:
         return self.fronts[-1]
 
     async def _serve(self, plain: PlainHead, front: Front) -> bool:
+        self.served += 1
         out = AnswerStream(front, "POST", LIMIT, closes=b"x-closes" in plain.head.names)
         if b"x-early" in plain.head.names:
             await out.whole(403, (), b"no")
@@ -202,7 +204,7 @@ async def test_what_is_left_of_a_refused_body_is_dropped_before_the_next_request
     assert await read_answer(reader) == (200, b"front", b"next")
 
 
-async def test_a_connection_that_is_not_kept_ends_after_the_refused_body(connect: Connect) -> None:
+async def test_a_connection_that_is_not_kept_ends_after_the_refused_body(house: House, connect: Connect) -> None:
     reader, writer = await connect()
     early = hot(b"x" * 100, b"x-early: 1", b"x-closes: 1")
     writer.write(early[:-20])
@@ -210,6 +212,7 @@ async def test_a_connection_that_is_not_kept_ends_after_the_refused_body(connect
     writer.write(early[-20:] + hot(b"next"))
     async with asyncio.timeout(10):
         assert await reader.read() == b""
+    assert house.served == 1
 
 
 @pytest.mark.parametrize("start", [b"", b"POST /v1/mess", hot(b"")[:-2]])
