@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
+from operator import attrgetter
+from typing import NamedTuple
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -35,6 +37,27 @@ class PrincipalRow:
     name: str
     is_active: bool
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class KeyRow(NamedTuple):
+    """A key as it is read for its shard: the columns of `keys.VirtualKey` by their names."""
+
+    key_id: str
+    digest: bytes
+    pepper_version: int
+    user_id: UUID | None
+    service_account_id: UUID | None
+    team_id: UUID
+    name: str
+    prefix: str
+    allowed_models: list[str]
+    allowed_routes: list[str]
+    source_networks: list[str]
+    tags: dict[str, str]
+    expires_at: datetime | None
+
+
+KeyFacts = KeyRow | VirtualKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,32 +150,38 @@ def compile_policy(rows: PolicyRows) -> snapshot_pb2.PolicyShard:
 
 
 def compile_keys(
-    keys: Iterable[VirtualKey], buckets: int, personal_models: Sequence[str] = ()
+    keys: Iterable[KeyFacts], buckets: int, personal_models: Sequence[str] = ()
 ) -> list[snapshot_pb2.KeyShard]:
     """One message per bucket, keys ascending by id.
 
-    personal_models: what personal keys stay within, whatever they were minted with; none: all.
+    personal_models: what personal keys stay within, whatever they were minted with; none: all. A hundred thousand keys
+    are compiled at once, so fields that are empty are not touched.
     """
     shards = [snapshot_pb2.KeyShard() for _ in range(buckets)]
-    for row in sorted(keys, key=lambda row: row.key_id):
+    places = [shard.keys for shard in shards]
+    for row in sorted(keys, key=attrgetter("key_id")):
         owner = row.user_id or row.service_account_id
         assert owner is not None, "the database allows no key without an owner"
-        shards[bucket_of(row.key_id, buckets)].keys.append(
-            snapshot_pb2.VirtualKey(
-                id=row.key_id,
-                digest=bytes(row.digest),
-                pepper_version=row.pepper_version,
-                principal_id=owner.hex,
-                team_id=row.team_id.hex,
-                models=intersect(row.allowed_models, personal_models) if row.user_id else row.allowed_models,
-                expires_at_ms=_milliseconds(row.expires_at),
-                tags=row.tags,
-                name=row.name,
-                prefix=row.prefix,
-                routes=row.allowed_routes,
-                source_networks=row.source_networks,
-            )
+        key = places[bucket_of(row.key_id, buckets)].add(
+            id=row.key_id,
+            digest=bytes(row.digest),
+            pepper_version=row.pepper_version,
+            principal_id=owner.hex,
+            team_id=row.team_id.hex,
+            name=row.name,
+            prefix=row.prefix,
         )
+        models = intersect(row.allowed_models, personal_models) if row.user_id else row.allowed_models
+        if models:
+            key.models.extend(models)
+        if row.allowed_routes:
+            key.routes.extend(row.allowed_routes)
+        if row.source_networks:
+            key.source_networks.extend(row.source_networks)
+        if row.tags:
+            key.tags.update(row.tags)
+        if row.expires_at is not None:
+            key.expires_at_ms = _milliseconds(row.expires_at)
     return shards
 
 

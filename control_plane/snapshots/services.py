@@ -217,7 +217,11 @@ def _compile_organization_once(organization_id: UUID, now: datetime) -> dict[Sha
     keys = keys_told_to_pods(organization_id, now)
     held = key_bucket_counts().get(organization_id, 0)
     buckets = buckets_for(keys.count(), held)
-    shards = compiler.compile_keys(keys.iterator(chunk_size=2000), buckets, rules_of(organization).personal_models)
+    shards = compiler.compile_keys(
+        map(compiler.KeyRow._make, keys.values_list(*compiler.KeyRow._fields).iterator(chunk_size=5000)),
+        buckets,
+        rules_of(organization).personal_models,
+    )
     findings = check_keys(shards, {row.id.hex for row in rows.principals}, {row.id.hex for row in rows.teams})
     at_keys: ShardVersion | None = None
     for bucket, message in enumerate(shards):

@@ -81,7 +81,7 @@ def read_policy(
             parts[shard] = part
         else:
             parts[shard] = ShardPart(at, message, _read_part(shard, at, message, vendor_protocols))
-    return _join(parts)
+    return _join(parts, previous)
 
 
 def _message_for(shard: str) -> Message:
@@ -114,7 +114,7 @@ def _read_part(
     return Deny({key.key_id: key.cut_streams for key in message.keys}, frozenset(message.principal_ids))
 
 
-def _join(parts: Mapping[str, ShardPart]) -> PolicySnapshot:
+def _join(parts: Mapping[str, ShardPart], previous: PolicySnapshot | None) -> PolicySnapshot:
     head = parts.get(GLOBAL_SHARD)
     if head is None or not isinstance(head.value, GlobalPart):
         return PolicySnapshot({}, {}, {}, at=None, is_complete=False, parts=parts)
@@ -130,12 +130,13 @@ def _join(parts: Mapping[str, ShardPart]) -> PolicySnapshot:
         is_complete = is_complete and organization.state is not OrganizationState.PENDING
     return PolicySnapshot(
         organizations=organizations,
-        keys=_join_keys(buckets, head.value),
+        keys=_join_keys(buckets, head.value, previous),
         list_prices=head.value.prices,
         at=head.at,
         is_complete=is_complete,
         newest_pepper=max((bucket.newest_pepper for bucket in buckets), default=1),
         parts=parts,
+        buckets=tuple(buckets),
     )
 
 
@@ -168,10 +169,13 @@ def _unlisted_buckets(
     return found
 
 
-def _join_keys(buckets: list[KeyPart], listed: GlobalPart) -> Mapping[str, KeyRecord]:
+def _join_keys(buckets: list[KeyPart], listed: GlobalPart, previous: PolicySnapshot | None) -> Mapping[str, KeyRecord]:
     """All keys by id. Raises InvalidSnapshot when two buckets hold one and neither is where it belongs."""
     if len(buckets) == 1:
         return buckets[0].keys
+    # A revocation changes no bucket, and must not wait for a hundred thousand keys to be put together again.
+    if previous is not None and [id(each) for each in previous.buckets] == [id(each) for each in buckets]:
+        return previous.keys
     keys = {key_id: key for bucket in buckets for key_id, key in bucket.keys.items()}
     if len(keys) == sum(len(bucket.keys) for bucket in buckets):
         return keys

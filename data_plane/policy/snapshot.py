@@ -212,6 +212,8 @@ class PolicySnapshot:
     """Version under which keys are minted now."""
     parts: Mapping[str, "ShardPart"] = field(default_factory=dict)
     """What was built from each shard, for the next reading to use again."""
+    buckets: tuple[KeyPart, ...] = ()
+    """What `keys` was put together from."""
     memory: PolicyMemory = field(default_factory=PolicyMemory, init=False, compare=False, repr=False)
 
     def policy_version(self, organization_id: str) -> tuple[int, int]:
