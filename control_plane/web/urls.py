@@ -15,6 +15,7 @@ from control_plane.web.views import (
     overview,
     palette,
     people,
+    scim,
     second_factor,
     sign_in,
     sign_in_settings,
@@ -150,6 +151,13 @@ urlpatterns: list[URLPattern] = [
         "connection-person-unlink",
         P.SIGN_IN_MANAGE,
     ),
+    # Provisioning from a directory.
+    page("scim", scim.tokens, "scim", P.SIGN_IN_READ),
+    page("scim/tokens/new", scim.token_add, "scim-token-add", P.SIGN_IN_MANAGE),
+    page("scim/tokens/<uuid:token_id>/revoke", scim.token_revoke, "scim-token-revoke", P.SIGN_IN_MANAGE),
+    page("scim/people", scim.people, "scim-people", P.SIGN_IN_READ),
+    page("scim/groups", scim.groups, "scim-groups", P.SIGN_IN_READ),
+    page("scim/groups/<uuid:group_id>/role", scim.group_role, "scim-group-role", P.SIGN_IN_MANAGE),
     # Operate.
     page("fleet", operate.fleet, "fleet", P.FLEET_READ),
     page("fleet/<path:pod_id>", operate.pod, "pod", P.FLEET_READ),
