@@ -46,7 +46,9 @@ def action_of(view: Any, request: Request) -> str | None:
         action = view.action
         return None if action in (None, "metadata") else str(action)
     method = str(request.method).lower()
-    return method if method in rights_declared(view) else None
+    if method == "head":
+        method = "get"
+    return method if method != "options" and hasattr(view, method) else None
 
 
 def rights_declared(view: Any) -> Mapping[str, str]:

@@ -36,6 +36,7 @@ from control_plane.usage.aggregation import book_waiting
 from switchyard_contract.pricing import Billed, Price, cost_of
 from switchyard_contract.usage import TokenCounts
 from switchyard_contract.v1 import usage_pb2
+from tests.browser.directory import a_directory
 from tests.control_plane.usage.books import put
 from tests.control_plane.usage.events import a_batch, an_event, an_exchange_id
 
@@ -47,7 +48,7 @@ DAYS = 30
 EVENTS_A_BATCH = 500
 
 PEOPLE = (
-    (ADMIN, "Ada Lovelace", Role.ADMIN, ("platform",), 1.0),
+    (ADMIN, "Ada Lovelace", Role.OWNER, ("platform",), 1.0),
     (MEMBER, "Grace Hopper", Role.MEMBER, ("platform", "compilers"), 2.2),
     ("alan@example.com", "Alan Turing", Role.MEMBER, ("research",), 1.4),
     ("barbara@example.com", "Barbara Liskov", Role.MEMBER, ("compilers",), 0.8),
@@ -85,7 +86,7 @@ def a_bare_organization() -> tuple[Organization, User]:
     system = Actor.system("test")
     organization = organization_create(slug="bare", name="Bare", actor=system)
     admin = user_create(email="first@example.com", password=PASSWORD, name="First", actor=system)
-    membership_add(organization=organization, user=admin, role=Role.ADMIN, actor=system)
+    membership_add(organization=organization, user=admin, role=Role.OWNER, actor=system)
     team = team_create(organization=organization, name="everybody", actor=system)
     team_member_add(team=team, user=admin, actor=system)
     return organization, admin
@@ -112,6 +113,7 @@ def a_world(*, exchanges_a_day: int = 60) -> World:
         put(a_batch(events[number : number + EVENTS_A_BATCH], first_sequence=number + 1))
     while book_waiting(now=timezone.now(), ledger_days=396).events:
         pass
+    a_directory(organization, actor)
     everything_compile()
     _pods(organization)
     mine = [event for event in events if event.principal_id == people[MEMBER].id.hex]

@@ -35,6 +35,9 @@ class OrganizationOut(serializers.Serializer[Organization]):
     max_stale_ms = serializers.IntegerField(help_text="How old a pod's policy may grow; -1: never too old.")
     contact = serializers.CharField()
     gateway_public_url = serializers.CharField()
+    leads_may_set_budgets = serializers.BooleanField(help_text="For their own teams, below the team's own budget.")
+    leads_may_mint_service_keys = serializers.BooleanField(help_text="Accounts of their own teams, and keys for them.")
+    leads_may_add_members = serializers.BooleanField(help_text="Put members into their own teams, and take them out.")
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
@@ -52,6 +55,9 @@ class OrganizationIn(serializers.Serializer[Any]):
 
 
 class OrganizationChange(serializers.Serializer[Any]):
+    leads_may_set_budgets = serializers.BooleanField(required=False)
+    leads_may_mint_service_keys = serializers.BooleanField(required=False)
+    leads_may_add_members = serializers.BooleanField(required=False)
     name = serializers.CharField(max_length=200, required=False)
     contact = serializers.CharField(max_length=254, required=False, allow_blank=True)
     max_stale_ms = serializers.IntegerField(required=False)

@@ -4,7 +4,7 @@ What ends keys (a person leaves, a service account is switched off) lives in `co
 """
 
 from control_plane.organizations.services.arrivals import BelongsElsewhere, person_add
-from control_plane.organizations.services.grants import GrantTooWide, check_role_change
+from control_plane.organizations.services.grants import GrantTooWide, check_role_change, may_give
 from control_plane.organizations.services.memberships import (
     LastOwner,
     check_not_last_owner,
@@ -38,6 +38,7 @@ __all__ = [
     "check_not_last_owner",
     "check_role_change",
     "check_same_organization",
+    "may_give",
     "membership_add",
     "membership_update",
     "organization_create",

@@ -40,6 +40,15 @@ def check_role_change(by: Standing | None, before: Role | None, after: Role | No
         raise GrantTooWide(f"The role {after.label.lower()} goes further than this token's scopes.")
 
 
+def may_give(by: Standing, role: Role) -> bool:
+    """Whether somebody may make a plain member one of that role; for choices."""
+    try:
+        check_role_change(by, Role.MEMBER, role)
+    except GrantTooWide:
+        return False
+    return True
+
+
 def _is_within_scopes(role: Role, by: Standing) -> bool:
     plain = rights_of(Role.MEMBER)
     return all(

@@ -58,6 +58,9 @@ def organization_update(
     contact: str | None = None,
     max_stale_ms: int | None = None,
     gateway_public_url: str | None = None,
+    leads_may_set_budgets: bool | None = None,
+    leads_may_mint_service_keys: bool | None = None,
+    leads_may_add_members: bool | None = None,
 ) -> Organization:
     """Change a tenant's facts; None leaves a fact as it is."""
     before = _organization_facts(organization)
@@ -69,6 +72,12 @@ def organization_update(
         organization.max_stale_ms = max_stale_ms
     if gateway_public_url is not None:
         organization.gateway_public_url = gateway_public_url.rstrip("/")
+    if leads_may_set_budgets is not None:
+        organization.leads_may_set_budgets = leads_may_set_budgets
+    if leads_may_mint_service_keys is not None:
+        organization.leads_may_mint_service_keys = leads_may_mint_service_keys
+    if leads_may_add_members is not None:
+        organization.leads_may_add_members = leads_may_add_members
     after = _organization_facts(organization)
     if after == before:
         return organization
@@ -127,4 +136,7 @@ def _organization_facts(organization: Organization) -> dict[str, Any]:
         "max_stale_ms": organization.max_stale_ms,
         "contact": organization.contact,
         "gateway_public_url": organization.gateway_public_url,
+        "leads_may_set_budgets": organization.leads_may_set_budgets,
+        "leads_may_mint_service_keys": organization.leads_may_mint_service_keys,
+        "leads_may_add_members": organization.leads_may_add_members,
     }

@@ -3,13 +3,23 @@
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 
-from control_plane.accounts.models import User
-from control_plane.organizations.models import Organization, Role, ServiceAccount, Team
-from control_plane.organizations.selectors import memberships_of
+from control_plane.organizations.models import Membership, Organization, Role, ServiceAccount, Team
+from control_plane.organizations.published import ROLE_WORDS
+from control_plane.organizations.roles import Standing
+from control_plane.organizations.services import may_give
+from control_plane.web.forms.choosing import PersonField, person_field, teams_field
 from control_plane.web.forms.keys import tags_of
 
-ROLES = ((Role.MEMBER, "Member: own keys, own usage"), (Role.ADMIN, "Admin: everything in this organization"))
+
+def role_choices(standing: Standing, *, now: Role | None = None) -> list[tuple[str, str]]:
+    """The roles this person may give, most powerful last, and the one that somebody has."""
+    return [
+        (role.value, f"{role.label.capitalize()}: {ROLE_WORDS[role]}")
+        for role in reversed(Role)
+        if role == now or may_give(standing, role)
+    ]
 
 
 def tags_field() -> forms.CharField:
@@ -37,30 +47,24 @@ class MemberAddForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text="At least 12 characters. They change it under Profile.",
     )
-    role = forms.ChoiceField(choices=ROLES, initial=Role.MEMBER, widget=forms.RadioSelect)
-    teams = forms.ModelMultipleChoiceField(
-        queryset=Team.objects.none(), required=False, widget=forms.CheckboxSelectMultiple(attrs={"grid": True})
-    )
+    role = forms.ChoiceField(initial=Role.MEMBER, widget=forms.RadioSelect)
 
-    def __init__(self, organization: Organization, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, organization: Organization, standing: Standing, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        teams = self.fields["teams"]
-        assert isinstance(teams, forms.ModelMultipleChoiceField)
-        teams.queryset = Team.objects.filter(organization=organization)
+        self.fields["role"] = forms.ChoiceField(
+            choices=role_choices(standing), initial=Role.MEMBER, widget=forms.RadioSelect
+        )
+        self.fields["teams"] = teams_field(organization)
 
 
 class MemberForm(forms.Form):
-    role = forms.ChoiceField(choices=ROLES, widget=forms.RadioSelect)
-    teams = forms.ModelMultipleChoiceField(
-        queryset=Team.objects.none(), required=False, widget=forms.CheckboxSelectMultiple(attrs={"grid": True})
-    )
     tags = tags_field()
 
-    def __init__(self, organization: Organization, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, membership: Membership, standing: Standing, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        teams = self.fields["teams"]
-        assert isinstance(teams, forms.ModelMultipleChoiceField)
-        teams.queryset = Team.objects.filter(organization=organization)
+        choices = role_choices(standing, now=Role(membership.role))
+        self.fields["role"] = forms.ChoiceField(choices=choices, widget=forms.RadioSelect)
+        self.fields["teams"] = teams_field(membership.organization)
 
     def clean_tags(self) -> dict[str, str]:
         return tags_of(self.cleaned_data["tags"])
@@ -69,14 +73,13 @@ class MemberForm(forms.Form):
 class TeamForm(forms.Form):
     name = forms.CharField(max_length=100)
     cost_centre = forms.CharField(max_length=100, required=False, label="Cost centre")
-    lead = forms.ModelChoiceField(queryset=User.objects.none(), required=False, empty_label="Nobody yet")
     tags = tags_field()
 
     def __init__(self, organization: Organization, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        lead = self.fields["lead"]
-        assert isinstance(lead, forms.ModelChoiceField)
-        lead.queryset = User.objects.filter(memberships__in=memberships_of(organization)).order_by("email")
+        self.fields["lead"] = person_field(organization, label="Lead")
+        if not self.fields["lead"].help_text:
+            self.fields["lead"].help_text = "A plain member who leads a team becomes a team lead."
 
     def clean_tags(self) -> dict[str, str]:
         return tags_of(self.cleaned_data["tags"])
@@ -88,11 +91,12 @@ class ServiceAccountForm(forms.Form):
     description = forms.CharField(max_length=500, required=False)
     tags = tags_field()
 
-    def __init__(self, organization: Organization, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, teams: QuerySet[Team], *args: Any, **kwargs: Any) -> None:
+        """teams: those this person may make accounts for."""
         super().__init__(*args, **kwargs)
         team = self.fields["team"]
         assert isinstance(team, forms.ModelChoiceField)
-        team.queryset = Team.objects.filter(organization=organization)
+        team.queryset = teams
         if len(team.queryset) == 1:
             team.empty_label = None
 
@@ -100,9 +104,9 @@ class ServiceAccountForm(forms.Form):
         return tags_of(self.cleaned_data["tags"])
 
     @classmethod
-    def of(cls, account: ServiceAccount) -> "ServiceAccountForm":
+    def of(cls, account: ServiceAccount, teams: QuerySet[Team]) -> "ServiceAccountForm":
         return cls(
-            account.organization,
+            teams,
             initial={
                 "name": account.name,
                 "team": account.team_id,
@@ -110,6 +114,46 @@ class ServiceAccountForm(forms.Form):
                 "tags": tags_text(account.tags),
             },
         )
+
+
+class TeamPersonForm(forms.Form):
+    """Somebody of the organization to be put into a team."""
+
+    def __init__(self, organization: Organization, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["user"] = PersonField(
+            organization, label="E-mail", help_text="Of somebody who is a member of the organization already."
+        )
+
+
+class BulkRoleForm(forms.Form):
+    def __init__(self, standing: Standing, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["role"] = forms.ChoiceField(choices=role_choices(standing), widget=forms.RadioSelect)
+
+
+class BulkTeamForm(forms.Form):
+    def __init__(self, organization: Organization, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["team"] = forms.ModelChoiceField(queryset=Team.objects.filter(organization=organization))
+
+
+class DelegationForm(forms.Form):
+    """What team leads may do for the teams they lead."""
+
+    leads_may_set_budgets = forms.BooleanField(
+        required=False, label="Set budgets for their own teams, below the team's own"
+    )
+    leads_may_mint_service_keys = forms.BooleanField(
+        required=False, label="Make service accounts of their teams, and mint keys for them"
+    )
+    leads_may_add_members = forms.BooleanField(
+        required=False, label="Put members of the organization into their teams, and take them out"
+    )
+
+    @classmethod
+    def of(cls, organization: Organization) -> "DelegationForm":
+        return cls(initial={name: getattr(organization, name) for name in cls.base_fields})
 
 
 class OrganizationForm(forms.Form):

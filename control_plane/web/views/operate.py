@@ -8,7 +8,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from control_plane.onboarding.recipes.reachability import is_public
 from control_plane.onboarding.selectors import gateway_url
@@ -17,7 +17,7 @@ from control_plane.snapshots.selectors import snapshots_of
 from control_plane.usage.selectors.standing import failed_authentications, inbox_standing
 from control_plane.web.fleet_rows import fleet_standing
 from control_plane.web.forms.failures import show_failure
-from control_plane.web.forms.people import OrganizationForm
+from control_plane.web.forms.people import DelegationForm, OrganizationForm
 from control_plane.web.request import ConsoleRequest, actor
 from control_plane.web.respond import form_status, go_to
 
@@ -56,5 +56,20 @@ def settings(request: ConsoleRequest) -> HttpResponse:
             messages.success(request, "The settings are saved.")
             return go_to(request, reverse("web:settings"))
     address = gateway_url(request.organization)
-    context = {"form": form, "address": address, "is_public": is_public(address)}
+    context = {
+        "form": form,
+        "delegation_form": DelegationForm.of(request.organization),
+        "address": address,
+        "is_public": is_public(address),
+    }
     return render(request, "web/operate/settings.html", context, status=form_status(form.errors))
+
+
+@require_POST
+def delegations(request: ConsoleRequest) -> HttpResponse:
+    """What team leads may do for the teams they lead. It holds from their next request on."""
+    form = DelegationForm(request.POST)
+    form.full_clean()
+    organization_update(organization=request.organization, actor=actor(request), **form.cleaned_data)
+    messages.success(request, "What team leads may do is saved.")
+    return go_to(request, reverse("web:settings"))

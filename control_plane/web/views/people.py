@@ -1,12 +1,13 @@
-"""Members, teams and service accounts."""
+"""Members: the list, the page of each, and what is done to several at once."""
 
-from typing import TypeVar
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Count, Model, Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
+from django.forms import Form
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -15,71 +16,71 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from control_plane.accounts.models import User
 from control_plane.audit.selectors import changes_of
+from control_plane.keys.models import VirtualKey
 from control_plane.keys.reach import keys_within
-from control_plane.keys.selectors import keys_of, keys_of_user
-from control_plane.keys.services.departures import (
-    membership_remove,
-    service_account_activity_set,
-    user_deactivate,
-    user_reactivate,
-)
-from control_plane.organizations.models import Membership, Role, ServiceAccount, Team
-from control_plane.organizations.reach import memberships_within, service_accounts_within, teams_within
+from control_plane.keys.selectors import keys_of_user
+from control_plane.keys.services.departures import membership_remove, user_deactivate, user_reactivate
+from control_plane.organizations.models import Membership, Role, Team, TeamMembership
+from control_plane.organizations.reach import memberships_within
 from control_plane.organizations.roles import Permission
-from control_plane.organizations.selectors import members_of_team, organizations_of, teams_of_user
+from control_plane.organizations.selectors import organizations_of, teams_of_user
 from control_plane.organizations.services import (
+    GrantTooWide,
+    check_role_change,
     membership_update,
     person_add,
-    service_account_create,
-    service_account_update,
-    team_create,
     team_member_add,
     team_member_remove,
-    team_update,
 )
 from control_plane.web.forms.failures import show_failure
 from control_plane.web.forms.keys import ConfirmForm
-from control_plane.web.forms.people import MemberAddForm, MemberForm, ServiceAccountForm, TeamForm, tags_text
+from control_plane.web.forms.people import BulkRoleForm, BulkTeamForm, MemberAddForm, MemberForm, tags_text
 from control_plane.web.key_rows import key_rows
 from control_plane.web.listing import Filter, Sort, list_rows
 from control_plane.web.request import ConsoleRequest, actor, month_of
 from control_plane.web.respond import form_status, go_to
+from control_plane.web.views.rows import MOST_SHOWN, counted, found_or_404, team_options
 
-Row = TypeVar("Row", bound=Model)
-MOST_SHOWN = 200
-"""Rows of a table within a page; the lists have the rest."""
+ROLE_OPTIONS = tuple((role.value, role.label.capitalize()) for role in Role)
+STATES = (("active", "Active"), ("off", "Deactivated"))
+MOST_AT_ONCE = 200
+BULK = {"role": "Change role", "team": "Add to a team", "remove": "Remove"}
+"""What can be done to several members at once, and the words on its button."""
 
 
 @require_GET
 def members(request: ConsoleRequest) -> HttpResponse:
-    teams = tuple((team.id.hex, team.name) for team in teams_within(request.standing))
+    live = VirtualKey.objects.filter(organization=request.organization, revoked_at__isnull=True)
+    joined = TeamMembership.objects.filter(organization=request.organization).select_related("team")
     listing = list_rows(
         request,
-        memberships_within(request.standing).annotate(
-            live_keys=Count(
-                "user__virtual_keys",
-                filter=Q(user__virtual_keys__organization=request.organization)
-                & Q(user__virtual_keys__revoked_at__isnull=True),
-            )
-        ),
-        sorts=(Sort("email", "user__email"), Sort("joined", "created_at")),
+        memberships_within(request.standing)
+        .annotate(live_keys=counted(live, "user_id", "user_id"))
+        .prefetch_related(Prefetch("user__team_memberships", queryset=joined.order_by("team__name"))),
+        sorts=(Sort("email", "user__email"), Sort("role", "role"), Sort("joined", "created_at")),
         default="email",
         searched=lambda rows, text: rows.filter(Q(user__email__icontains=text) | Q(user__name__icontains=text)),
         filters=(
-            Filter("role", "Role", ((Role.ADMIN, "Admin"), (Role.MEMBER, "Member"))),
-            Filter("team", "Team", teams),
+            Filter("role", "Role", ROLE_OPTIONS),
+            Filter("team", "Team", team_options(request.standing, request.GET.get("team", ""))),
+            Filter("state", "State", STATES),
         ),
         filtered={
             "role": lambda rows, value: rows.filter(role=value),
-            "team": lambda rows, value: rows.filter(user__team_memberships__team_id=UUID(value)),
+            "team": lambda rows, value: rows.filter(
+                user_id__in=TeamMembership.objects.filter(
+                    organization=request.organization, team_id=UUID(value)
+                ).values("user_id")
+            ),
+            "state": lambda rows, value: rows.filter(user__is_active=value == "active"),
         },
     )
-    return render(request, "web/people/members.html", {"listing": listing})
+    return render(request, "web/people/members.html", {"listing": listing, "bulk": BULK.items()})
 
 
 @require_http_methods(["GET", "POST"])
 def member_add(request: ConsoleRequest) -> HttpResponse:
-    form = MemberAddForm(request.organization, request.POST or None)
+    form = MemberAddForm(request.organization, request.standing, request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
             membership = _add_member(request, form)
@@ -95,12 +96,15 @@ def member_add(request: ConsoleRequest) -> HttpResponse:
 def member(request: ConsoleRequest, membership_id: UUID) -> HttpResponse:
     membership = _membership(request, membership_id)
     own_teams = list(teams_of_user(request.organization, membership.user))
+    may_edit = _may_touch(request, membership)
+    if request.method == "POST" and not may_edit:
+        raise PermissionDenied
     initial = {
         "role": membership.role,
         "teams": [team.id for team in own_teams],
         "tags": tags_text(membership.tags),
     }
-    form = MemberForm(request.organization, request.POST or None, initial=initial)
+    form = MemberForm(membership, request.standing, request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
             with transaction.atomic():
@@ -119,7 +123,9 @@ def member(request: ConsoleRequest, membership_id: UUID) -> HttpResponse:
             return go_to(request, reverse("web:member", args=[membership.id]))
     context = {
         "member": membership,
+        "own_teams": own_teams,
         "form": form,
+        "may_edit": may_edit,
         "keys": key_rows(
             request.organization,
             keys_within(request.standing).filter(user=membership.user)[:MOST_SHOWN],
@@ -175,167 +181,89 @@ def member_activity(request: ConsoleRequest, membership_id: UUID) -> HttpRespons
     return _leaving(request, membership, form, "deactivate" if user.is_active else "reactivate")
 
 
-@require_GET
-def teams(request: ConsoleRequest) -> HttpResponse:
-    listing = list_rows(
-        request,
-        teams_within(request.standing).annotate(
-            people=Count("memberships", distinct=True),
-            live_keys=Count("virtual_keys", filter=Q(virtual_keys__revoked_at__isnull=True), distinct=True),
-        ),
-        sorts=(Sort("name", "name"), Sort("created", "created_at")),
-        default="name",
-        searched=lambda rows, text: rows.filter(Q(name__icontains=text) | Q(cost_centre__icontains=text)),
-    )
-    return render(request, "web/people/teams.html", {"listing": listing})
-
-
 @require_http_methods(["GET", "POST"])
-def team_add(request: ConsoleRequest) -> HttpResponse:
-    form = TeamForm(request.organization, request.POST or None)
+def members_bulk(request: ConsoleRequest) -> HttpResponse:
+    """One change of several members: all of them or none."""
+    given = request.POST if request.method == "POST" else request.GET
+    what = given.get("do", "")
+    chosen = _chosen(request, given.getlist("id"))
+    if what not in BULK:
+        raise Http404
+    if not chosen:
+        messages.info(request, "Choose members first: tick the boxes in front of their rows.")
+        return go_to(request, reverse("web:members"))
+    form = _bulk_form(request, what, chosen)
     if request.method == "POST" and form.is_valid():
         try:
-            made = team_create(organization=request.organization, actor=actor(request), **form.cleaned_data)
+            with transaction.atomic():
+                for membership in chosen:
+                    _do(request, what, membership, form)
         except ValidationError as failure:
             show_failure(form, failure)
+        except GrantTooWide as failure:
+            form.add_error(None, str(failure))
         else:
-            messages.success(request, f"{made.name} is there. Add people to it under Members.")
-            return go_to(request, reverse("web:team", args=[made.id]))
-    return render(request, "web/people/team_form.html", {"form": form}, status=form_status(form.errors))
+            told = {"role": "have another role now", "team": "are in the team now", "remove": "have left"}[what]
+            messages.success(request, f"{len(chosen)} member{'' if len(chosen) == 1 else 's'} {told}.")
+            return go_to(request, reverse("web:members"))
+    context = {"form": form, "what": what, "title": BULK[what], "chosen": chosen}
+    return render(request, "web/people/members_bulk.html", context, status=form_status(form.errors))
 
 
-@require_GET
-def team(request: ConsoleRequest, team_id: UUID) -> HttpResponse:
-    found = _team(request, team_id)
-    context = {
-        "team": found,
-        "people": memberships_within(request.standing).filter(user__in=members_of_team(found))[:MOST_SHOWN],
-        "accounts": service_accounts_within(request.standing).filter(team=found)[:MOST_SHOWN],
-        "keys": key_rows(
-            request.organization, keys_within(request.standing).filter(team=found)[:MOST_SHOWN], since=month_of(request)
-        ),
-        "history": changes_of(request.organization.id).filter(subject_kind="team", subject_id=found.id.hex)[:20],
-    }
-    return render(request, "web/people/team.html", context)
+def _bulk_form(request: ConsoleRequest, what: str, chosen: Sequence[Membership]) -> Form:
+    data = request.POST if request.method == "POST" else None
+    match what:
+        case "role":
+            return BulkRoleForm(request.standing, data)
+        case "team":
+            return BulkTeamForm(request.organization, data)
+        case _:
+            return ConfirmForm(f"remove {len(chosen)}", data)
 
 
-@require_http_methods(["GET", "POST"])
-def team_edit(request: ConsoleRequest, team_id: UUID) -> HttpResponse:
-    found = _team(request, team_id, Permission.TEAMS_MANAGE)
-    initial = {
-        "name": found.name,
-        "cost_centre": found.cost_centre,
-        "lead": found.lead_id,
-        "tags": tags_text(found.tags),
-    }
-    form = TeamForm(request.organization, request.POST or None, initial=initial)
-    if request.method == "POST" and form.is_valid():
-        try:
-            team_update(
-                team=found,
+def _do(request: ConsoleRequest, what: str, membership: Membership, form: Form) -> None:
+    match what:
+        case "role":
+            membership_update(
+                membership=membership,
+                role=Role(form.cleaned_data["role"]),
                 actor=actor(request),
-                clears_lead=form.cleaned_data["lead"] is None,
-                **form.cleaned_data,
+                by=request.standing,
             )
-        except ValidationError as failure:
-            show_failure(form, failure)
-        else:
-            messages.success(request, f"{form.cleaned_data['name']} is saved.")
-            return go_to(request, reverse("web:team", args=[found.id]))
-    return render(request, "web/people/team_form.html", {"form": form, "team": found}, status=form_status(form.errors))
+        case "team":
+            team_member_add(team=form.cleaned_data["team"], user=membership.user, actor=actor(request))
+        case _:
+            membership_remove(
+                membership=membership,
+                actor=actor(request),
+                reason=form.cleaned_data["reason"],
+                by=request.standing,
+            )
 
 
-@require_GET
-def service_accounts(request: ConsoleRequest) -> HttpResponse:
-    all_teams = tuple((row.id.hex, row.name) for row in teams_within(request.standing))
-    listing = list_rows(
-        request,
-        service_accounts_within(request.standing).annotate(
-            live_keys=Count("virtual_keys", filter=Q(virtual_keys__revoked_at__isnull=True))
-        ),
-        sorts=(Sort("name", "name"), Sort("created", "created_at")),
-        default="name",
-        searched=lambda rows, text: rows.filter(Q(name__icontains=text) | Q(description__icontains=text)),
-        filters=(
-            Filter("team", "Team", all_teams),
-            Filter("state", "State", (("on", "Active"), ("off", "Switched off"))),
-        ),
-        filtered={
-            "team": lambda rows, value: rows.filter(team_id=UUID(value)),
-            "state": lambda rows, value: rows.filter(is_active=value == "on"),
-        },
+def _chosen(request: ConsoleRequest, ids: Sequence[str]) -> list[Membership]:
+    """The members that were ticked; raises Http404 when one of them is not within reach."""
+    try:
+        wanted = {UUID(text) for text in ids[:MOST_AT_ONCE]}
+    except ValueError:
+        raise Http404 from None
+    found = list(
+        memberships_within(request.standing, Permission.MEMBERS_MANAGE)
+        .filter(id__in=wanted)
+        .select_related("organization", "user")
     )
-    return render(request, "web/people/service_accounts.html", {"listing": listing})
+    if len(found) != len(wanted):
+        raise Http404
+    return found
 
 
-@require_http_methods(["GET", "POST"])
-def service_account_add(request: ConsoleRequest) -> HttpResponse:
-    form = ServiceAccountForm(request.organization, request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            made = service_account_create(organization=request.organization, actor=actor(request), **form.cleaned_data)
-        except ValidationError as failure:
-            show_failure(form, failure)
-        else:
-            messages.success(request, f"{made.name} is there. Mint a key for it.")
-            return go_to(request, reverse("web:service-account", args=[made.id]))
-    return render(request, "web/people/service_account_form.html", {"form": form}, status=form_status(form.errors))
-
-
-@require_GET
-def service_account(request: ConsoleRequest, account_id: UUID) -> HttpResponse:
-    found = _account(request, account_id)
-    context = {
-        "account": found,
-        "keys": key_rows(
-            request.organization,
-            keys_within(request.standing).filter(service_account=found)[:MOST_SHOWN],
-            since=month_of(request),
-        ),
-        "history": changes_of(request.organization.id).filter(subject_kind="service_account", subject_id=found.id.hex)[
-            :20
-        ],
-    }
-    return render(request, "web/people/service_account.html", context)
-
-
-@require_http_methods(["GET", "POST"])
-def service_account_edit(request: ConsoleRequest, account_id: UUID) -> HttpResponse:
-    found = _account(request, account_id, Permission.SERVICE_ACCOUNTS_MANAGE)
-    form = (
-        ServiceAccountForm(request.organization, request.POST)
-        if request.method == "POST"
-        else ServiceAccountForm.of(found)
-    )
-    if request.method == "POST" and form.is_valid():
-        try:
-            service_account_update(service_account=found, actor=actor(request), **form.cleaned_data)
-        except ValidationError as failure:
-            show_failure(form, failure)
-        else:
-            messages.success(request, f"{form.cleaned_data['name']} is saved.")
-            return go_to(request, reverse("web:service-account", args=[found.id]))
-    context = {"form": form, "account": found}
-    return render(request, "web/people/service_account_form.html", context, status=form_status(form.errors))
-
-
-@require_http_methods(["GET", "POST"])
-def service_account_activity(request: ConsoleRequest, account_id: UUID) -> HttpResponse:
-    found = _account(request, account_id, Permission.SERVICE_ACCOUNTS_MANAGE)
-    form = ConfirmForm(found.name, request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        service_account_activity_set(
-            service_account=found,
-            is_active=not found.is_active,
-            actor=actor(request),
-            reason=form.cleaned_data["reason"],
-        )
-        told = "is switched off; its keys are denied" if found.is_active else "is on again"
-        messages.success(request, f"{found.name} {told}.")
-        return go_to(request, reverse("web:service-account", args=[found.id]))
-    live = keys_of(request.organization).filter(service_account=found, revoked_at__isnull=True)
-    context = {"form": form, "account": found, "live": live.count()}
-    return render(request, "web/people/service_account_activity.html", context, status=form_status(form.errors))
+def _may_touch(request: ConsoleRequest, membership: Membership) -> bool:
+    """Whether this person may change that member at all: an admin may not change an owner."""
+    try:
+        check_role_change(request.standing, Role(membership.role), Role(membership.role))
+    except GrantTooWide:
+        return False
+    return True
 
 
 def _add_member(request: ConsoleRequest, form: MemberAddForm) -> Membership:
@@ -360,6 +288,8 @@ def _set_teams(request: ConsoleRequest, user: User, before: list[Team], wanted: 
 
 
 def _leaving(request: ConsoleRequest, membership: Membership, form: ConfirmForm, what: str) -> HttpResponse:
+    if not _may_touch(request, membership):
+        raise PermissionDenied
     live = _live_keys(request, membership.user)
     context = {"form": form, "member": membership, "what": what, "live": live}
     return render(request, "web/people/member_leave.html", context, status=form_status(form.errors))
@@ -373,22 +303,5 @@ def _live_keys(request: ConsoleRequest, user: User) -> int:
 def _membership(
     request: ConsoleRequest, membership_id: UUID, right: Permission = Permission.MEMBERS_READ
 ) -> Membership:
-    return _found(memberships_within(request.standing, right).select_related("organization", "user"), membership_id)
-
-
-def _team(request: ConsoleRequest, team_id: UUID, right: Permission = Permission.TEAMS_READ) -> Team:
-    return _found(teams_within(request.standing, right).select_related("organization", "lead"), team_id)
-
-
-def _account(
-    request: ConsoleRequest, account_id: UUID, right: Permission = Permission.SERVICE_ACCOUNTS_READ
-) -> ServiceAccount:
-    return _found(service_accounts_within(request.standing, right).select_related("organization", "team"), account_id)
-
-
-def _found(rows: QuerySet[Row], row_id: UUID) -> Row:
-    """One row within the right's reach. What is out of it answers 404, like one that never was."""
-    found = rows.filter(id=row_id).first()
-    if found is None:
-        raise Http404
-    return found
+    rows: QuerySet[Membership] = memberships_within(request.standing, right).select_related("organization", "user")
+    return found_or_404(rows, membership_id)

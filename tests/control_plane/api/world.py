@@ -1,6 +1,6 @@
 """Two organizations with everything in them, and clients that act in each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -53,6 +53,11 @@ class Tenant:
     snapshot: Snapshot
     admin_token: str
     member_token: str
+    exchange: str = ""
+    """The id of one of the member's own, once usage is booked."""
+
+    def with_exchange(self, exchange: str) -> "Tenant":
+        return replace(self, exchange=exchange)
 
     @property
     def as_owner(self) -> APIClient:
@@ -71,6 +76,11 @@ def client(token: str) -> APIClient:
     found = APIClient()
     found.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
     return found
+
+
+def a_person(tenant: Tenant, role: Role, email: str = "") -> User:
+    """Somebody of that role who is in no team."""
+    return _a_member(tenant.organization, email or f"as-{role.value}-only@{tenant.organization.slug}.example", role)
 
 
 def as_user(tenant: Tenant, user: User) -> APIClient:

@@ -50,6 +50,34 @@ document.addEventListener("close", (event) => {
   if (event.target.id === "palette") byId("palette-results").replaceChildren();
 }, true);
 
+// --- Several rows at once ------------------------------------------------------------------------------------------
+// The bar's buttons rest until a row is ticked; without this script they answer that something must be chosen first.
+
+function countChosen() {
+  for (const bar of document.querySelectorAll("[data-bulk]")) {
+    const boxes = [...document.querySelectorAll(`[data-choose][form="${bar.id}"]`)];
+    const chosen = boxes.filter((box) => box.checked).length;
+    const said = bar.querySelector("[data-bulk-count]");
+    said.textContent = chosen ? `${chosen} of ${boxes.length} on this page chosen` : "Tick rows to change several at once";
+    for (const button of bar.querySelectorAll("[data-bulk-button]")) button.disabled = chosen === 0;
+    const all = document.querySelector(`[data-choose-all="${bar.id}"]`);
+    if (all) {
+      all.checked = chosen > 0 && chosen === boxes.length;
+      all.indeterminate = chosen > 0 && chosen < boxes.length;
+    }
+  }
+}
+
+document.addEventListener("change", (event) => {
+  const all = event.target.closest("[data-choose-all]");
+  if (all) {
+    for (const box of document.querySelectorAll(`[data-choose][form="${all.dataset.chooseAll}"]`)) box.checked = all.checked;
+  }
+  if (all || event.target.closest("[data-choose]")) countChosen();
+});
+document.addEventListener("htmx:afterSettle", countChosen);
+document.addEventListener("DOMContentLoaded", countChosen);
+
 // --- Clicks ------------------------------------------------------------------------------------------------------
 
 const clicks = {
