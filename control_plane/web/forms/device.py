@@ -46,6 +46,7 @@ class ApproveForm(forms.Form):
         assert isinstance(organization, forms.ChoiceField)
         assert isinstance(lifetime, forms.ChoiceField)
         organization.choices = [(str(one.id), one.name) for one in organizations]
+        organization.initial = str(organizations[0].id)
         if len(organizations) == 1:
             organization.widget = forms.HiddenInput()
         # What was asked for is the longest that is offered: a person gives less, never more.

@@ -90,6 +90,7 @@ def test_a_person_approves_and_the_machine_gets_a_token_of_limited_scopes_once(
     assert "graces-laptop" in page
     assert "127.0.0.1" in page
     assert "not yours to give" in page
+    assert f'name="organization" value="{tenant.organization.id}"' in page
     done = decide(browser, begun, tenant)
     assert "graces-laptop is signed in" in done.content.decode()
     with time_machine.travel(timezone.now() + timedelta(seconds=6)):
