@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions, status
 from rest_framework.response import Response
@@ -23,6 +23,7 @@ TITLES = {
     406: "No such representation",
     409: "In conflict with what is there",
     412: "It has changed meanwhile",
+    413: "Too large",
     415: "Unsupported media type",
     429: "Too many requests",
     503: "Out of reach for the moment",
@@ -108,6 +109,9 @@ def _known(failure: Exception) -> exceptions.APIException | None:
             return FieldConflict(_fields_of(failure))
         case DjangoValidationError():
             return exceptions.ValidationError(_fields_of(failure))
+        case DataError():
+            # A number or a time that Python can hold and the database cannot; no field is at hand to name.
+            return exceptions.ValidationError({"": "A value is beyond what can be stored or compared."})
         case OperationalError() | InterfaceError():
             log.warning("database out of reach", why=type(failure).__name__)
             return Unavailable()

@@ -58,7 +58,7 @@ def _problems_of(method: str, is_of_one_object: bool) -> Iterable[int]:
     if is_of_one_object or method != "GET":
         yield 404
     if method in ("POST", "PATCH", "PUT"):
-        yield from (409, 412, 415)
+        yield from (409, 412, 413, 415)
     if method == "DELETE":
         yield from (409, 412)
 

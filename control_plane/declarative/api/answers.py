@@ -104,13 +104,13 @@ class PlanOut(serializers.Serializer[Any]):
 class PolicyProblemOut(serializers.Serializer[Any]):
     field = serializers.CharField()
     message = serializers.CharField()
-    expected = serializers.CharField()
-    suggestion = serializers.CharField()
-    document = serializers.IntegerField()
-    line = serializers.IntegerField()
-    column = serializers.IntegerField()
-    kind = serializers.CharField()
-    name = serializers.CharField()
+    expected = serializers.CharField(required=False)
+    suggestion = serializers.CharField(required=False)
+    document = serializers.IntegerField(required=False)
+    line = serializers.IntegerField(required=False)
+    column = serializers.IntegerField(required=False)
+    kind = serializers.CharField(required=False)
+    name = serializers.CharField(required=False)
 
 
 class RefusedPolicyOut(serializers.Serializer[Any]):
@@ -118,7 +118,7 @@ class RefusedPolicyOut(serializers.Serializer[Any]):
     title = serializers.CharField()
     status = serializers.IntegerField()
     detail = serializers.CharField()
-    errors = PolicyProblemOut(many=True)  # type: ignore[assignment]  # a field named so
+    errors = PolicyProblemOut(many=True, required=False)  # type: ignore[assignment]  # a field named so
 
 
 def plan_answer(plan: Plan, *, etag: str | None = None) -> Response:

@@ -44,7 +44,7 @@ from control_plane.declarative.writing import API_VERSION, short_spec, sort_obje
 from control_plane.organizations.roles import Permission
 from control_plane.rest import idempotency
 from control_plane.rest.caller import Caller, caller_of
-from control_plane.rest.problems import Conflict, PreconditionFailed
+from control_plane.rest.problems import PROBLEM_JSON, Conflict, PreconditionFailed
 
 _TAG = re.compile(r'(?:W/)?"policy-(\d{1,18})"')
 _FILE = {"application/yaml": OpenApiTypes.STR, "application/json": OpenApiTypes.OBJECT}
@@ -65,8 +65,7 @@ _OPTIONS = [
 ]
 _ANSWERS = {
     200: PlanOut,
-    400: OpenApiResponse(RefusedPolicyOut, description="Refused as a whole, with every error."),
-    412: OpenApiResponse(description="The policy has changed since."),
+    (400, PROBLEM_JSON): OpenApiResponse(RefusedPolicyOut, description="Refused as a whole, with every error."),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import Http404
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -70,6 +70,7 @@ class ModelOut(serializers.Serializer[Any]):
     price = PriceOut(allow_null=True, help_text="null: unpriced.")
 
 
+@extend_schema_serializer(many=False)
 class ModelPageOut(serializers.Serializer[Any]):
     results = ModelOut(many=True)
     next = serializers.URLField(allow_null=True)

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from django.http import Http404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers, viewsets
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -83,6 +83,7 @@ class ExchangeOut(serializers.Serializer[Any]):
     reason = serializers.CharField(help_text="Why it was refused, or failed by us.")
 
 
+@extend_schema_serializer(many=False)
 class ExchangePageOut(serializers.Serializer[Any]):
     results = ExchangeOut(many=True)
     next = serializers.URLField(allow_null=True)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import Http404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers, viewsets
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -54,6 +54,7 @@ class SessionOut(MeasuresOut):
     agents = serializers.ListField(child=serializers.CharField())
 
 
+@extend_schema_serializer(many=False)
 class SessionPageOut(serializers.Serializer[Any]):
     results = SessionOut(many=True)
     next = serializers.URLField(allow_null=True)
