@@ -83,11 +83,9 @@ PLACES: tuple[Place, ...] = (
         "users",
         "h",
         TEAM_PEOPLE,
-        ("member", "member-add", "member-remove", "member-activity", "members-bulk"),
+        ("member", "member-add", "member-remove", "member-activity"),
     ),
-    Place(
-        "People", "Teams", "teams", "users-round", "t", LED_TEAMS, ("team", "team-add", "team-edit", "team-person-add")
-    ),
+    Place("People", "Teams", "teams", "users-round", "t", LED_TEAMS, ("team", "team-add", "team-edit")),
     Place(
         "People",
         "Service accounts",
@@ -97,7 +95,6 @@ PLACES: tuple[Place, ...] = (
         Permission.SERVICE_ACCOUNTS_READ,
         ("service-account", "service-account-add", "service-account-edit", "service-account-activity"),
     ),
-    Place("People", "Roles", "roles", "shield-check", "l", Permission.MEMBERS_READ),
     Place("People", "Keys", "keys", "key-square", "y", TEAM_KEYS, ("service-key-mint",)),
     Place(
         "People",
