@@ -83,9 +83,11 @@ PLACES: tuple[Place, ...] = (
         "users",
         "h",
         TEAM_PEOPLE,
-        ("member", "member-add", "member-remove", "member-activity"),
+        ("member", "member-add", "member-remove", "member-activity", "members-bulk"),
     ),
-    Place("People", "Teams", "teams", "users-round", "t", LED_TEAMS, ("team", "team-add", "team-edit")),
+    Place(
+        "People", "Teams", "teams", "users-round", "t", LED_TEAMS, ("team", "team-add", "team-edit", "team-person-add")
+    ),
     Place(
         "People",
         "Service accounts",
@@ -95,6 +97,7 @@ PLACES: tuple[Place, ...] = (
         Permission.SERVICE_ACCOUNTS_READ,
         ("service-account", "service-account-add", "service-account-edit", "service-account-activity"),
     ),
+    Place("People", "Roles", "roles", "shield-check", "l", Permission.MEMBERS_READ),
     Place("People", "Keys", "keys", "key-square", "y", TEAM_KEYS, ("service-key-mint",)),
     Place(
         "People",
