@@ -1,7 +1,7 @@
 # Switchyard. `make help` lists what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help up doctor test bench test-clients screenshots proto lock clean
+.PHONY: help up doctor test bench crowd test-clients screenshots proto lock clean
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,10 @@ test:  ## lint, types, import contracts, all tests (ARGS="tests/contract -k seal
 bench:  ## one pod on one core beside a bare proxy and nginx: CPU and added latency
 	@sh deploy/local/bootstrap dev
 	@.venv/bin/python -m tests.load.bench $(ARGS)
+
+crowd:  ## pages, lists and snapshots with 50,000 keys and 5,000 people: times and queries
+	@sh deploy/local/bootstrap dev
+	@.venv/bin/python -m tests.load.crowd_times $(ARGS)
 
 test-clients:  ## real coding tools from npm, at pinned versions, through a running platform
 	@sh deploy/local/bootstrap dev

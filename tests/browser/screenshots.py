@@ -22,12 +22,12 @@ THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 def main(wanted: list[str]) -> None:
     places = choose_places()
     install(places)
-    with _engines(places):
+    with engines(places):
         _draw(wanted)
 
 
 @contextmanager
-def _engines(places: TestPlaces) -> Iterator[None]:
+def engines(places: TestPlaces) -> Iterator[None]:
     from deploy.local.engines import Engine, Engines
     from deploy.local.postgresql import Postgresql
     from deploy.local.valkey import Valkey

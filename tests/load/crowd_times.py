@@ -1,0 +1,143 @@
+"""How the control plane does with a crowd: every page and list call, the snapshots, one revocation. `make crowd`.
+
+    python -m tests.load.crowd_times [--keys 50000] [--users 5000] [--teams 500] [--repeat 15]
+
+Prints the median, the 95th percentile and the number of queries of each. Times depend on the machine; the number of
+queries does not, and tests hold it (tests/control_plane/web/test_query_counts.py).
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from tests.browser.screenshots import engines
+from tests.environment import choose_places, install
+
+SLOW_MS = 500.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keys", type=int, default=50_000)
+    parser.add_argument("--users", type=int, default=5_000)
+    parser.add_argument("--teams", type=int, default=500)
+    parser.add_argument("--exchanges", type=int, default=60_000)
+    parser.add_argument("--repeat", type=int, default=15)
+    chosen = parser.parse_args()
+    places = choose_places()
+    install(places)
+    with engines(places):
+        return _measure(chosen)
+
+
+def _measure(chosen: argparse.Namespace) -> int:
+    os.environ["DJANGO_SETTINGS_MODULE"] = "control_plane.project.settings.test"
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    from django.db import connection
+    from django.test import Client
+    from django.test.utils import CaptureQueriesContext
+
+    from tests.load.crowd import a_crowd
+
+    begun = time.perf_counter()
+    crowd = a_crowd(teams=chosen.teams, users=chosen.users, keys=chosen.keys, exchanges=chosen.exchanges)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    print(f"crowd of {chosen.keys} keys, {chosen.users} people, {chosen.teams} teams made in", end=" ")
+    print(f"{time.perf_counter() - begun:.0f} s\n")
+    client = Client()
+    client.force_login(crowd.owner)
+    slow = 0
+    print(f"{'median':>8} {'p95':>8} {'queries':>8}  address (ms)")
+    for address in (*_pages(crowd), *_lists()):
+        times = []
+        for turn in range(chosen.repeat + 1):
+            with CaptureQueriesContext(connection) as queries:
+                started = time.perf_counter()
+                answer = client.get(address)
+                if answer.streaming:
+                    b"".join(answer.streaming_content)  # type: ignore[arg-type]
+                taken = (time.perf_counter() - started) * 1000
+            if turn:
+                times.append(taken)
+        p95 = statistics.quantiles(times, n=20)[-1] if len(times) > 1 else times[0]
+        mark = "" if answer.status_code < 400 else f"  ANSWERED {answer.status_code}"
+        if p95 > SLOW_MS:
+            slow += 1
+            mark += "  SLOW"
+        print(f"{statistics.median(times):8.0f} {p95:8.0f} {len(queries):8d}  {address}{mark}")
+    _snapshots(crowd)
+    print(f"\n{slow} above {SLOW_MS:.0f} ms")
+    return 1 if slow else 0
+
+
+def _pages(crowd: object) -> Iterator[str]:
+    """Every page without an id, and of each kind of page with an id one that exists."""
+    from django.urls import reverse
+
+    from control_plane.keys.models import VirtualKey
+    from control_plane.organizations.models import Membership, ServiceAccount, Team
+    from control_plane.web.urls import urlpatterns
+
+    known: dict[str, Callable[[], object]] = {
+        "key_id": lambda: VirtualKey.objects.filter(revoked_at__isnull=True).order_by("key_id")[77].id,
+        "membership_id": lambda: Membership.objects.order_by("user__email")[77].id,
+        "team_id": lambda: Team.objects.order_by("name")[77].id,
+        "account_id": lambda: ServiceAccount.objects.order_by("name")[7].id,
+    }
+    for pattern in urlpatterns:
+        names = list(pattern.pattern.converters)
+        if any(name not in known for name in names) or str(pattern.name) in ("sign-out",):
+            continue
+        yield reverse(f"web:{pattern.name}", kwargs={name: known[name]() for name in names})
+    yield from (
+        "/keys?q=key+0123",
+        "/keys?state=expired",
+        "/members?q=person01",
+        "/keys?sort=name",
+        "/palette?q=pers",
+    )
+
+
+def _lists() -> Iterator[str]:
+    from control_plane.project.api_urls import router
+
+    for prefix, _, _ in router.registry:
+        yield f"/api/v1/{prefix}?limit=200"
+    yield "/api/v1/usage?interval=day&group_by=user"
+    yield "/api/v1/usage?interval=day&group_by=key"
+
+
+def _snapshots(crowd: object) -> None:
+    from control_plane.keys.models import VirtualKey
+    from control_plane.keys.services import key_revoke
+    from control_plane.organizations.models import Organization
+    from control_plane.snapshots.services import deny_compile, everything_compile, organization_compile
+
+    organization = Organization.objects.get(slug="crowd")
+    started = time.perf_counter()
+    everything_compile()
+    print(f"\nall shards compiled, sealed and published the first time in {time.perf_counter() - started:.2f} s")
+    started = time.perf_counter()
+    organization_compile(organization.id, force=True)
+    print(f"compiled again, nothing changed, in {time.perf_counter() - started:.2f} s")
+    from control_plane.audit.services import Actor
+
+    key = VirtualKey.objects.filter(revoked_at__isnull=True).first()
+    assert key is not None
+    key_revoke(key=key, reason="measured", actor=Actor.system("crowd"))
+    started = time.perf_counter()
+    deny_compile(organization.id)
+    print(f"one revocation compiled, sealed and published in {(time.perf_counter() - started) * 1000:.0f} ms")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
