@@ -42,6 +42,9 @@ def sign_in(context: BrowserContext, base_url: str, email: str, password: str) -
     page = context.new_page()
     page.goto(f"{base_url}/sign-in")
     page.fill("input[name=email]", email)
+    if not page.locator("input[name=password]").is_visible():
+        # Where single sign-on is used, the e-mail comes first.
+        page.click("button[type=submit]")
     page.fill("input[name=password]", password)
     page.click("button[type=submit]")
     page.wait_for_url(f"{base_url}/")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from control_plane.audit.selectors import changes_of
+from control_plane.identity.scim.selectors import provisioned_groups, scim_tokens_of
 from control_plane.organizations.selectors import membership_of, memberships_of
 from control_plane.routing.selectors import virtual_models_of
 from tests.browser.world import World
@@ -28,6 +29,7 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
     assert route is not None
     assert change is not None
     assert memberships_of(organization).exists()
+    token, group = scim_tokens_of(organization)[0], provisioned_groups(organization)[0]
     anthropic = world.providers["anthropic"]
     key = world.admin_key.id
     return (
@@ -77,12 +79,23 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("service-account-activity", reverse("web:service-account-activity", args=[world.account.id])),
         Spot("keys", reverse("web:keys")),
         Spot("service-key-mint", reverse("web:service-key-mint")),
+        Spot("scim", reverse("web:scim")),
+        Spot("scim-token-add", reverse("web:scim-token-add")),
+        Spot("scim-token-revoke", reverse("web:scim-token-revoke", args=[token.id])),
+        Spot("scim-people", reverse("web:scim-people")),
+        Spot("scim-people-none", reverse("web:scim-people") + "?q=nobody"),
+        Spot("scim-groups", reverse("web:scim-groups")),
+        Spot("scim-group-role", reverse("web:scim-group-role", args=[group.id])),
         Spot("fleet", reverse("web:fleet")),
         Spot("pod", reverse("web:pod", args=["pod-3"])),
         Spot("audit", reverse("web:audit")),
         Spot("change", reverse("web:change", args=[change.sequence])),
         Spot("settings", reverse("web:settings")),
+        Spot("sign-in-settings", reverse("web:sign-in-settings")),
+        Spot("connection-add-oidc", reverse("web:connection-add", args=["oidc"])),
+        Spot("connection-add-saml", reverse("web:connection-add", args=["saml"])),
         Spot("profile", reverse("web:profile")),
+        Spot("second-factor", reverse("web:second-factor-add")),
         Spot("not-found", "/nowhere"),
     )
 
