@@ -49,6 +49,24 @@ PLACES: tuple[Place, ...] = (
         ("virtual-model-add", "virtual-model-edit", "virtual-model-delete"),
     ),
     Place(
+        "Policy",
+        "As code",
+        "policy-code",
+        "file-code",
+        "c",
+        # A file holds accounts and addresses too: it is for whoever may see all of them.
+        Permission.PROVIDERS_READ,
+        (
+            "policy-plan",
+            "policy-apply",
+            "policy-history",
+            "policy-revision",
+            "policy-compare",
+            "policy-restore",
+            "policy-drift",
+        ),
+    ),
+    Place(
         "Supply",
         "Providers",
         "providers",
