@@ -121,8 +121,8 @@ def take_state(request: HttpRequest, connection: IdentityConnection) -> Mapping[
 def finish(request: HttpRequest, connection: IdentityConnection, state: Mapping[str, Any]) -> Proof:
     """Redeem the code and judge what comes for it; raises a SignInFailure."""
     if "error" in request.GET:
-        said = request.GET.get("error_description") or request.GET["error"]
-        raise Declined("declined", f"The identity provider says: {said[:300]}")
+        words = request.GET.get("error_description") or request.GET["error"]
+        raise Declined("declined", f"The identity provider says: {words[:300]}")
     if not request.GET.get("code"):
         raise InvalidAssertion("code", "The identity provider sent no code.")
     # Says which provider answers, where two of one tenant could be mixed up (RFC 9207).

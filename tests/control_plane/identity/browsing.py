@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from django.http import HttpResponse
 from django.test import Client
 
 from control_plane.identity.models import IdentityConnection
@@ -52,7 +51,7 @@ class Browser:
     """SAML: what the provider made us post, and where."""
     posted_to: str = ""
 
-    def go(self, connection: IdentityConnection, *, begin: str = "") -> HttpResponse:
+    def go(self, connection: IdentityConnection, *, begin: str = "") -> Any:
         """The whole way; returns the console's last answer that is no redirect to itself."""
         self.ask(connection, begin=begin)
         return self.bring()
@@ -69,7 +68,7 @@ class Browser:
         self.posted = {name: value.replace("&amp;", "&") for name, value in _FIELD.findall(said.text)}
         self.posted_to = said.text.split('action="')[1].split('"')[0]
 
-    def bring(self) -> HttpResponse:
+    def bring(self) -> Any:
         """To the console with the answer."""
         if self.answer:
             return self.client.get(_path(self.answer))
