@@ -133,6 +133,10 @@ class ScimGroup(models.Model):
     def __str__(self) -> str:
         return f"{self.id} of {self.organization_id}"
 
+    @property
+    def role_label(self) -> str:
+        return Role(self.role).label if self.role else ""
+
 
 class ScimGroupMember(models.Model):
     """A person in a group, also while they are deactivated: providers do not say it again when somebody returns."""

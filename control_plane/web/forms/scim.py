@@ -1,9 +1,9 @@
 """Tokens of identity providers, and what their groups give."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from django import forms
+from django.http import QueryDict
 from django.utils import timezone
 
 from control_plane.identity.scim.models import GRANTABLE_ROLES
@@ -48,8 +48,8 @@ class GroupRoleForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
-    def __init__(self, standing: Standing, now: str, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, initial={"role": now}, **kwargs)
+    def __init__(self, standing: Standing, now: str, data: QueryDict | None) -> None:
+        super().__init__(data, initial={"role": now})
         given = [role for role in reversed(GRANTABLE_ROLES) if role.value == now or may_give(standing, role)]
         self.fields["role"].choices = [  # type: ignore[attr-defined]  # a ChoiceField
             ("", "None: only the team"),

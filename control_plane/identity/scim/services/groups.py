@@ -296,9 +296,9 @@ def _team_name(display_name: str) -> str:
     """The name as teams may have it: plain letters, digits and a few signs."""
     if re.fullmatch(NAME_PATTERN, display_name):
         return display_name
-    plain = unicodedata.normalize("NFKD", display_name).encode("ascii", "ignore").decode()
-    words = re.sub(r"[^A-Za-z0-9._ -]+", "-", plain)
-    name = re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9.]+$", "", words)[:90].rstrip(" -_")
+    plain = unicodedata.normalize("NFKD", display_name.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    words = " ".join(re.sub(r"[^A-Za-z0-9._-]+", " ", plain).split())
+    name = re.sub(r"^[^A-Za-z0-9]+", "", words)[:90].rstrip(" -_")
     return name or f"group-{_mark(display_name)}"
 
 

@@ -52,8 +52,9 @@ def test_a_team_of_that_name_is_used_and_nobody_is_thrown_out(provider: Provider
 @pytest.mark.parametrize(
     ("display_name", "team_name"),
     [
-        ("R&D (München)", "R-D -Munchen"),
-        ("Füße", "Fue"),
+        ("R&D (München)", "R D Munchen"),
+        ("Füße", "Fusse"),
+        ("Engineering (EMEA)", "Engineering EMEA"),
         ("- odd -", "odd"),
     ],
 )
