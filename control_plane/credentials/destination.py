@@ -15,6 +15,13 @@ Network = IPv4Network | IPv6Network
 Resolver = Callable[[str, int], Sequence[str]]
 
 MAX_URL_LENGTH = 300
+FOREIGN_PORTS = frozenset(
+    {1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110}
+    | {111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531}
+    | {532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3306, 3659, 4045, 4190}
+    | {5060, 5061, 5432, 6000, 6379, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080, 11211, 27017}
+)
+"""Ports where something other than HTTP listens: the Fetch standard's list, and databases."""
 
 
 class ForbiddenDestination(ValueError):
@@ -68,6 +75,9 @@ def check_destination(
                 f"{parts.hostname} leads to {address}, which is not public. "
                 "SWITCHYARD_PRIVATE_NETWORKS names the networks in which providers may live besides."
             )
+    # Inside, the deployment's own networks are its own affair; outside nobody is made to talk to a mail server.
+    if port is not None and (port == 0 or (port in FOREIGN_PORTS and len(inside) != len(addresses))):
+        raise ForbiddenDestination(f"No provider listens on port {port}: it belongs to another protocol.")
     if parts.scheme == "http" and len(inside) != len(addresses):
         raise ForbiddenDestination("Plain http is allowed only inside the networks of SWITCHYARD_PRIVATE_NETWORKS.")
     return Destination(text.rstrip("/"), bool(inside), len(inside) == len(addresses))

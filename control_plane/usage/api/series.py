@@ -45,6 +45,8 @@ from switchyard_contract.usage import KINDS as TOKEN_KINDS
 
 DEFAULT_RANGE = timedelta(days=30)
 MOST_GROUPINGS = 4
+LONGEST = {Interval.HOUR: timedelta(days=400), Interval.DAY: timedelta(days=3660)}
+"""Ranges by narrow intervals end somewhere: nobody reads a hundred thousand points."""
 METADATA = "metadata."
 FILTERS = (*GROUPINGS, "session")
 LATENCIES: Final = {"first_token": "first_token_counts", "duration": "duration_counts", "gateway": "gateway_counts"}
@@ -167,6 +169,9 @@ def read_query(request: Request) -> SeriesQuery:
     interval_text = request.query_params.get("interval", Interval.DAY.value)
     if interval_text not in set(Interval):
         raise ValidationError({"interval": f"One of {', '.join(Interval)}."})
+    longest = LONGEST.get(Interval(interval_text))
+    if longest is not None and until - since > longest:
+        raise ValidationError({"from": f"By the {interval_text} at most {longest.days} days; choose a wider interval."})
     group_by = tuple(part.strip() for part in request.query_params.get("group_by", "").split(",") if part.strip())
     if len(group_by) > MOST_GROUPINGS or len(set(group_by)) != len(group_by):
         raise ValidationError({"group_by": f"At most {MOST_GROUPINGS} different ones."})
