@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     # Called by tools every few minutes, so it does not wait for the parsers of the others.
     if given[:1] == ["helper"]:
-        from deploy.remote.helper import main as helper_main
+        from deploy.remote.short_lived_key import main as helper_main
 
         return helper_main(given[1:])
     if given[:1] == ["exchange"]:

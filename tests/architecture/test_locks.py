@@ -34,7 +34,7 @@ def wanted(extra: str) -> set[Requirement]:
 
 
 def test_there_is_a_lock_for_each_extra() -> None:
-    assert set(LOCKS) == {"control", "data", "local", "dev"} == set(PROJECT["optional-dependencies"])
+    assert set(LOCKS) == {"control", "data", "local", "dev", "remote"} == set(PROJECT["optional-dependencies"])
 
 
 @pytest.mark.parametrize("path", LOCKS.values(), ids=LOCKS.keys())

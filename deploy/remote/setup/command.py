@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.remote.helper import Wanted, helper_key
 from deploy.remote.logins import Place, find_place, login_at
 from deploy.remote.machine import machine_name, own_command
 from deploy.remote.own_files import home_of, locked, needed_folder, remove, write_private
@@ -20,6 +19,7 @@ from deploy.remote.setup.apply import diff_of, write_removal, write_setup
 from deploy.remote.setup.journal import Journal, journal_read, lock_path
 from deploy.remote.setup.plan import FilePlan, look, plan_removal, plan_setup
 from deploy.remote.setup.tools import TOOLS, Access, Facts, Tool, changes_of
+from deploy.remote.short_lived_key import Wanted, helper_key
 
 DAY_S = 24 * 3600
 STATIC_KEY_DAYS = 90
