@@ -1,8 +1,17 @@
 """What is exported can be applied elsewhere, and is the same there."""
 
+from dataclasses import replace
+
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from control_plane.accounts.models import User
 from control_plane.audit.models import Change
+from control_plane.declarative.kinds.kind import PolicyObject
 from control_plane.declarative.models import PolicyRevision
+from control_plane.declarative.writing import write_policy
+from tests.control_plane.declarative.test_writing import accounts, teams
 from tests.control_plane.declarative.world import EVERYTHING, Code, an_empty_organization, furnish
 
 
@@ -54,3 +63,22 @@ def test_a_plan_says_what_an_apply_does_and_does_nothing(furnished: Code) -> Non
         ("VirtualModel llama", "delete"),
     ]
     assert furnished.export().count("4712") == 1
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(teams(), min_size=1, max_size=4, unique_by=lambda each: each.key),
+    st.lists(accounts(), max_size=4, unique_by=lambda each: each.key),
+)
+def test_whatever_things_are_called_they_come_out_as_they_went_in(
+    db: None, made_teams: list[PolicyObject], made_accounts: list[PolicyObject]
+) -> None:
+    objects = [replace(each, spec={**each.spec, "lead": None}) for each in made_teams]
+    objects += [replace(each, spec={**each.spec, "team": made_teams[0].key.name}) for each in made_accounts]
+    with transaction.atomic():
+        code = an_empty_organization()
+        code.apply(write_policy(objects))
+        schema_line = code.export().partition("\n")[0] + "\n"
+        assert code.export() == schema_line + write_policy(objects)
+        assert not code.apply(code.export(), EVERYTHING).has_changes
+        transaction.set_rollback(True)
