@@ -22,6 +22,7 @@ PLUG_INS = [
     ("data_plane/providers", "PROVIDER", {"__init__", "provider", "catalog"}),
     ("data_plane/guardrails", "GUARDRAIL", {"__init__", "guardrail", "window", "catalog"}),
     ("control_plane/alerts/channels", "CHANNEL", {"__init__", "channel", "catalog"}),
+    ("control_plane/declarative/kinds", "KIND", {"__init__", "kind", "catalog", "rows"}),
     ("control_plane/onboarding/recipes", "RECIPE", {"__init__", "recipe", "catalog", "model_choice", "reachability"}),
 ]
 
