@@ -296,4 +296,5 @@ def _id(text: str, what: str) -> UUID:
 
 
 def _tags(header: str) -> list[str]:
-    return [part.strip() for part in header.split(",")]
+    """The versions a header names; one written without the W/ of a weak tag is the same."""
+    return [f"W/{part.strip().removeprefix('W/')}" for part in header.split(",")]

@@ -89,8 +89,10 @@ def person_delete(*, person: ScimUser, by: Directory) -> None:
     """Deactivate a person and forget the id the provider had for them. Their history stays."""
     _set_active(person, False, by)
     person.deleted_at = timezone.now()
+    # What the directory knew of the person is not history; who it was and when is.
+    person.document, person.emails = {}, ""
     person.groups.all().delete()
-    person.save(update_fields=["deleted_at", "updated_at"])
+    person.save(update_fields=["deleted_at", "document", "emails", "updated_at"])
     record_change(
         organization_id=person.organization_id,
         actor=by.actor,

@@ -242,7 +242,9 @@ def test_a_deleted_person_is_gone_for_the_provider_and_starts_anew(provider: Pro
     provider.call("DELETE", f"/Users/{made['id']}", status=204)
     key.refresh_from_db()
     assert key.is_revoked
-    assert ScimUser.objects.get(id=made["id"]).deleted_at is not None
+    left = ScimUser.objects.get(id=made["id"])
+    assert left.deleted_at is not None
+    assert (left.user_name, left.document, left.emails) == ("ada@acme.example.com", {}, "")
     again = provider.add_user("ada@acme.example.com")
     assert again["id"] != made["id"]
     assert person(provider, again) == user
