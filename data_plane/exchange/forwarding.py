@@ -1,6 +1,7 @@
 """Forward: one try at the destination, up to the head of its answer."""
 
 import asyncio
+from dataclasses import replace
 
 from data_plane.exchange.ports import Upstream
 from data_plane.exchange.running import Live
@@ -35,7 +36,8 @@ async def forward(plan: Plan, upstream: Upstream, live: Live) -> UpstreamRespons
         cut = live.take_cut()
         if cut is None:
             raise
-        return cut
+        # The request is on its way or there; what the provider makes of it, nobody will tell.
+        return replace(cut, may_have_run=True)
 
 
 def refuse_for(failure: UpstreamError, provider_name: str) -> Refusal:
@@ -47,4 +49,6 @@ def refuse_for(failure: UpstreamError, provider_name: str) -> Refusal:
             why = f"Provider {provider_name} is at an address this gateway may not reach. Ask whoever runs Switchyard."
         case _:
             why = f"Provider {provider_name} could not be reached ({failure})."
-    return Refusal(Reason.UPSTREAM_FAILED, why + " No other provider was asked.", retry_after_s=2)
+    worked_on_it = isinstance(failure, UpstreamTimeout) and failure.phase == "first_byte"
+    why += " No other provider was asked."
+    return Refusal(Reason.UPSTREAM_FAILED, why, retry_after_s=2, may_have_run=worked_on_it)

@@ -213,8 +213,12 @@ class Entry:
         """Close with our own no. Without a known organization there is no book to write it in: meters count it."""
         self.reason = refusal.reason.code
         self._ports.meters.refused(self.reason, self._arrival.route.protocol)
-        self._bill = b""
         outcome = usage_pb2.OUTCOME_FAILED if self.was_admitted else usage_pb2.OUTCOME_REFUSED
+        if refusal.may_have_run and self.was_admitted:
+            # Never nothing for what a provider may bill: the estimate of the admission stands until somebody knows.
+            self._close(usage_pb2.USAGE_KIND_ESTIMATED, outcome)
+            return
+        self._bill = b""
         self._close(usage_pb2.USAGE_KIND_FINAL, outcome)
 
     def settle(self, admission: Admission, transcript: Transcript) -> None:

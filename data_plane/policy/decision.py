@@ -25,6 +25,8 @@ class Refusal:
     """Where the reason's own status is too coarse (408, 415)."""
     suggestions: tuple[str, ...] = ()
     """Model names this caller may use that come closest to what was asked for."""
+    may_have_run: bool = False
+    """The provider had the whole request and was at it when it was given up, so it may well charge for it."""
 
     @property
     def sentence(self) -> str:

@@ -97,7 +97,7 @@ def upstream_headers(head: RequestHead, *, passes_caller: bool, credential: RawH
         name = header[0]
         fate = _fate_of(name)
         if fate is _Fate.PASSES:
-            if name not in named:
+            if name not in named and not (b"_" in header[1] and _is_ours(header[1])):
                 kept.append(header)
         elif fate is _Fate.ADDS_BETAS:
             betas.append(header[1])

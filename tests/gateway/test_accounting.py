@@ -194,6 +194,9 @@ def test_a_provider_that_does_not_begin_in_time_is_told_so(fleet: Fleet, key: Ke
         assert "did not answer in time" in answer.text
     rows = fleet.control.rows_of(key, 4)
     assert {(row.outcome, row.reason) for row in rows} == {(FAILED, "upstream_failed")}
+    # It had the whole request and may bill it: the estimate stands, and is marked as one.
+    assert {row.kind for row in rows} == {usage_pb2.USAGE_KIND_ESTIMATED}
+    assert all(row.tokens.input_fresh > 0 for row in rows)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)

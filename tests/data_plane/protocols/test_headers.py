@@ -137,3 +137,21 @@ def test_a_session_in_a_header_is_noticed() -> None:
     assert names_a_session(RequestHead("POST", "/", "", ((b"x-session-id", b"s"),)))
     assert names_a_session(RequestHead("POST", "/", "", ((b"helicone-session-id", b"s"),)))
     assert not names_a_session(RequestHead("POST", "/", "", ((b"user-agent", b"curl"),)))
+
+
+def test_a_virtual_key_never_leaves_whatever_its_header_is_called() -> None:
+    key = virtual_key.mint(KeyKind.PERSONAL).text
+    head = RequestHead(
+        "POST",
+        "/v1/messages",
+        "",
+        (
+            (b"ocp-apim-subscription-key", key.encode()),
+            (b"x-litellm-key", f"Bearer {key}".encode()),
+            (b"x-other", b"sypat_too_short"),
+        ),
+    )
+    for passes_caller in (False, True):
+        sent = upstream_headers(head, passes_caller=passes_caller)
+        assert key.encode() not in b"".join(value for _, value in sent)
+        assert (b"x-other", b"sypat_too_short") in sent
