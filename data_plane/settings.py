@@ -42,6 +42,7 @@ class Settings:
     client_gone_s: int
     keep_alive_s: int
     max_in_flight: int
+    max_bodies_bytes: int
 
 
 def read_pod_settings(environment: Mapping[str, str]) -> Settings:
@@ -74,6 +75,7 @@ def read_pod_settings(environment: Mapping[str, str]) -> Settings:
         client_gone_s=reader.number("SWITCHYARD_CLIENT_GONE_SECONDS"),
         keep_alive_s=reader.number("SWITCHYARD_KEEP_ALIVE_SECONDS"),
         max_in_flight=reader.number("SWITCHYARD_MAX_IN_FLIGHT"),
+        max_bodies_bytes=reader.number("SWITCHYARD_MAX_BODIES"),
     )
     if (settings.gateway_tls_cert is None) != (settings.gateway_tls_key is None):
         reader.problems.append("SWITCHYARD_GATEWAY_TLS_CERT: certificate and key go together; one of them is missing")

@@ -61,8 +61,8 @@ class AnswerStream:
         try:
             return await self._wire.read_body(self._limit_bytes)
         except BodyRefused as refused:
-            # Who sends too slowly is not listened to any longer, whatever is still to come.
-            self._closes_at_once = refused.http_status == HTTPStatus.REQUEST_TIMEOUT
+            # Who sends too slowly, or in a way that is not read here, is not listened to any longer.
+            self._closes_at_once = refused.http_status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.NOT_IMPLEMENTED)
             self._keeps_alive = self._keeps_alive and not self._closes_at_once
             raise
 

@@ -138,6 +138,11 @@ class Front(asyncio.Protocol):
         """Between requests: whatever came so far is at most a part of a head."""
         return self._task is None and not self._linger_until_s
 
+    @property
+    def body_bytes(self) -> int:
+        """How long the body of this request is, come or not."""
+        return self._arrived + self._missing
+
     def _read(self, data: bytes) -> None:
         """Take up the request that begins here, as far as it has come."""
         end = data.find(b"\r\n\r\n") + 4

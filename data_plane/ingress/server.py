@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
 from aiohttp import web
@@ -32,6 +32,7 @@ from data_plane.settings import Settings
 from switchyard_contract.reason import Reason
 from switchyard_contract.routes import OPENAI_CHAT
 
+_LARGE_BYTES = 256 * 1024
 _LISTINGS = frozenset({"list_models", "one_model", "me"})
 
 
@@ -52,6 +53,8 @@ class Gateway:
         self._ports, self._running, self._pulses, self._health = ports, running, pulses, health
         self._settings = settings
         self._chance = Chance()
+        self._large_bytes = 0
+        """Of the large bodies that are held now, as their callers announced them."""
         self.is_draining = False
 
     def make_front(self, listener: Listener) -> Front:
@@ -65,7 +68,8 @@ class Gateway:
 
     async def _serve_plain(self, plain: PlainHead, front: Front) -> bool:
         out = AnswerStream(front, plain.head.method, self._settings.max_body_bytes, closes=self.is_draining)
-        await self._serve(plain.route, plain.head, plain.sight, front.remote, out)
+        with self._room_for(front.body_bytes) as has_room:
+            await self._serve(plain.route, plain.head, plain.sight, front.remote, out, has_room=has_room)
         return out.is_kept
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -81,17 +85,42 @@ class Gateway:
             return web.Response(status=200)
         wire = RequestWire(request, head)
         out = AnswerStream(wire, head.method, self._settings.max_body_bytes, closes=self.is_draining)
-        await self._serve(routed, head, sight_of(head), request.remote or "", out)
+        # A body of unknown length may grow to the limit.
+        announced = request.content_length if request.content_length is not None else self._settings.max_body_bytes
+        with self._room_for(announced if request.body_exists else 0) as has_room:
+            await self._serve(routed, head, sight_of(head), request.remote or "", out, has_room=has_room)
         return KEPT if out.is_kept else CLOSED
 
+    @contextlib.contextmanager
+    def _room_for(self, announced_bytes: int) -> Iterator[bool]:
+        """Hold room for a body while its exchange runs; gives whether there was any. Small ones are not counted:
+        their number is bounded."""
+        held = announced_bytes if announced_bytes > _LARGE_BYTES else 0
+        if held and self._large_bytes + held > self._settings.max_bodies_bytes:
+            yield False
+            return
+        self._large_bytes += held
+        try:
+            yield True
+        finally:
+            self._large_bytes -= held
+
     async def _serve(
-        self, routed: Route | Unknown, head: RequestHead, sight: bytes | None, remote: str, out: AnswerStream
+        self,
+        routed: Route | Unknown,
+        head: RequestHead,
+        sight: bytes | None,
+        remote: str,
+        out: AnswerStream,
+        *,
+        has_room: bool,
     ) -> None:
-        """Answer, whatever happens. sight: what the caller is known again by; remote: the peer's address."""
+        """Answer, whatever happens. sight: what the caller is known again by; remote: the peer's address; has_room:
+        for this request's body."""
         source = source_of(remote, head, self._settings.trusted_proxies)
         arrival = make_arrival(_known(routed), head, sight, source, self._chance, self._ports.clock_s)
         try:
-            if arrival.route.operation in EXCHANGES and len(self._running) < self._settings.max_in_flight:
+            if arrival.route.operation in EXCHANGES and has_room and len(self._running) < self._settings.max_in_flight:
                 await run(arrival, out, self._ports, self._running, self._pulses)
             else:
                 await self._answer(routed, arrival, out)

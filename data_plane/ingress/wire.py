@@ -7,14 +7,14 @@ from typing import Protocol
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.client_exceptions import ClientConnectionResetError
 
-from data_plane.exchange.ports import ClientGone
+from data_plane.exchange.ports import BodyRefused, ClientGone
 from data_plane.exchange.stages import Buffer
 from data_plane.ingress.body import read_body
 from data_plane.ingress.connection import Connection
 from data_plane.protocols.codec import RequestHead
 
 _GONE = (ConnectionError, ClientConnectionResetError)
-_READ_FIRST = frozenset({b"content-encoding", b"expect"})
+_READ_FIRST = frozenset({b"content-encoding", b"expect", b"transfer-encoding"})
 
 
 class Wire(Protocol):
@@ -65,6 +65,11 @@ class RequestWire:
         ):
             # A short body came in the same segment as its head: there is nothing to wait for.
             return content.read_nowait()
+        transfer = request.headers.get(hdrs.TRANSFER_ENCODING, "chunked").strip().lower()
+        if transfer != "chunked":
+            # The parser takes "gzip, chunked" and leaves the body compressed, so upstream would read something else.
+            why = f"Transfer-Encoding {transfer[:40]!r} is not understood; send chunked, or a Content-Length."
+            raise BodyRefused(too_large=False, http_status=501, why=why)
         encoding = request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower().encode()
         expects = request.headers.get(hdrs.EXPECT, "").lower() == "100-continue"
         if expects and request.transport is not None:

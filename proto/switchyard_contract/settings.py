@@ -266,6 +266,16 @@ SETTINGS: tuple[Setting, ...] = (
         300,
     ),
     Setting("SWITCHYARD_MAX_IN_FLIGHT", ("data",), "integer", "4000", "exchanges at once", "exchanges", 1, 100000),
+    Setting(
+        "SWITCHYARD_MAX_BODIES",
+        ("data",),
+        "integer",
+        str(1024 * MIB),
+        "request bodies above 256 KiB held at once, all together",
+        "bytes",
+        MIB,
+        1024 * 1024 * MIB,
+    ),
     # Local mode.
     Setting("SWITCHYARD_HOME", ("local",), "path", "./.switchyard", "state of `switchyard up`"),
     Setting("SWITCHYARD_PODS", ("local",), "integer", "2", "pods started by `switchyard up`", "pods", 1, 16),

@@ -70,6 +70,15 @@ def test_framing_that_could_be_read_in_two_ways_is_refused_and_closed(
     assert key.text.encode() not in received
 
 
+def test_a_body_that_is_packed_for_the_transfer_is_not_taken(fleet: Fleet, key: KeyToken, marker: str) -> None:
+    """The parser would hand it over still packed, and the provider would read something else than we did."""
+    head = head_of(key, "Transfer-Encoding: gzip, chunked", f"x-sim-marker: {marker}")
+    status, received = exchange_raw(fleet.url, head + b"\r\n2\r\n{}\r\n0\r\n\r\n")
+    assert status == 501
+    assert b"send chunked" in received
+    assert not fleet.provider.records(marker)
+
+
 @pytest.mark.parametrize(
     ("name", "data", "statuses"),
     [

@@ -268,6 +268,28 @@ def tiny_pod(fleet: Fleet) -> Iterator[Pod]:
     pod.end()
 
 
+@pytest.fixture(scope="module")
+def narrow_pod(fleet: Fleet) -> Iterator[Pod]:
+    """It holds a MiB of large bodies."""
+    pod = Pod(fleet.control, fleet.counters_url, fleet.home / "narrow", SWITCHYARD_MAX_BODIES=str(1024 * 1024))
+    pod.start()
+    yield pod
+    pod.end()
+
+
+def test_large_bodies_share_a_room_and_small_ones_need_none(narrow_pod: Pod, key: KeyToken) -> None:
+    target = ANTHROPIC.target(ANTHROPIC.model, streams=True)
+    slow = ANTHROPIC.headers(key, x_sim_behaviour="sim-text-60-delay20")
+    large = ANTHROPIC.body(ANTHROPIC.model, streams=True, prompt="x" * 600_000)
+    small = ANTHROPIC.body(ANTHROPIC.model, streams=True)
+    with narrow_pod.open("POST", target, slow, large):
+        refused = narrow_pod.call("POST", target, ANTHROPIC.headers(key), large)
+        assert (refused.status, refused.header("retry-after")) == (429, "1")
+        assert narrow_pod.call("POST", target, ANTHROPIC.headers(key), small).status == 200
+    narrow_pod.settle()
+    assert narrow_pod.call("POST", target, ANTHROPIC.headers(key), large).status == 200
+
+
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)
 def test_a_full_pod_asks_to_come_back(tiny_pod: Pod, key: KeyToken, dialect: Dialect) -> None:
     target, body = dialect.target(dialect.model, streams=True), dialect.body(dialect.model, streams=True)
