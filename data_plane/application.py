@@ -6,6 +6,7 @@ import gc
 import signal
 import ssl
 import time
+from collections.abc import Iterator
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 
@@ -228,17 +229,19 @@ class PodApplication:
             access_log=None,
         )
         await admin.setup()
-        await web.TCPSite(admin, settings.admin_host, settings.admin_port).start()
+        with _named("SWITCHYARD_POD_ADMIN_PORT", f"port {settings.admin_port} on {settings.admin_host}"):
+            await web.TCPSite(admin, settings.admin_host, settings.admin_port).start()
         loop = asyncio.get_running_loop()
-        listener = await loop.create_server(
-            server,
-            settings.gateway_host,
-            settings.gateway_port,
-            reuse_port=True,
-            backlog=1024,
-            ssl=_tls_of(settings),
-            ssl_handshake_timeout=HEAD_LIMIT_S if settings.gateway_tls_cert is not None else None,
-        )
+        with _named("SWITCHYARD_GATEWAY_PORT", f"port {settings.gateway_port} on {settings.gateway_host}"):
+            listener = await loop.create_server(
+                server,
+                settings.gateway_host,
+                settings.gateway_port,
+                reuse_port=True,
+                backlog=1024,
+                ssl=_tls_of(settings),
+                ssl_handshake_timeout=HEAD_LIMIT_S if settings.gateway_tls_cert is not None else None,
+            )
         self._has_started = True
         # What is here at the start stays: the garbage collector need not look through it again and again.
         gc.collect()
@@ -291,8 +294,24 @@ class PodApplication:
             await asyncio.sleep(0.05)
 
 
+class CannotStart(Exception):
+    """What this pod needs from its machine is not to be had; the text says what, and by which setting."""
+
+
+@contextlib.contextmanager
+def _named(setting: str, what: str) -> Iterator[None]:
+    """Put a failure of the operating system into words: which setting, and what about it."""
+    try:
+        yield
+    except OSError as failure:
+        raise CannotStart(f"{setting}: {what}: {failure.strerror or failure}") from failure
+
+
 async def serve(settings: Settings, pod_id: str) -> int:
-    """Run a pod until SIGTERM or SIGINT; a second signal shortens the drain to nothing."""
+    """Run a pod until SIGTERM or SIGINT; a second signal shortens the drain to nothing.
+
+    Raises CannotStart, SpoolInUse.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -306,13 +325,14 @@ async def serve(settings: Settings, pod_id: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     await asyncio.to_thread(warm_up)
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
-    spool = await open_spool(
-        settings.state_dir / "spool",
-        segment_bytes=settings.spool_segment_bytes,
-        limit_bytes=settings.spool_limit_bytes,
-        sync=_SYNC_MODES[settings.spool_sync],
-    )
+    with _named("SWITCHYARD_POD_STATE", str(settings.state_dir)):
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        spool = await open_spool(
+            settings.state_dir / "spool",
+            segment_bytes=settings.spool_segment_bytes,
+            limit_bytes=settings.spool_limit_bytes,
+            sync=_SYNC_MODES[settings.spool_sync],
+        )
     try:
         application = PodApplication(settings, pod_id, spool)
         task = asyncio.create_task(application.run(stop), name="pod")

@@ -48,6 +48,29 @@ def request(key: KeyToken, body: bytes, *lines: str) -> bytes:
     return "".join(f"{line}\r\n" for line in found).encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
+# Start.
+
+
+def test_a_pod_that_cannot_start_says_why_in_a_sentence(fleet: Fleet, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        pod = Pod(fleet.control, fleet.counters_url, tmp_path / "taken", SWITCHYARD_GATEWAY_PORT=str(port))
+        pod.launch()
+        assert pod.process is not None
+        assert pod.process.wait(20) == 2
+    assert f"SWITCHYARD_GATEWAY_PORT: port {port} on 127.0.0.1" in pod.log
+    assert "Traceback" not in pod.log
+
+
+def test_two_pods_do_not_share_a_spool(fleet: Fleet, pod: Pod) -> None:
+    other = Pod(fleet.control, fleet.counters_url, pod.home)
+    other.launch()
+    assert other.process is not None
+    assert other.process.wait(20) == 2
+    assert "another process writes the spool" in other.log
+    assert "Traceback" not in other.log.rpartition("This pod cannot start")[2]
+
+
 # Drain.
 
 
