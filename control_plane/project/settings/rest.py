@@ -51,6 +51,8 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
         "PodStateEnum": ["live", "silent", "out_of_reach", "gone"],
         "KeyNoticeKindEnum": "control_plane.keys.models.NoticeKind",
         "EventKindEnum": ["final", "counted", "estimated"],
+        "IdentityConnectionKindEnum": "control_plane.identity.models.ConnectionKind",
+        "RoleEnum": "control_plane.organizations.roles.Role",
         "CredentialSourceEnum": "control_plane.credentials.models.CredentialSource",
         "PolicyRevisionSourceEnum": "control_plane.declarative.models.RevisionSource",
         "OrganizationStateEnum": "control_plane.organizations.models.OrganizationState",

@@ -43,6 +43,7 @@ def second_factor_add(request: ConsoleRequest) -> HttpResponse:
         return render(request, "web/account/reassure.html", context, status=form_status(form.errors))
     fresh = second_factor_begin(user=user)
     code_form = CodeForm(request.POST or None)
+    code_form.fields["code"].help_text = "The six digits that the app shows now."
     if request.method == "POST" and code_form.is_valid():
         throttle = code_throttle(user.id.hex)
         if throttle.is_exhausted():

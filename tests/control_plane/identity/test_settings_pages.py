@@ -208,7 +208,7 @@ def test_switching_off_deleting_and_unlinking(
     assert not connection.is_active
     where = reverse("web:connection-delete", args=[connection.id])
     assert admin.post(where, {"confirm": "no"}).status_code == 422
-    assert admin.post(where, {"confirm": "Okta"}).status_code == 302
+    assert admin.post(where, {"confirm": "Okta", "reason": "moving"}).status_code == 302
     assert not IdentityConnection.objects.exists()
 
 
