@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from control_plane.audit.selectors import changes_of
+from control_plane.identity.device.models import DeviceAuthorization
 from control_plane.identity.scim.selectors import provisioned_groups, scim_tokens_of
+from control_plane.identity.workload.selectors import trusts_of_account
 from control_plane.organizations.selectors import membership_of, memberships_of
 from control_plane.routing.selectors import virtual_models_of
 from tests.browser.world import World
@@ -30,6 +32,9 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
     assert change is not None
     assert memberships_of(organization).exists()
     token, group = scim_tokens_of(organization)[0], provisioned_groups(organization)[0]
+    trust = trusts_of_account(world.account)[0]
+    waiting = DeviceAuthorization.objects.order_by("created_at").first()
+    assert waiting is not None
     anthropic = world.providers["anthropic"]
     key = world.admin_key.id
     return (
@@ -68,15 +73,24 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("member-add", reverse("web:member-add")),
         Spot("member-remove", reverse("web:member-remove", args=[member.id])),
         Spot("member-activity", reverse("web:member-activity", args=[member.id])),
+        Spot("members-bulk", reverse("web:members-bulk") + f"?do=role&id={member.id}"),
+        Spot("members-bulk-remove", reverse("web:members-bulk") + f"?do=remove&id={member.id}"),
+        Spot("roles", reverse("web:roles")),
         Spot("teams", reverse("web:teams")),
         Spot("team", reverse("web:team", args=[world.teams["platform"].id])),
         Spot("team-add", reverse("web:team-add")),
+        Spot("team-person-add", reverse("web:team-person-add", args=[world.teams["platform"].id])),
         Spot("team-edit", reverse("web:team-edit", args=[world.teams["platform"].id])),
         Spot("service-accounts", reverse("web:service-accounts")),
         Spot("service-account", reverse("web:service-account", args=[world.account.id])),
         Spot("service-account-add", reverse("web:service-account-add")),
         Spot("service-account-edit", reverse("web:service-account-edit", args=[world.account.id])),
         Spot("service-account-activity", reverse("web:service-account-activity", args=[world.account.id])),
+        Spot("workload-trust-add", reverse("web:workload-trust-add", args=[world.account.id])),
+        Spot("workload-trust", reverse("web:workload-trust", args=[world.account.id, trust.id])),
+        Spot("workload-trust-delete", reverse("web:workload-trust-delete", args=[world.account.id, trust.id])),
+        Spot("device", reverse("web:device")),
+        Spot("device-confirm", reverse("web:device") + f"?code={waiting.user_code}"),
         Spot("keys", reverse("web:keys")),
         Spot("service-key-mint", reverse("web:service-key-mint")),
         Spot("scim", reverse("web:scim")),

@@ -37,6 +37,7 @@ from switchyard_contract.pricing import Billed, Price, cost_of
 from switchyard_contract.usage import TokenCounts
 from switchyard_contract.v1 import usage_pb2
 from tests.browser.directory import a_directory
+from tests.browser.machines import machines
 from tests.control_plane.usage.books import put
 from tests.control_plane.usage.events import a_batch, an_event, an_exchange_id
 
@@ -107,6 +108,7 @@ def a_world(*, exchanges_a_day: int = 60) -> World:
         description="Reviews pull requests at night",
         actor=actor,
     )
+    machines(account, actor)
     keys = _keys(organization, people, teams, account, actor)
     events = list(_events(chance, organization, people, keys, providers, account, exchanges_a_day))
     for number in range(0, len(events), EVENTS_A_BATCH):

@@ -29,6 +29,13 @@ SCOPE_WORDS = {
     Permission.BUDGETS_READ: "read budgets",
     Permission.BUDGETS_MANAGE: "change budgets",
     Permission.USAGE_READ: "see usage and spend",
+    Permission.EXCHANGES_READ: "see exchanges",
+    Permission.OWNERS_MANAGE: "make and unmake owners",
+    Permission.MEMBERS_MANAGE: "add, change and remove members",
+    Permission.PROVIDERS_MANAGE: "change providers and their credentials",
+    Permission.SERVICE_KEYS_MINT: "mint keys of service accounts",
+    Permission.ORGANIZATION_MANAGE: "change the organization",
+    Permission.SIGN_IN_MANAGE: "change how people sign in",
 }
 
 
