@@ -30,7 +30,7 @@ class FileForm(forms.Form):
         required=False,
         allow_empty_file=True,
         label="Or upload it",
-        widget=forms.ClearableFileInput(attrs={"accept": ".yaml,.yml,.json", "class": "input"}),
+        widget=forms.ClearableFileInput(attrs={"accept": ".yaml,.yml,.json"}),
     )
     prunes = forms.BooleanField(
         required=False,

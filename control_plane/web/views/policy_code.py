@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from control_plane.declarative.differences import Action
 from control_plane.declarative.drift import drift_of
 from control_plane.declarative.kinds.catalog import kinds
 from control_plane.declarative.models import PolicyRevision, RevisionSource
@@ -201,9 +202,10 @@ def restore(request: ConsoleRequest, number: int) -> HttpResponse:
             else:
                 messages.success(request, "The policy is so already. Nothing was changed.")
             return go_to(request, reverse("web:policy-history"))
-        context["plan"] = restore_plan(asker=_asker(request), revision=found, removal=removal)
+        planned = restore_plan(asker=_asker(request), revision=found, removal=removal)
+        context |= {"plan": planned, "takes_away": bool(planned.count(Action.DELETE) or planned.effect.ended)}
     except RefusedPolicy as refused:
-        context["problems"] = refused.problems
+        context |= {"problems": refused.problems, "takes_away": True}
     except (Busy, ChangedMeanwhile):
         messages.warning(request, "Somebody else is changing the policy right now. Try again.")
         return go_to(request, reverse("web:policy-revision", args=[number]))
