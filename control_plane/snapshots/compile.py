@@ -40,7 +40,7 @@ class PrincipalRow:
 
 
 class KeyRow(NamedTuple):
-    """A key as it is read for its shard: the columns of `keys.VirtualKey` by their names."""
+    """A key as it is read for its shard: the columns of `keys.VirtualKey` by their names. None: empty."""
 
     key_id: str
     digest: bytes
@@ -50,11 +50,19 @@ class KeyRow(NamedTuple):
     team_id: UUID
     name: str
     prefix: str
-    allowed_models: list[str]
-    allowed_routes: list[str]
-    source_networks: list[str]
-    tags: dict[str, str]
+    allowed_models: list[str] | None
+    allowed_routes: list[str] | None
+    source_networks: list[str] | None
+    tags: dict[str, str] | None
     expires_at: datetime | None
+
+
+class RevokedRow(NamedTuple):
+    """A revoked key as it is read for the denials: columns of `keys.VirtualKey` by their names."""
+
+    key_id: str
+    revoked_at: datetime
+    cut_streams: bool
 
 
 KeyFacts = KeyRow | VirtualKey
@@ -158,12 +166,13 @@ def compile_keys(
     are compiled at once, so fields that are empty are not touched.
     """
     shards = [snapshot_pb2.KeyShard() for _ in range(buckets)]
-    places = [shard.keys for shard in shards]
+    add = [shard.keys.add for shard in shards]
     for row in sorted(keys, key=attrgetter("key_id")):
         owner = row.user_id or row.service_account_id
         assert owner is not None, "the database allows no key without an owner"
-        key = places[bucket_of(row.key_id, buckets)].add(
-            id=row.key_id,
+        key_id = row.key_id
+        key = add[bucket_of(key_id, buckets)](
+            id=key_id,
             digest=bytes(row.digest),
             pepper_version=row.pepper_version,
             principal_id=owner.hex,
@@ -171,9 +180,10 @@ def compile_keys(
             name=row.name,
             prefix=row.prefix,
         )
-        models = intersect(row.allowed_models, personal_models) if row.user_id else row.allowed_models
-        if models:
-            key.models.extend(models)
+        if personal_models and row.user_id:
+            key.models.extend(intersect(row.allowed_models or (), personal_models))
+        elif row.allowed_models:
+            key.models.extend(row.allowed_models)
         if row.allowed_routes:
             key.routes.extend(row.allowed_routes)
         if row.source_networks:
@@ -192,7 +202,9 @@ def oldest_reader(message: Message) -> int:
     return MIN_READER
 
 
-def compile_deny(revoked: Iterable[VirtualKey], principals: Iterable[PrincipalRow]) -> snapshot_pb2.DenyShard:
+def compile_deny(
+    revoked: Iterable[RevokedRow | VirtualKey], principals: Iterable[PrincipalRow]
+) -> snapshot_pb2.DenyShard:
     """Keys that were revoked, and people and service accounts that may not act any more."""
     return snapshot_pb2.DenyShard(
         keys=[

@@ -7,13 +7,12 @@ from hashlib import sha256
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Exists, JSONField, OuterRef, QuerySet, Value
+from django.db.models.functions import NullIf
 
-from control_plane.accounts.models import User
 from control_plane.catalog.models import KnownModel
 from control_plane.catalog.selectors import organization_prices
 from control_plane.credentials.selectors import active_providers
-from control_plane.keys.models import VirtualKey
 from control_plane.keys.selectors import (
     DEAD_KEYS_ARE_TOLD_FOR,
     TOMBSTONES_OUTLIVE_KEYS_BY,
@@ -22,12 +21,19 @@ from control_plane.keys.selectors import (
 )
 from control_plane.organizations.models import Membership, Organization, ServiceAccount, Team
 from control_plane.routing.selectors import routes_for_pods
-from control_plane.snapshots.compile import PolicyRows, PrincipalRow
+from control_plane.snapshots.compile import KeyRow, PolicyRows, PrincipalRow, RevokedRow
 from control_plane.snapshots.delivery import Head
 from control_plane.snapshots.models import ShardHead, Snapshot
 from control_plane.snapshots.shards import deny_shard, key_shard, policy_shard
 from switchyard_contract.seal import ShardVersion
 from switchyard_contract.v1 import snapshot_pb2
+
+_EMPTY_AS_JSON: Mapping[str, list[str] | dict[str, str]] = {
+    "allowed_models": [],
+    "allowed_routes": [],
+    "source_networks": [],
+    "tags": {},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +62,65 @@ def policy_rows(organization: Organization, now: datetime) -> PolicyRows:
 
 def principal_rows(organization_id: UUID, now: datetime) -> list[PrincipalRow]:
     """Members, service accounts, and those who left while pods still know a key of theirs (inactive)."""
+    memberships = Membership.objects.filter(organization_id=organization_id).order_by()
     rows = [
-        PrincipalRow(row.user_id, True, row.user.email, row.user.is_active, row.tags)
-        for row in Membership.objects.filter(organization_id=organization_id).select_related("user")
+        PrincipalRow(user_id, True, email, is_active, tags)
+        for user_id, email, is_active, tags in memberships.values_list(
+            "user_id", "user__email", "user__is_active", "tags"
+        )
     ]
+    accounts = ServiceAccount.objects.filter(organization_id=organization_id).order_by()
     rows += [
-        PrincipalRow(row.id, False, row.name, row.is_active, row.tags)
-        for row in ServiceAccount.objects.filter(organization_id=organization_id)
+        PrincipalRow(account_id, False, name, is_active, tags)
+        for account_id, name, is_active, tags in accounts.values_list("id", "name", "is_active", "tags")
     ]
-    members = {row.id for row in rows}
-    owners = keys_told_to_pods(organization_id, now).filter(user__isnull=False).exclude(user_id__in=members)
-    for user in User.objects.filter(id__in=owners.order_by().values("user_id")):
-        rows.append(PrincipalRow(user.id, True, user.email, False))
-    return rows
+    return rows + _left_rows(organization_id, now)
 
 
-def denied_keys(organization_id: UUID, now: datetime) -> list[VirtualKey]:
+def denied_principals(organization_id: UUID, now: datetime) -> list[PrincipalRow]:
+    """Those of `principal_rows` that may not act any more. Reads nobody else: a revocation waits for this."""
+    memberships = Membership.objects.filter(organization_id=organization_id, user__is_active=False).order_by()
+    accounts = ServiceAccount.objects.filter(organization_id=organization_id, is_active=False).order_by()
+    return [
+        *(
+            PrincipalRow(user_id, True, email, False)
+            for user_id, email in memberships.values_list("user_id", "user__email")
+        ),
+        *(PrincipalRow(account_id, False, name, False) for account_id, name in accounts.values_list("id", "name")),
+        *_left_rows(organization_id, now),
+    ]
+
+
+def _left_rows(organization_id: UUID, now: datetime) -> list[PrincipalRow]:
+    """People who left while pods still know a key of theirs."""
+    membership = Membership.objects.filter(organization_id=organization_id, user_id=OuterRef("user_id"))
+    owners = (
+        keys_told_to_pods(organization_id, now)
+        .filter(user__isnull=False)
+        .filter(~Exists(membership))
+        .order_by()
+        .values_list("user_id", "user__email")
+        .distinct()
+    )
+    return [PrincipalRow(user_id, True, email, False) for user_id, email in owners if user_id is not None]
+
+
+def key_rows(organization_id: UUID, now: datetime) -> list[KeyRow]:
+    """The keys that pods hold, as their shards are made of them.
+
+    Columns of JSON that are empty come as NULL: a hundred thousand keys are read at once, and most have no scopes.
+    """
+    plain = [name for name in KeyRow._fields if name not in _EMPTY_AS_JSON]
+    keys = (
+        keys_told_to_pods(organization_id, now)
+        .order_by()
+        .annotate(**{f"_{name}": NullIf(name, Value(empty, JSONField())) for name, empty in _EMPTY_AS_JSON.items()})
+        .values_list(*(name if name in plain else f"_{name}" for name in KeyRow._fields))
+    )
+    return list(map(KeyRow._make, keys.iterator(chunk_size=5000)))
+
+
+def denied_keys(organization_id: UUID, now: datetime) -> list[RevokedRow]:
     """Revoked keys that a pod might still know.
 
     A key leaves the key shards a month after its end; its denial stays a month longer, and longer still while the
@@ -86,19 +135,28 @@ def denied_keys(organization_id: UUID, now: datetime) -> list[VirtualKey]:
     )
     if oldest is not None:
         since = min(since, oldest - DEAD_KEYS_ARE_TOLD_FOR - timedelta(days=7))
-    return list(revoked_keys(organization_id, since))
+    return list(map(RevokedRow._make, revoked_keys(organization_id, since).values_list(*RevokedRow._fields)))
 
 
 def key_shard_prefix(organization_id: UUID) -> str:
     return key_shard(organization_id, 0)[:-1]
 
 
+def key_bucket_count(organization_id: UUID) -> int:
+    """How many key shards an organization has."""
+    return _bucket_counts(ShardHead.objects.filter(organization_id=organization_id)).get(organization_id, 0)
+
+
 def key_bucket_counts() -> dict[UUID, int]:
     """How many key shards each organization has."""
+    return _bucket_counts(ShardHead.objects.filter(organization_id__isnull=False))
+
+
+def _bucket_counts(heads: QuerySet[ShardHead]) -> dict[UUID, int]:
     counts: dict[UUID, int] = {}
-    for organization_id, shard in ShardHead.objects.filter(
-        organization_id__isnull=False, shard__contains="/keys/", version__gte=1
-    ).values_list("organization_id", "shard"):
+    for organization_id, shard in heads.filter(shard__contains="/keys/", version__gte=1).values_list(
+        "organization_id", "shard"
+    ):
         assert organization_id is not None
         counts[organization_id] = max(counts.get(organization_id, 0), int(shard.rsplit("/", 1)[1]) + 1)
     return counts

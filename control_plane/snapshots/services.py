@@ -23,7 +23,6 @@ from control_plane.audit.models import Outbox, ShardKind
 from control_plane.audit.selectors import newest_published_heads, open_outbox, organizations_with_open_outbox
 from control_plane.audit.services import Actor, Subject, record_change
 from control_plane.catalog.selectors import list_prices
-from control_plane.keys.selectors import keys_told_to_pods
 from control_plane.keys.services import rules_of
 from control_plane.organizations.models import Organization
 from control_plane.snapshots import compile as compiler
@@ -33,10 +32,12 @@ from control_plane.snapshots.locks import Lane, compiling
 from control_plane.snapshots.models import ShardHead, Snapshot
 from control_plane.snapshots.selectors import (
     denied_keys,
+    denied_principals,
+    key_bucket_count,
     key_bucket_counts,
+    key_rows,
     organizations_without_shards,
     policy_rows,
-    principal_rows,
 )
 from control_plane.snapshots.shards import GLOBAL, buckets_for, deny_shard, key_shard, policy_shard
 from switchyard_contract.seal import ShardVersion, TooLarge, seal
@@ -63,7 +64,7 @@ def global_compile(*, waits: bool = False, force: bool = False) -> None:
 
 def organization_compile(organization_id: UUID, *, waits: bool = False, force: bool = False) -> None:
     """Bring an organization's policy and key shards up to date."""
-    buckets_before = key_bucket_counts().get(organization_id, 0)
+    buckets_before = key_bucket_count(organization_id)
     _compile_while_open(
         Lane.ORGANIZATION,
         organization_id.hex,
@@ -73,7 +74,7 @@ def organization_compile(organization_id: UUID, *, waits: bool = False, force: b
         waits=waits,
         force=force,
     )
-    if 0 < buckets_before != key_bucket_counts().get(organization_id, 0):
+    if 0 < buckets_before != key_bucket_count(organization_id):
         global_compile(waits=True)
 
 
@@ -214,14 +215,10 @@ def _compile_organization_once(organization_id: UUID, now: datetime) -> dict[Sha
     rows = policy_rows(organization, now)
     policy = compiler.compile_policy(rows)
     at_policy = _publish(policy_shard(organization_id), organization_id, policy, check_policy(policy), now)
-    keys = keys_told_to_pods(organization_id, now)
-    held = key_bucket_counts().get(organization_id, 0)
-    buckets = buckets_for(keys.count(), held)
-    shards = compiler.compile_keys(
-        map(compiler.KeyRow._make, keys.values_list(*compiler.KeyRow._fields).iterator(chunk_size=5000)),
-        buckets,
-        rules_of(organization).personal_models,
-    )
+    keys = key_rows(organization_id, now)
+    held = key_bucket_count(organization_id)
+    buckets = buckets_for(len(keys), held)
+    shards = compiler.compile_keys(keys, buckets, rules_of(organization).personal_models)
     findings = check_keys(shards, {row.id.hex for row in rows.principals}, {row.id.hex for row in rows.teams})
     at_keys: ShardVersion | None = None
     for bucket, message in enumerate(shards):
@@ -250,7 +247,7 @@ def _note_spreading(organization: Organization, before: int, after: int) -> None
 
 
 def _compile_deny_once(organization_id: UUID, now: datetime) -> dict[ShardKind, ShardVersion | None]:
-    message = compiler.compile_deny(denied_keys(organization_id, now), principal_rows(organization_id, now))
+    message = compiler.compile_deny(denied_keys(organization_id, now), denied_principals(organization_id, now))
     at = _publish(deny_shard(organization_id), organization_id, message, check_deny(message), now)
     return {ShardKind.DENY: at}
 
@@ -263,8 +260,11 @@ def _publish(
     None: it failed its checks and was kept for people to see, not for pods.
     """
     deployment = settings.SWITCHYARD
-    head, _ = ShardHead.objects.select_related("snapshot").get_or_create(
-        shard=shard, defaults={"organization_id": organization_id, "epoch": _current_epoch()}
+    # Without the payload in force: megabytes, of which only the digest is compared.
+    head, _ = (
+        ShardHead.objects.select_related("snapshot")
+        .defer("snapshot__payload")
+        .get_or_create(shard=shard, defaults={"organization_id": organization_id, "epoch": _current_epoch()})
     )
     raw = message.SerializeToString(deterministic=True)
     raw_sha256 = sha256(raw).digest()

@@ -27,14 +27,16 @@ def main(wanted: list[str]) -> None:
 
 
 @contextmanager
-def engines(places: TestPlaces) -> Iterator[None]:
+def engines(places: TestPlaces, kept_home: Path | None = None) -> Iterator[None]:
+    """Run the engines below a folder that goes away with them, or in one that is kept."""
     from deploy.local.engines import Engine, Engines
     from deploy.local.postgresql import Postgresql
     from deploy.local.valkey import Valkey
 
     passwords = places.installation.passwords
     with ExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+        home = kept_home or Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+        home.mkdir(parents=True, exist_ok=True)
         home.chmod(0o711)
         engines: list[Engine] = [
             Postgresql(home, home / "postgresql.log", places.postgresql_port, passwords["postgresql"], durable=False),

@@ -22,6 +22,7 @@ from control_plane.organizations.models import Membership, Organization, Role, S
 from control_plane.organizations.services import membership_add, organization_create, team_create, team_member_add
 from control_plane.routing.services import virtual_models_offer
 from control_plane.usage.aggregation import book_waiting
+from control_plane.usage.models import KeyLastUse
 from switchyard_contract.virtual_key import KeyKind, mint
 from tests.control_plane.usage.books import put
 from tests.control_plane.usage.events import a_batch, an_event
@@ -55,6 +56,20 @@ def a_crowd(*, teams: int = 500, users: int = 5_000, keys: int = 50_000, exchang
     made_keys = _keys(organization, made_teams, people, keys)
     _usage(organization, made_keys, actor_of(owner), exchanges)
     return Crowd(organization, owner, teams, users, keys)
+
+
+def kept_crowd() -> Crowd | None:
+    """Find the crowd that an earlier run left in this database. None: there is none, or it was not finished."""
+    organization = Organization.objects.filter(slug="crowd").first()
+    if organization is None or not KeyLastUse.objects.filter(organization_id=organization.id).exists():
+        return None
+    return Crowd(
+        organization,
+        User.objects.get(email=OWNER),
+        Team.objects.filter(organization=organization).count(),
+        Membership.objects.filter(organization=organization).count(),
+        VirtualKey.objects.filter(organization=organization).count(),
+    )
 
 
 def _teams(organization: Organization, count: int) -> list[Team]:

@@ -1,6 +1,7 @@
 """How the control plane does with a crowd: every page and list call, the snapshots, one revocation. `make crowd`.
 
     python -m tests.load.crowd_times [--keys 50000] [--users 5000] [--teams 500] [--repeat 15]
+        [--keep-home DIR] [--only TEXT]
 
 Prints the median, the 95th percentile and the number of queries of each. Times depend on the machine; the number of
 queries does not, and tests hold it (tests/control_plane/web/test_query_counts.py).
@@ -12,9 +13,12 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+from deploy.local.installation import open_installation
+from deploy.local.ports import pick_free_ports
 from tests.browser.screenshots import engines
-from tests.environment import choose_places, install
+from tests.environment import TestPlaces, choose_places, install
 
 SLOW_MS = 500.0
 
@@ -26,10 +30,15 @@ def main() -> int:
     parser.add_argument("--teams", type=int, default=500)
     parser.add_argument("--exchanges", type=int, default=60_000)
     parser.add_argument("--repeat", type=int, default=15)
+    parser.add_argument("--keep-home", type=Path, help="a folder that keeps the crowd, so that it is made only once")
+    parser.add_argument("--only", default="", help="measure only addresses with this text in them; 'snapshots': those")
     chosen = parser.parse_args()
-    places = choose_places()
+    if chosen.keep_home is None:
+        places = choose_places()
+    else:
+        places = TestPlaces(open_installation(chosen.keep_home / "secrets"), *pick_free_ports(3))
     install(places)
-    with engines(places):
+    with engines(places, chosen.keep_home):
         return _measure(chosen)
 
 
@@ -45,19 +54,23 @@ def _measure(chosen: argparse.Namespace) -> int:
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
 
-    from tests.load.crowd import a_crowd
+    from tests.load.crowd import a_crowd, kept_crowd
 
     begun = time.perf_counter()
-    crowd = a_crowd(teams=chosen.teams, users=chosen.users, keys=chosen.keys, exchanges=chosen.exchanges)
+    crowd = kept_crowd()
+    if crowd is None:
+        crowd = a_crowd(teams=chosen.teams, users=chosen.users, keys=chosen.keys, exchanges=chosen.exchanges)
+        print(f"crowd of {chosen.keys} keys, {chosen.users} people, {chosen.teams} teams made in", end=" ")
+        print(f"{time.perf_counter() - begun:.0f} s\n", flush=True)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-    print(f"crowd of {chosen.keys} keys, {chosen.users} people, {chosen.teams} teams made in", end=" ")
-    print(f"{time.perf_counter() - begun:.0f} s\n")
     client = Client()
     client.force_login(crowd.owner)
     slow = 0
     print(f"{'median':>8} {'p95':>8} {'queries':>8}  address (ms)")
-    for address in (*_pages(crowd), *_lists()):
+    for address in (*_pages(), *_lists()):
+        if chosen.only not in address:
+            continue
         times = []
         for turn in range(chosen.repeat + 1):
             with CaptureQueriesContext(connection) as queries:
@@ -73,13 +86,14 @@ def _measure(chosen: argparse.Namespace) -> int:
         if p95 > SLOW_MS:
             slow += 1
             mark += "  SLOW"
-        print(f"{statistics.median(times):8.0f} {p95:8.0f} {len(queries):8d}  {address}{mark}")
-    _snapshots(crowd)
+        print(f"{statistics.median(times):8.0f} {p95:8.0f} {len(queries):8d}  {address}{mark}", flush=True)
+    if chosen.only in "snapshots":
+        _snapshots()
     print(f"\n{slow} above {SLOW_MS:.0f} ms")
     return 1 if slow else 0
 
 
-def _pages(crowd: object) -> Iterator[str]:
+def _pages() -> Iterator[str]:
     """Every page without an id, and of each kind of page with an id one that exists."""
     from django.urls import reverse
 
@@ -116,7 +130,7 @@ def _lists() -> Iterator[str]:
     yield "/api/v1/usage?interval=day&group_by=key"
 
 
-def _snapshots(crowd: object) -> None:
+def _snapshots() -> None:
     from control_plane.keys.models import VirtualKey
     from control_plane.keys.services import key_revoke
     from control_plane.organizations.models import Organization
