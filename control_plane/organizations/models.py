@@ -98,11 +98,6 @@ class Membership(models.Model):
     def __str__(self) -> str:
         return f"{self.user_id} in {self.organization_id}"
 
-    @property
-    def is_admin(self) -> bool:
-        """Whether this person runs the organization: as its owner or an admin."""
-        return self.role in (Role.OWNER, Role.ADMIN)
-
 
 class Team(models.Model):
     """A group of people with a lead and a cost centre; keys are charged to it."""
