@@ -25,6 +25,7 @@ from control_plane.web.views import (
     sso,
     supply,
     teams,
+    tokens,
     usage,
     workload,
 )
@@ -43,6 +44,9 @@ urlpatterns: list[URLPattern] = [
     page("sign-in/sso/<uuid:connection_id>/metadata", sso.metadata, "sso-metadata", PUBLIC),
     page("sign-out", sign_in.sign_out, "sign-out", PUBLIC),
     page("profile", account.profile, "profile", SIGNED_IN),
+    page("profile/tokens", tokens.tokens, "tokens", P.TOKENS_MANAGE),
+    page("profile/tokens/new", tokens.token_mint, "token-mint", P.TOKENS_MANAGE),
+    page("profile/tokens/<uuid:token_id>/revoke", tokens.token_revoke, "token-revoke", P.TOKENS_MANAGE),
     page("profile/password", account.password, "password", SIGNED_IN),
     page("profile/theme", account.theme, "theme", SIGNED_IN),
     page("device", device.device, "device", SIGNED_IN),

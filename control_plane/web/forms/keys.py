@@ -113,7 +113,6 @@ class ConfirmForm(forms.Form):
     confirm = forms.CharField(max_length=300, required=False)
     reason = forms.CharField(
         max_length=300,
-        required=False,
         help_text="Stands in the audit for good.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )

@@ -77,7 +77,7 @@ def test_a_provider_is_edited_given_another_credential_and_deleted(admin_client:
 def test_a_provider_that_routes_lead_to_is_kept(admin_client: Client, tenant: Tenant) -> None:
     provider = a_provider(tenant)
     admin_client.post("/routes/new", {"name": "sonnet", "provider": str(provider.id), "model": "claude-sonnet-4-6"})
-    answer = admin_client.post(f"/providers/{provider.id}/delete", {"confirm": provider.name})
+    answer = admin_client.post(f"/providers/{provider.id}/delete", {"confirm": provider.name, "reason": "test"})
     assert answer.status_code == 422
     assert "Still the target of sonnet" in answer.content.decode()
 
@@ -89,7 +89,7 @@ def test_a_route_is_led_elsewhere_and_taken_away(admin_client: Client, tenant: T
     admin_client.post(f"/routes/{route.id}", {"provider": str(second.id), "model": "claude-sonnet-4-5"})
     route.refresh_from_db()
     assert (route.name, route.target.provider, route.target.model) == ("sonnet", second, "claude-sonnet-4-5")
-    admin_client.post(f"/routes/{route.id}/delete", {"confirm": "sonnet"})
+    admin_client.post(f"/routes/{route.id}/delete", {"confirm": "sonnet", "reason": "test"})
     assert not VirtualModel.objects.exists()
 
 
@@ -185,7 +185,7 @@ def test_a_members_role_and_teams_change(admin_client: Client, tenant: Tenant, m
 def test_the_last_owner_stays_one(admin_client: Client, tenant: Tenant) -> None:
     membership = Membership.objects.get(user=tenant.admin)
     assert admin_client.post(f"/members/{membership.id}", {"role": "member"}).status_code == 422
-    answer = admin_client.post(f"/members/{membership.id}/remove", {"confirm": tenant.admin.email})
+    answer = admin_client.post(f"/members/{membership.id}/remove", {"confirm": tenant.admin.email, "reason": "test"})
     assert answer.status_code == 422
 
 
@@ -210,7 +210,7 @@ def test_teams_and_service_accounts_are_made_and_changed(admin_client: Client, t
     admin_client.post("/service-accounts/new", {"name": "bot", "team": str(team.id), "tags": "environment=ci"})
     account = ServiceAccount.objects.get()
     admin_client.post(f"/service-accounts/{account.id}/edit", {"name": "bot", "team": str(tenant.team.id)})
-    admin_client.post(f"/service-accounts/{account.id}/activity", {"confirm": "bot"})
+    admin_client.post(f"/service-accounts/{account.id}/activity", {"confirm": "bot", "reason": "test"})
     account.refresh_from_db()
     assert (account.team, account.tags, account.is_active) == (tenant.team, {}, False)
 
