@@ -51,7 +51,7 @@ document.addEventListener("close", (event) => {
 }, true);
 
 // --- Several rows at once ------------------------------------------------------------------------------------------
-// The bar's buttons rest until a row is ticked; without this script they answer that something must be chosen first.
+// The bar's buttons are there once a row is ticked; without this script they answer that something must be chosen first.
 
 function countChosen() {
   for (const bar of document.querySelectorAll("[data-bulk]")) {
@@ -59,7 +59,7 @@ function countChosen() {
     const chosen = boxes.filter((box) => box.checked).length;
     const said = bar.querySelector("[data-bulk-count]");
     said.textContent = chosen ? `${chosen} of ${boxes.length} on this page chosen` : "Tick rows to change several at once";
-    for (const button of bar.querySelectorAll("[data-bulk-button]")) button.disabled = chosen === 0;
+    for (const button of bar.querySelectorAll("[data-bulk-button]")) button.hidden = chosen === 0;
     const all = document.querySelector(`[data-choose-all="${bar.id}"]`);
     if (all) {
       all.checked = chosen > 0 && chosen === boxes.length;
