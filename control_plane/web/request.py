@@ -1,5 +1,6 @@
 """The request as console views see it: signed in, in an organization, with a role."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ from django_htmx.middleware import HtmxDetails
 
 from control_plane.accounts.models import User
 from control_plane.accounts.services import actor_of
-from control_plane.audit.services import Actor
+from control_plane.audit.services import MOST_REASON, Actor
 from control_plane.organizations.models import Membership, Organization
 from control_plane.organizations.roles import Permission, Standing
 from control_plane.usage.selectors.scope import Scope
@@ -32,8 +33,9 @@ class ConsoleRequest(HttpRequest):
 
 
 def actor(request: ConsoleRequest) -> Actor:
-    """Who acts, for the audit."""
-    return actor_of(request.user, source_address=request.META.get("REMOTE_ADDR", ""))
+    """Who acts, for the audit; and why, where the form has a field for it."""
+    reason = request.POST.get("reason", "").replace("\x00", "").strip()[:MOST_REASON]
+    return replace(actor_of(request.user, source_address=request.META.get("REMOTE_ADDR", "")), reason=reason)
 
 
 def scope(request: ConsoleRequest, permission: Permission = Permission.USAGE_READ) -> Scope:

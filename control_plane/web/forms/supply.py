@@ -154,7 +154,12 @@ class CredentialForm(CredentialFields):
     base_url = forms.CharField(
         label="Address", max_length=300, widget=forms.TextInput(attrs={"class": "mono", "spellcheck": "false"})
     )
-    field_order = ("base_url", "source", "secret", "reference")
+    reason = forms.CharField(
+        max_length=300,
+        help_text="Stands in the audit for good: the yearly rotation, leaked in a log.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    field_order = ("base_url", "source", "secret", "reference", "reason")
 
 
 class VirtualModelForm(forms.Form):

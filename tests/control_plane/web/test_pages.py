@@ -66,7 +66,7 @@ def test_a_provider_is_edited_given_another_credential_and_deleted(admin_client:
     admin_client.post(f"{at}/edit", {"name": "renamed", "base_url": provider.base_url, "models": "claude-*"})
     provider.refresh_from_db()
     assert (provider.name, provider.served_models, provider.is_active) == ("renamed", ["claude-*"], False)
-    admin_client.post(f"{at}/credential", {"base_url": provider.base_url, "source": "passthrough"})
+    admin_client.post(f"{at}/credential", {"base_url": provider.base_url, "source": "passthrough", "reason": "test"})
     provider.refresh_from_db()
     assert provider.credential_source == CredentialSource.PASSTHROUGH
     assert admin_client.post(f"{at}/delete", {"confirm": "wrong"}).status_code == 422
