@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db.models import Exists, JSONField, OuterRef, QuerySet, Value
 from django.db.models.functions import NullIf
 
+from control_plane.accounts.models import User
 from control_plane.catalog.models import KnownModel
 from control_plane.catalog.selectors import organization_prices
 from control_plane.credentials.selectors import active_providers
@@ -93,16 +94,12 @@ def denied_principals(organization_id: UUID, now: datetime) -> list[PrincipalRow
 
 def _left_rows(organization_id: UUID, now: datetime) -> list[PrincipalRow]:
     """People who left while pods still know a key of theirs."""
-    membership = Membership.objects.filter(organization_id=organization_id, user_id=OuterRef("user_id"))
-    owners = (
-        keys_told_to_pods(organization_id, now)
-        .filter(user__isnull=False)
-        .filter(~Exists(membership))
-        .order_by()
-        .values_list("user_id", "user__email")
-        .distinct()
-    )
-    return [PrincipalRow(user_id, True, email, False) for user_id, email in owners if user_id is not None]
+    # From the people who are no members, of whom few have keys here: the keys of all members are not looked at.
+    people = User.objects.filter(
+        ~Exists(Membership.objects.filter(organization_id=organization_id, user_id=OuterRef("id"))),
+        Exists(keys_told_to_pods(organization_id, now).filter(user_id=OuterRef("id")).order_by()),
+    ).order_by()
+    return [PrincipalRow(user_id, True, email, False) for user_id, email in people.values_list("id", "email")]
 
 
 def key_rows(organization_id: UUID, now: datetime) -> list[KeyRow]:
