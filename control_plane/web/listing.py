@@ -99,16 +99,8 @@ def list_rows(
     Unknown sorts and filter values are passed over: an old link still opens.
     """
     parameters = request.GET
-    search = parameters.get("q", "").strip()[:200]
     ordering = _ordering(parameters.get("sort", ""), sorts, default)
-    if search:
-        rows = searched(rows, search)
-    chosen: dict[str, str] = {}
-    for one in filters:
-        value = parameters.get(one.name, "")
-        if value and any(value == option for option, _ in one.options):
-            chosen[one.name] = value
-            rows = (filtered or {})[one.name](rows, value)
+    rows, search, chosen = narrowed(rows, parameters, searched=searched, filters=filters, filtered=filtered)
     sign = "-" if ordering.descending else ""
     rows = rows.order_by(f"{sign}{ordering.path}", "pk")
     after = _read_cursor(parameters.get("after", ""))
@@ -124,6 +116,27 @@ def list_rows(
         chosen=chosen,
         is_first_page=after is None,
     )
+
+
+def narrowed(
+    rows: QuerySet[Row],
+    parameters: QueryDict,
+    *,
+    searched: Callable[[QuerySet[Row], str], QuerySet[Row]],
+    filters: Sequence[Filter] = (),
+    filtered: Mapping[str, Callable[[QuerySet[Row], str], QuerySet[Row]]] | None = None,
+) -> tuple[QuerySet[Row], str, dict[str, str]]:
+    """The rows that search and filters of an address leave, what was searched for, and the filters that were known."""
+    search = parameters.get("q", "").strip()[:200]
+    if search:
+        rows = searched(rows, search)
+    chosen: dict[str, str] = {}
+    for one in filters:
+        value = parameters.get(one.name, "")
+        if value and any(value == option for option, _ in one.options):
+            chosen[one.name] = value
+            rows = (filtered or {})[one.name](rows, value)
+    return rows, search, chosen
 
 
 def chips(parameters: QueryDict, filters: Iterable[Filter], chosen: Mapping[str, str]) -> tuple[Chip, ...]:

@@ -1,41 +1,68 @@
 """Keys: one's own, everybody's, and the page of each. A key's text leaves the server once, in the answer to minting."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db import transaction
 from django.forms import ModelChoiceField
-from django.http import Http404, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from control_plane.audit.selectors import changes_of
-from control_plane.keys.models import VirtualKey
+from control_plane.keys.models import KeyNotice, KeyRules, VirtualKey
 from control_plane.keys.reach import keys_within, may_manage
 from control_plane.keys.selectors import keys_of_user
-from control_plane.keys.services.virtual_keys import MintedKey, key_mint, key_revoke, key_rotate
+from control_plane.keys.services import rules_of
+from control_plane.keys.services.virtual_keys import (
+    MintedKey,
+    key_mint,
+    key_revoke,
+    key_rotate,
+    key_update,
+    rotation_of,
+)
 from control_plane.onboarding.recipes.catalog import all_recipes
 from control_plane.onboarding.selectors import gateway_url, setup_context
 from control_plane.organizations.models import Team
 from control_plane.organizations.reach import service_accounts_within, teams_within
-from control_plane.organizations.roles import Permission
+from control_plane.organizations.roles import Permission, can
 from control_plane.organizations.selectors import teams_of, teams_of_user
 from control_plane.usage.selectors.exchanges import newest_exchange_of_key
 from control_plane.usage.selectors.scope import Scope
 from control_plane.usage.selectors.series import usage_total
 from control_plane.web.forms.failures import show_failure
-from control_plane.web.forms.keys import MintForm, RevokeForm, RotateForm, ServiceKeyForm
-from control_plane.web.key_rows import key_rows, key_state, owner_name
-from control_plane.web.listing import Filter, Sort, csv_response, list_rows, wants_csv
+from control_plane.web.forms.keys import (
+    KeyEditForm,
+    MintForm,
+    RevokeForm,
+    RotateForm,
+    ServiceKeyEditForm,
+    ServiceKeyForm,
+)
+from control_plane.web.key_changes import changes_asked
+from control_plane.web.key_rows import key_rows, key_state, owner_name, schedule_of
+from control_plane.web.key_words import ROUTE_NAMES, rules_note, sentence, wish_of
 from control_plane.web.request import ConsoleRequest, actor, month_of
 from control_plane.web.respond import form_status, go_to, whole_page
 from control_plane.web.setup_panel import SetupPanel, setup_panel
+from control_plane.web.undo import read_undo, success_with_undo
 
-SERVICE_FIELDS = {"owner": "service_account", "expires_at": "expires"}
+OWN_FIELDS = {"expires_at": "expires"}
+SERVICE_FIELDS = {
+    "owner": "service_account",
+    "expires_at": "expires",
+    "rotation_days": "every_days",
+    "rotation_grace_seconds": "grace_seconds",
+    "allowed_models": "models",
+}
+UNDO = "key"
 
 
 @require_GET
@@ -45,6 +72,7 @@ def my_keys(request: ConsoleRequest) -> HttpResponse:
     alive = [row for row in rows if row.state.is_alive]
     context = {
         "alive": alive,
+        "ending": [row for row in alive if row.ends_within_a_week],
         "dead": [row for row in rows if not row.state.is_alive],
         "gateway": gateway_url(request.organization),
     }
@@ -53,7 +81,8 @@ def my_keys(request: ConsoleRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def my_key_mint(request: ConsoleRequest) -> HttpResponse:
-    form = MintForm(request.organization, _chargeable(request), request.POST or None)
+    rules = _rules_for(request)
+    form = _own_form(request, request.POST or None, rules)
     if request.method == "POST" and form.is_valid():
         try:
             minted = key_mint(
@@ -63,30 +92,29 @@ def my_key_mint(request: ConsoleRequest) -> HttpResponse:
                 user=request.user,
                 team=form.cleaned_data["team"],
                 models=form.cleaned_data["models"],
+                routes=form.cleaned_data["routes"],
+                source_networks=form.cleaned_data["source_networks"],
                 tags=form.cleaned_data["tags"],
                 expires_at=form.expires_at,
                 created_by=request.user,
+                heeds_rules=rules is not None,
             )
         except ValidationError as failure:
-            show_failure(form, failure, {"expires_at": "expires"})
+            show_failure(form, failure, OWN_FIELDS)
         else:
             return _minted(request, minted)
-    return render(request, "web/keys/mint.html", {"form": form}, status=form_status(form.errors))
+    context = {
+        "form": form,
+        "sentence": sentence(form.wish),
+        "rules_note": rules_note(rules) if rules else "",
+        "may_mint": rules is None or rules.members_may_mint,
+    }
+    return render(request, "web/keys/mint.html", context, status=form_status(form.errors))
 
 
 @require_http_methods(["GET", "POST"])
 def service_key_mint(request: ConsoleRequest) -> HttpResponse:
-    form = ServiceKeyForm(
-        request.organization,
-        list(teams_within(request.standing, Permission.SERVICE_KEYS_MINT)),
-        request.POST or None,
-        initial={"service_account": request.GET.get("service_account")},
-    )
-    accounts = form.fields["service_account"]
-    assert isinstance(accounts, ModelChoiceField)
-    accounts.queryset = service_accounts_within(request.standing, Permission.SERVICE_KEYS_MINT).filter(is_active=True)
-    # Charged to the account's own team, unless another one is chosen.
-    form.fields["team"].required = False
+    form = _service_form(request, request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
             minted = key_mint(
@@ -96,15 +124,34 @@ def service_key_mint(request: ConsoleRequest) -> HttpResponse:
                 service_account=form.cleaned_data["service_account"],
                 team=form.cleaned_data["team"],
                 models=form.cleaned_data["models"],
+                routes=form.cleaned_data["routes"],
+                source_networks=form.cleaned_data["source_networks"],
                 tags=form.cleaned_data["tags"],
-                expires_at=form.expires_at,
+                expires_at=None if form.rotation else form.expires_at,
+                rotation=form.rotation,
                 created_by=request.user,
             )
         except ValidationError as failure:
             show_failure(form, failure, SERVICE_FIELDS)
         else:
             return _minted(request, minted)
-    return render(request, "web/keys/mint.html", {"form": form, "for_service": True}, status=form_status(form.errors))
+    context = {"form": form, "for_service": True, "sentence": sentence(form.wish), "may_mint": True}
+    return render(request, "web/keys/mint.html", context, status=form_status(form.errors))
+
+
+@require_GET
+def my_key_sentence(request: ConsoleRequest) -> HttpResponse:
+    """What the key would be, while its form is filled in."""
+    form = _own_form(request, request.GET, _rules_for(request))
+    form.is_valid()
+    return render(request, "web/keys/sentence.html", {"sentence": sentence(form.wish)})
+
+
+@require_GET
+def service_key_sentence(request: ConsoleRequest) -> HttpResponse:
+    form = _service_form(request, request.GET)
+    form.is_valid()
+    return render(request, "web/keys/sentence.html", {"sentence": sentence(form.wish)})
 
 
 @require_GET
@@ -112,8 +159,13 @@ def key_page(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
     key = _key(request, key_id)
     since = month_of(request)
     own = Scope(request.organization.id)
+    notices = KeyNotice.objects.filter(organization=request.organization, key=key)
     context = {
         "key": key,
+        "sentence": sentence(wish_of(key)),
+        "routes": [ROUTE_NAMES[route] for route in key.allowed_routes if route in ROUTE_NAMES],
+        "schedule": schedule_of(key, timezone.now()),
+        "notices": notices.order_by("-created_at")[:20],
         "owner": owner_name(key),
         "state": key_state(key, timezone.now()),
         "is_own": key.user_id == request.user.id,
@@ -128,19 +180,70 @@ def key_page(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+def edit(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
+    key = _key_to_change(request, key_id)
+    if key.is_revoked:
+        messages.info(request, "A revoked key is not changed any more.")
+        return go_to(request, reverse("web:key", args=[key.id]))
+    form = _edit_form(request, key, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        before = {"name": key.name, "tags": dict(key.tags)}
+        try:
+            changed = _change(request, key, form)
+        except ValidationError as failure:
+            show_failure(form, failure, SERVICE_FIELDS)
+        else:
+            _tell_change(request, key, changed, before)
+            return go_to(request, reverse("web:key", args=[key.id]))
+    rules = _rules_for(request) if key.user_id else None
+    context = {
+        "form": form,
+        "key": key,
+        "changes": changes_asked(key, form) if form.is_bound else [],
+        "rules_note": rules_note(rules) if rules else "",
+        "for_service": key.service_account_id is not None,
+    }
+    return render(request, "web/keys/edit.html", context, status=form_status(form.errors))
+
+
+@require_GET
+def edit_changes(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
+    """What saving would change, while the form is filled in."""
+    key = _key_to_change(request, key_id)
+    form = _edit_form(request, key, request.GET)
+    form.is_valid()
+    return render(request, "web/keys/changes.html", {"changes": changes_asked(key, form)})
+
+
+@require_POST
+def undo(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
+    """Take a change of name or tags back, from the toast that told of it."""
+    key = _key_to_change(request, key_id)
+    before = read_undo(UNDO, request.POST.get("token", ""), of=key.id.hex)
+    if before is None or before["changed_at"] != key.updated_at.isoformat():
+        messages.warning(request, f"{key.name} has been changed since, or it is too long ago. Edit it instead.")
+    else:
+        key_update(
+            key=key,
+            actor=actor(request),
+            name=before["name"],
+            tags=before["tags"],
+            heeds_rules=_rules_for(request) is not None,
+        )
+        messages.success(request, f"{before['name']} is as it was.")
+    return go_to(request, reverse("web:key", args=[key.id]))
+
+
+@require_http_methods(["GET", "POST"])
 def rotate(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
     key = _key_to_change(request, key_id)
-    form = RotateForm(request.POST or None)
+    rules = _rules_for(request) if key.user_id else None
+    form = RotateForm(key, rules.max_personal_days if rules is not None else None, request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            minted = key_rotate(
-                key=key,
-                grace_seconds=form.cleaned_data["grace_seconds"],
-                actor=actor(request),
-                created_by=request.user,
-            )
+            minted = _rotate(request, key, form)
         except ValidationError as failure:
-            show_failure(form, failure)
+            show_failure(form, failure, OWN_FIELDS)
         else:
             return _minted(request, minted, rotated=key)
     return render(request, "web/keys/rotate.html", {"form": form, "key": key}, status=form_status(form.errors))
@@ -171,57 +274,6 @@ def check(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
     since = _since(request.GET.get("since", "")) or key.created_at
     exchange = newest_exchange_of_key(request.organization.id, key.key_id, since=since)
     return render(request, "web/keys/check.html", {"key": key, "exchange": exchange, "since": since.isoformat()})
-
-
-STATES = (("alive", "Active"), ("revoked", "Revoked"), ("expired", "Expired"))
-
-
-@require_GET
-def keys(request: ConsoleRequest) -> HttpResponseBase:
-    teams = tuple((team.id.hex, team.name) for team in teams_within(request.standing))
-    filters = (
-        Filter("state", "State", STATES),
-        Filter("team", "Team", teams),
-        Filter("kind", "Kind", (("sypat", "Personal"), ("sysvc", "Service"))),
-    )
-    rows = keys_within(request.standing)
-    sorts = (Sort("created", "created_at"), Sort("name", "name"))
-    listing = list_rows(
-        request,
-        rows,
-        sorts=sorts,
-        default="-created",
-        searched=_searched,
-        filters=filters,
-        filtered={
-            "state": _in_state,
-            "team": lambda found, team: found.filter(team_id=UUID(team)),
-            "kind": lambda found, kind: found.filter(kind=kind),
-        },
-        limit=100_000 if wants_csv(request) else 50,
-    )
-    listed = key_rows(request.organization, listing.rows, since=month_of(request))
-    if wants_csv(request):
-        head = ("name", "prefix", "owner", "team", "state", "created", "expires", "last_used", "spent_nano_usd")
-        return csv_response(
-            "keys",
-            head,
-            (
-                (
-                    row.key.name,
-                    row.key.prefix,
-                    row.owner_name,
-                    row.key.team.name,
-                    row.state.word,
-                    row.key.created_at,
-                    row.key.expires_at,
-                    row.last_use.used_at if row.last_use else None,
-                    row.spent_nano_usd,
-                )
-                for row in listed
-            ),
-        )
-    return render(request, "web/keys/all.html", {"listing": listing, "rows": listed})
 
 
 def _minted(request: ConsoleRequest, minted: MintedKey, rotated: VirtualKey | None = None) -> HttpResponse:
@@ -269,21 +321,92 @@ def _since(text: str) -> datetime | None:
     return None if moment.tzinfo is None else moment
 
 
-def _searched(found: QuerySet[VirtualKey], text: str) -> QuerySet[VirtualKey]:
-    return found.filter(
-        Q(name__icontains=text)
-        | Q(prefix__startswith=text[:10])
-        | Q(user__email__icontains=text)
-        | Q(service_account__name__icontains=text)
+def _rules_for(request: ConsoleRequest) -> KeyRules | None:
+    """The rules for personal keys, where they bind this person: whoever manages all keys made them."""
+    return None if can(request.standing, Permission.KEYS_MANAGE) else rules_of(request.organization)
+
+
+def _own_form(request: ConsoleRequest, data: QueryDict | None, rules: KeyRules | None) -> MintForm:
+    form = MintForm(request.organization, _chargeable(request), data)
+    if rules is not None:
+        form.limit_expiry(rules.max_personal_days)
+    return form
+
+
+def _service_form(request: ConsoleRequest, data: QueryDict | None) -> ServiceKeyForm:
+    form = ServiceKeyForm(
+        request.organization,
+        list(teams_within(request.standing, Permission.SERVICE_KEYS_MINT)),
+        data,
+        initial={"service_account": request.GET.get("service_account")},
+    )
+    accounts = form.fields["service_account"]
+    assert isinstance(accounts, ModelChoiceField)
+    accounts.queryset = service_accounts_within(request.standing, Permission.SERVICE_KEYS_MINT).filter(is_active=True)
+    # Charged to the account's own team, unless another one is chosen.
+    form.fields["team"].required = False
+    return form
+
+
+def _edit_form(request: ConsoleRequest, key: VirtualKey, data: QueryDict | None) -> KeyEditForm:
+    if key.service_account_id is not None:
+        return ServiceKeyEditForm(key, None, data)
+    rules = _rules_for(request)
+    return KeyEditForm(key, rules.max_personal_days if rules is not None else None, data)
+
+
+def _rotate(request: ConsoleRequest, key: VirtualKey, form: RotateForm) -> MintedKey:
+    """Mint the successor, and give it another end where one was chosen: both or neither."""
+    with transaction.atomic():
+        minted = key_rotate(
+            key=key,
+            grace_seconds=form.cleaned_data["grace_seconds"],
+            actor=actor(request),
+            created_by=request.user,
+        )
+        if form.keeps_end:
+            return minted
+        changed = key_update(
+            key=minted.key,
+            actor=actor(request),
+            expires_at=form.expires_at,
+            clears_expiry=form.expires_at is None,
+            heeds_rules=_rules_for(request) is not None,
+        )
+        return replace(minted, key=changed)
+
+
+def _change(request: ConsoleRequest, key: VirtualKey, form: KeyEditForm) -> VirtualKey:
+    given = form.cleaned_data
+    on_schedule = form.rotation is not None
+    leaves_schedule = key.rotation_days is not None and not on_schedule
+    sets_end = not on_schedule and not form.keeps_end
+    return key_update(
+        key=key,
+        actor=actor(request),
+        name=given["name"],
+        models=given["models"] if given["models"] != key.allowed_models else None,
+        routes=given["routes"],
+        source_networks=given["source_networks"],
+        tags=given["tags"],
+        expires_at=form.expires_at if sets_end else None,
+        clears_expiry=sets_end and form.expires_at is None,
+        rotation=form.rotation if form.rotation != rotation_of(key) else None,
+        clears_rotation=leaves_schedule,
+        heeds_rules=_rules_for(request) is not None,
     )
 
 
-def _in_state(found: QuerySet[VirtualKey], state: str) -> QuerySet[VirtualKey]:
-    now = timezone.now()
-    match state:
-        case "revoked":
-            return found.filter(revoked_at__isnull=False)
-        case "expired":
-            return found.filter(revoked_at__isnull=True, expires_at__lte=now)
-        case _:
-            return found.filter(Q(revoked_at__isnull=True), Q(expires_at__isnull=True) | Q(expires_at__gt=now))
+def _tell_change(request: ConsoleRequest, key: VirtualKey, changed: VirtualKey, before: Mapping[str, object]) -> None:
+    """Say that it is saved. A name and tags can be taken back: nobody was locked out or let in by them."""
+    if changed.updated_at == key.updated_at:
+        messages.info(request, "Nothing was changed.")
+        return
+    is_light = wish_of(changed) == wish_of(key)
+    if is_light:
+        facts = {**before, "changed_at": changed.updated_at.isoformat()}
+        success_with_undo(
+            request, f"{changed.name} is saved.", reverse("web:key-undo", args=[key.id]), UNDO, facts, of=key.id.hex
+        )
+    else:
+        messages.success(request, f"{changed.name} is saved. Every pod goes by it within a second.")

@@ -33,6 +33,8 @@ POST_ONLY = {
     "connection-activity",
     "connection-person-unlink",
     "delegations",
+    "key-undo",
+    "notice-dismiss",
     "organization-choose",
     "password",
     "policy-apply",
@@ -44,7 +46,7 @@ POST_ONLY = {
     "team-person-remove",
     "theme",
 }
-ASKED_SOMETHING = {"members-bulk", "policy-compare", "policy-drift-download"}
+ASKED_SOMETHING = {"keys-bulk", "members-bulk", "policy-compare", "policy-drift-download"}
 """Not there without its question: which rows, and what to do with them."""
 
 
@@ -130,6 +132,8 @@ def test_another_organizations_objects_are_not_found(admin_client: Client, tenan
     for name, row_id in (
         ("key", key.id),
         ("key-check", key.id),
+        ("key-edit", key.id),
+        ("key-changes", key.id),
         ("key-rotate", key.id),
         ("key-revoke", key.id),
         ("provider", provider.id),

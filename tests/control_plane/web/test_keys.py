@@ -13,9 +13,11 @@ from control_plane.accounts.models import User
 from control_plane.audit.models import Change
 from control_plane.catalog.services import list_prices_load
 from control_plane.keys.models import VirtualKey
+from control_plane.keys.services import key_rules_update, rules_of
 from control_plane.organizations.services import organization_update
 from control_plane.routing.services import virtual_models_offer
 from control_plane.usage.aggregation import book_waiting
+from control_plane.usage.models import KeyLastUse
 from switchyard_contract.v1 import usage_pb2
 from switchyard_contract.virtual_key import KEY_PATTERN
 from tests.builders.tenants import Tenant, a_key, a_member, a_provider, a_service_account
@@ -207,5 +209,324 @@ def test_a_list_asks_the_database_as_often_for_many_keys_as_for_one(
 ) -> None:
     for _ in range(count):
         a_key(tenant)
-    with django_assert_max_num_queries(14):  # type: ignore[operator]
+    with django_assert_max_num_queries(15):  # type: ignore[operator]
         admin_client.get("/keys")
+
+
+# Scopes, schedules and rules.
+
+
+def bind(tenant: Tenant, **rules: object) -> None:
+    key_rules_update(organization=tenant.organization, actor=tenant.actor, **rules)  # type: ignore[arg-type]
+
+
+def test_a_key_is_narrowed_to_tools_and_networks(member_client: Client, tenant: Tenant) -> None:
+    mint(member_client, tenant, routes="anthropic_messages", source_networks="10.0.0.0/8\n203.0.113.7")
+    key = VirtualKey.objects.get()
+    assert key.allowed_routes == ["anthropic_messages"]
+    assert key.source_networks == ["10.0.0.0/8", "203.0.113.7/32"]
+    page = member_client.get(f"/keys/{key.id}").content.decode()
+    assert "Claude (Anthropic Messages)" in page
+    assert "Works with Claude, from 10.0.0.0/8 and 203.0.113.7/32, until" in page
+
+
+def test_a_network_that_is_none_is_said_at_its_field(member_client: Client, tenant: Tenant) -> None:
+    answer = member_client.post(
+        "/my/keys/new",
+        {"name": "x", "team": str(tenant.team.id), "expires": "90", "source_networks": "10.0.0.0/99"},
+    )
+    assert answer.status_code == 422
+    assert answer.context["form"].errors["source_networks"]
+
+
+def test_an_end_on_a_day_is_the_end_of_that_day(member_client: Client, tenant: Tenant) -> None:
+    day = timezone.localdate() + timedelta(days=5)
+    mint(member_client, tenant, expires="day", until=day.isoformat())
+    ends = VirtualKey.objects.get().expires_at
+    assert ends is not None
+    assert timezone.localtime(ends).date() == day
+    without = member_client.post("/my/keys/new", {"name": "x", "team": str(tenant.team.id), "expires": "day"})
+    assert without.context["form"].errors["until"]
+
+
+def test_the_sentence_says_what_the_key_will_be(member_client: Client, tenant: Tenant) -> None:
+    asked = {
+        "team": str(tenant.team.id),
+        "expires": "never",
+        "models": "claude-haiku-*",
+        "routes": ["anthropic_messages", "openai_responses"],
+        "source_networks": "10.0.0.0/8",
+    }
+    page = member_client.get("/my/keys/new/sentence", asked).content.decode()
+    said = "Works with Claude and Codex, for claude-haiku-*, from 10.0.0.0/8, for ever; charged to platform."
+    assert said in page
+
+
+def test_the_rules_of_the_organization_are_shown_and_heeded(member_client: Client, tenant: Tenant) -> None:
+    bind(tenant, max_personal_days=30, personal_models=["claude-haiku-*"], max_personal_keys=1)
+    page = member_client.get("/my/keys/new")
+    assert "limits personal keys to 30 days, claude-haiku-* and 1 at a time" in page.content.decode()
+    assert [value for value, _ in page.context["form"].fields["expires"].choices] == ["7", "30", "day"]
+    asked = {"name": "x", "team": str(tenant.team.id), "expires": "30"}
+    wide = member_client.post("/my/keys/new", {**asked, "models": "claude-*"})
+    assert "claude-* goes beyond" in wide.content.decode()
+    mint(member_client, tenant, expires="30")
+    assert VirtualKey.objects.get().allowed_models == ["claude-haiku-*"]
+    second = member_client.post("/my/keys/new", asked)
+    assert second.status_code == 422
+    assert "1 is this organization" in second.content.decode()
+
+
+def test_where_people_do_not_mint_they_are_told_whom_to_ask(member_client: Client, tenant: Tenant) -> None:
+    bind(tenant, members_may_mint=False)
+    page = member_client.get("/my/keys/new").content.decode()
+    assert "Ask an admin for a key" in page
+    assert '<button class="btn btn-primary" type="submit">Mint key' not in page
+
+
+def test_admins_are_not_bound_by_the_rules(admin_client: Client, tenant: Tenant) -> None:
+    bind(tenant, max_personal_days=30)
+    mint(admin_client, tenant, expires="365")
+    assert VirtualKey.objects.get().expires_at is not None
+
+
+def a_scheduled_key(client: Client, tenant: Tenant) -> VirtualKey:
+    account = a_service_account(tenant)
+    answer = client.post(
+        "/keys/new",
+        {
+            "service_account": str(account.id),
+            "name": "nightly",
+            "team": "",
+            "expires": "90",
+            "ends": "schedule",
+            "every_days": "30",
+            "grace_seconds": "86400",
+        },
+    )
+    assert answer.status_code == 200, answer.content.decode()
+    return VirtualKey.objects.get()
+
+
+def test_a_service_key_on_a_schedule_shows_how_far_it_is(admin_client: Client, tenant: Tenant) -> None:
+    key = a_scheduled_key(admin_client, tenant)
+    assert (key.rotation_days, key.rotation_grace_s) == (30, 86_400)
+    page = admin_client.get(f"/keys/{key.id}").content.decode()
+    assert "Rotate by" in page
+    assert "replaced every 30 days, ending a day after it is due" in page
+    VirtualKey.objects.update(rotate_by=timezone.now() - timedelta(hours=1))
+    late = admin_client.get(f"/keys/{key.id}").content.decode()
+    assert "rotation overdue" in late
+
+
+def test_rotating_offers_the_grace_of_the_schedule(admin_client: Client, tenant: Tenant) -> None:
+    key = a_scheduled_key(admin_client, tenant)
+    form = admin_client.get(f"/keys/{key.id}/rotate").context["form"]
+    assert form["grace_seconds"].value() == "86400"
+    assert form.fields["grace_seconds"].choices[0] == ("86400", "After a day, as its schedule says")
+
+
+# Changing a key.
+
+
+def as_it_is(key: VirtualKey) -> dict[str, object]:
+    return {
+        "name": key.name,
+        "models": "\n".join(key.allowed_models),
+        "routes": key.allowed_routes,
+        "source_networks": "\n".join(key.source_networks),
+        "tags": "\n".join(f"{name}={value}" for name, value in key.tags.items()),
+        "expires": "keep",
+    }
+
+
+def test_a_change_is_shown_before_it_is_saved(member_client: Client, member: User, tenant: Tenant) -> None:
+    key = a_key(tenant, user=member).key
+    asked = {**as_it_is(key), "name": "desktop", "routes": ["gemini_content"], "expires": "30"}
+    changes = member_client.get(f"/keys/{key.id}/edit/changes", asked).context["changes"]
+    assert [(one.label, one.before) for one in changes] == [
+        ("Name", "laptop"),
+        ("Works with", "every tool"),
+        ("Ends", "never"),
+    ]
+    answer = member_client.post(f"/keys/{key.id}/edit", asked)
+    assert answer["Location"] == f"/keys/{key.id}"
+    key.refresh_from_db()
+    assert (key.name, key.allowed_routes) == ("desktop", ["gemini_content"])
+    assert key.expires_at is not None
+
+
+def test_saving_what_is_there_changes_nothing(member_client: Client, member: User, tenant: Tenant) -> None:
+    key = a_key(tenant, user=member, expires_at=timezone.now() + timedelta(days=9)).key
+    before = Change.objects.count()
+    answer = member_client.post(f"/keys/{key.id}/edit", as_it_is(key), follow=True)
+    assert "Nothing was changed." in answer.content.decode()
+    assert Change.objects.count() == before
+
+
+def test_a_new_name_can_be_taken_back_from_its_toast(member_client: Client, member: User, tenant: Tenant) -> None:
+    key = a_key(tenant, user=member).key
+    page = member_client.post(f"/keys/{key.id}/edit", {**as_it_is(key), "name": "desktop"}, follow=True)
+    found = re.search(r"&quot;token&quot;: &quot;([^&]+)&quot;|\"token\": \"([^\"]+)\"", page.content.decode())
+    assert found is not None
+    token = found[1] or found[2]
+    other_key = a_key(tenant, user=member).key
+    member_client.post(f"/keys/{other_key.id}/undo", {"token": token})
+    other_key.refresh_from_db()
+    assert other_key.name == "laptop"
+    member_client.post(f"/keys/{key.id}/undo", {"token": token})
+    key.refresh_from_db()
+    assert key.name == "laptop"
+    # Taken back already: the same toast does nothing more.
+    again = member_client.post(f"/keys/{key.id}/undo", {"token": token}, follow=True)
+    assert "changed since" in again.content.decode()
+
+
+def test_a_narrower_key_is_no_light_change(member_client: Client, member: User, tenant: Tenant) -> None:
+    key = a_key(tenant, user=member).key
+    page = member_client.post(f"/keys/{key.id}/edit", {**as_it_is(key), "models": "claude-*"}, follow=True)
+    assert "goes by it within a second" in page.content.decode()
+    assert ">Undo<" not in page.content.decode()
+
+
+def test_a_key_leaves_its_schedule_for_an_end(admin_client: Client, tenant: Tenant) -> None:
+    key = a_scheduled_key(admin_client, tenant)
+    admin_client.post(f"/keys/{key.id}/edit", {**as_it_is(key), "ends": "expiry", "expires": "7"})
+    key.refresh_from_db()
+    assert key.rotation_days is None
+    assert key.expires_at is not None
+    assert key.expires_at < timezone.now() + timedelta(days=8)
+
+
+def test_nobody_edits_what_is_another_organizations(admin_client: Client, other: Tenant) -> None:
+    key = a_key(other).key
+    assert admin_client.post(f"/keys/{key.id}/undo", {"token": "x"}).status_code == 404
+    assert admin_client.post(f"/keys/{key.id}/edit", as_it_is(key)).status_code == 404
+
+
+# Finding and ending many.
+
+
+def test_the_list_finds_keys_that_nobody_uses(admin_client: Client, tenant: Tenant, member: User) -> None:
+    used, idle, old = a_key(tenant).key, a_key(tenant, user=member).key, a_key(tenant).key
+    arrived(tenant, tenant.admin, used, an_event)
+    long_ago = timezone.now() - timedelta(days=200)
+    VirtualKey.objects.filter(id=old.id).update(created_at=long_ago)
+    KeyLastUse.objects.create(
+        key_id=old.key_id, organization_id=tenant.organization.id, used_at=long_ago, exchange_id="x", client="codex"
+    )
+    assert prefixes(admin_client, "/keys?state=never-used") == {idle.prefix}
+    assert prefixes(admin_client, "/keys?state=unused") == {old.prefix}
+
+
+def test_the_list_finds_keys_that_end_soon_and_sorts_by_end_and_use(admin_client: Client, tenant: Tenant) -> None:
+    soon = a_key(tenant, expires_at=timezone.now() + timedelta(days=3)).key
+    later = a_key(tenant, expires_at=timezone.now() + timedelta(days=60)).key
+    never = a_key(tenant).key
+    assert prefixes(admin_client, "/keys?state=ending") == {soon.prefix}
+    rows = admin_client.get("/keys?sort=ends").context["rows"]
+    assert [row.key for row in rows] == [soon, later, never]
+    arrived(tenant, tenant.admin, later, an_event)
+    assert admin_client.get("/keys?sort=-used").context["rows"][0].key == later
+
+
+def test_pages_by_end_hold_every_row_once(admin_client: Client, tenant: Tenant) -> None:
+    keys = {a_key(tenant).key.prefix for _ in range(52)}
+    for sort in ("ends", "-used"):
+        page = admin_client.get(f"/keys?sort={sort}")
+        second = admin_client.get(f"/keys?sort={sort}&after={page.context['listing'].next}")
+        seen = [row.key.prefix for answer in (page, second) for row in answer.context["rows"]]
+        assert len(seen) == 52
+        assert set(seen) == keys
+
+
+def test_an_owner_is_a_filter_and_a_foreign_one_is_none(
+    admin_client: Client, tenant: Tenant, member: User, other: Tenant
+) -> None:
+    mine, theirs = a_key(tenant).key, a_key(tenant, user=member).key
+    assert prefixes(admin_client, f"/keys?owner=user:{member.id.hex}") == {theirs.prefix}
+    page = admin_client.get(f"/keys?owner=user:{other.admin.id.hex}")
+    assert other.admin.email not in page.content.decode()
+    assert {row.key.prefix for row in page.context["rows"]} == {mine.prefix, theirs.prefix}
+
+
+def prefixes(client: Client, address: str) -> set[str]:
+    return {row.key.prefix for row in client.get(address).context["rows"]}
+
+
+def test_several_keys_end_at_once_after_their_number_is_typed(
+    admin_client: Client, tenant: Tenant, member: User
+) -> None:
+    used, idle, dead = a_key(tenant).key, a_key(tenant, user=member).key, a_key(tenant).key
+    arrived(tenant, tenant.admin, used, an_event)
+    admin_client.post(reverse("web:key-revoke", args=[dead.id]), {"confirm": dead.name, "reason": "x"})
+    ids = [str(key.id) for key in (used, idle, dead)]
+    page = admin_client.get("/keys/bulk", {"do": "revoke", "id": ids})
+    said = page.content.decode()
+    assert "of 2 people and 0 service accounts, charged to 1 team" in said
+    assert "1 of them was used within the last 24 hours" in said
+    assert "1 more of what you chose" in said
+    asked = {"do": "revoke", "ids": ",".join(ids), "reason": "clean-up"}
+    assert admin_client.post("/keys/bulk", {**asked, "confirm": "3"}).status_code == 422
+    assert admin_client.post("/keys/bulk", {**asked, "confirm": "2", "reason": ""}).status_code == 422
+    assert admin_client.post("/keys/bulk", {**asked, "confirm": "2"})["Location"] == "/keys"
+    assert not VirtualKey.objects.filter(revoked_at__isnull=True).exists()
+
+
+def test_all_that_match_are_meant_and_no_others(admin_client: Client, tenant: Tenant, member: User) -> None:
+    kept = a_key(tenant).key
+    for _ in range(55):
+        a_key(tenant, user=member)
+    where = f"owner=user:{member.id.hex}"
+    assert admin_client.get(f"/keys?{where}").context["matching"] == 55
+    page = admin_client.get("/keys/bulk", {"do": "revoke", "matching": where, "id": str(kept.id)})
+    assert len(page.context["scope"].keys) == 55
+    answer = admin_client.post(
+        "/keys/bulk", {"do": "revoke", "ids": page.context["ids"], "reason": "left", "confirm": "55"}
+    )
+    assert answer["Location"] == "/keys"
+    assert list(VirtualKey.objects.filter(revoked_at__isnull=True)) == [kept]
+
+
+def test_foreign_keys_cannot_be_ended_together_with_own_ones(
+    admin_client: Client, tenant: Tenant, other: Tenant
+) -> None:
+    ids = [str(a_key(tenant).key.id), str(a_key(other).key.id)]
+    assert admin_client.get("/keys/bulk", {"do": "revoke", "id": ids}).status_code == 404
+    answer = admin_client.post("/keys/bulk", {"do": "revoke", "ids": ",".join(ids), "reason": "x", "confirm": "2"})
+    assert answer.status_code == 404
+    assert not VirtualKey.objects.filter(revoked_at__isnull=False).exists()
+
+
+def test_nothing_chosen_is_said(admin_client: Client) -> None:
+    answer = admin_client.get("/keys/bulk", {"do": "revoke"}, follow=True)
+    assert "Choose keys first" in answer.content.decode()
+
+
+# The rules for personal keys.
+
+
+def test_the_rules_show_whom_they_touch_before_they_are_saved(
+    admin_client: Client, tenant: Tenant, member: User
+) -> None:
+    a_key(tenant, user=member)
+    a_key(tenant, user=member, expires_at=timezone.now() + timedelta(days=5))
+    asked = {
+        "members_may_mint": "on",
+        "max_personal_keys": "1",
+        "max_personal_days": "30",
+        "personal_models": "claude-haiku-*",
+    }
+    page = admin_client.get("/keys/rules/effect", asked)
+    effect = page.context["effect"]
+    assert (effect.personal_keys, effect.narrowed, effect.crowded, effect.lasting) == (2, 2, 1, 1)
+    assert "at most 1 each, living at most 30 days and for claude-haiku-* only" in page.content.decode()
+    assert admin_client.post("/keys/rules", asked)["Location"] == "/keys/rules"
+    assert rules_of(tenant.organization).max_personal_days == 30
+    assert "key_rules.updated" in admin_client.get("/keys/rules").content.decode()
+
+
+def test_rules_out_of_bounds_are_refused_at_their_field(admin_client: Client) -> None:
+    answer = admin_client.post("/keys/rules", {"members_may_mint": "on", "max_personal_days": "0"})
+    assert answer.status_code == 422
+    assert answer.context["form"].errors["max_personal_days"]

@@ -58,7 +58,15 @@ function countChosen() {
     const boxes = [...document.querySelectorAll(`[data-choose][form="${bar.id}"]`)];
     const chosen = boxes.filter((box) => box.checked).length;
     const said = bar.querySelector("[data-bulk-count]");
-    said.textContent = chosen ? `${chosen} of ${boxes.length} on this page chosen` : "Tick rows to change several at once";
+    const matching = bar.querySelector("[data-choose-matching]");
+    if (matching) {
+      // Offered once the whole page is ticked; a tick taken away takes it back.
+      const isWhole = chosen > 0 && chosen === boxes.length;
+      if (!isWhole) chooseMatching(matching, false);
+      matching.hidden = !isWhole;
+    }
+    const meansAll = matching?.getAttribute("aria-pressed") === "true";
+    said.textContent = meansAll ? `All ${Number(matching.dataset.number).toLocaleString("en")} that match are chosen` : chosen ? `${chosen} of ${boxes.length} on this page chosen` : "Tick rows to change several at once";
     for (const button of bar.querySelectorAll("[data-bulk-button]")) button.hidden = chosen === 0;
     const all = document.querySelector(`[data-choose-all="${bar.id}"]`);
     if (all) {
@@ -66,6 +74,11 @@ function countChosen() {
       all.indeterminate = chosen > 0 && chosen < boxes.length;
     }
   }
+}
+
+function chooseMatching(button, isChosen) {
+  button.setAttribute("aria-pressed", String(isChosen));
+  button.form.querySelector("[data-matching]").disabled = !isChosen;
 }
 
 document.addEventListener("change", (event) => {
@@ -89,9 +102,12 @@ const clicks = {
   },
   "#sheet a.btn-quiet": (link, event) => {
     event.preventDefault();
-    byId("sheet-dialog").close();
+    if (mayLeave(byId("sheet"))) byId("sheet-dialog").close();
   },
-  "[data-close]": (button) => button.closest("dialog").close(),
+  "[data-close]": (button) => {
+    const dialog = button.closest("dialog");
+    if (mayLeave(dialog)) dialog.close();
+  },
   "[data-dismiss]": (button) => button.closest("[data-toast]").remove(),
   "[data-open-palette]": () => openPalette(),
   "[data-open-shortcuts]": (button) => {
@@ -102,6 +118,10 @@ const clicks = {
   "[data-rail-close]": () => setRail(false),
   "[data-rail-slim]": () => toggleSlim(),
   "[data-tab]": (tab) => chooseTab(tab),
+  "[data-choose-matching]": (button) => {
+    chooseMatching(button, button.getAttribute("aria-pressed") !== "true");
+    countChosen();
+  },
   "[data-follows-filters]": (link) => {
     const address = new URL(location.href);
     for (const name of ["after", "before"]) address.searchParams.delete(name);
@@ -115,7 +135,7 @@ document.addEventListener("click", (event) => {
     const found = event.target.closest(selector);
     if (found) return act(found, event);
   }
-  if (event.target.tagName === "DIALOG") event.target.close(); // a click beside the sheet
+  if (event.target.tagName === "DIALOG" && mayLeave(event.target)) event.target.close(); // a click beside the sheet
   const row = event.target.closest("tr[data-href]");
   if (row && !event.target.closest("a, button, input, label, summary, time[title]") && !getSelection().toString()) {
     if (event.metaKey || event.ctrlKey) open(row.dataset.href, "_blank", "noopener");
@@ -317,17 +337,23 @@ document.addEventListener("input", (event) => {
   if (form?.matches("[data-changes]")) showChanges(form);
 });
 
+function isChanged(control) {
+  if (!control.name || control.type === "hidden") return false;
+  if (control.type === "checkbox" || control.type === "radio") return control.checked !== control.defaultChecked;
+  if (control.tagName !== "SELECT") return control.value !== control.defaultValue;
+  const options = [...control.options];
+  // A choice without a default begins with its first option.
+  const first = options.findIndex((option) => option.defaultSelected);
+  return control.multiple
+    ? options.some((option) => option.selected !== option.defaultSelected)
+    : control.selectedIndex !== Math.max(0, first);
+}
+
 function showChanges(form) {
   const changed = new Set();
   for (const control of form.elements) {
-    if (!control.name || control.type === "hidden") continue;
-    const isChanged = control.type === "checkbox" || control.type === "radio"
-      ? control.checked !== control.defaultChecked
-      : control.tagName === "SELECT"
-        ? [...control.options].some((option) => option.selected !== option.defaultSelected)
-        : control.value !== control.defaultValue;
-    if (isChanged) {
-      const label = control.closest(".field")?.querySelector("label, legend");
+    if (isChanged(control)) {
+      const label = control.closest("fieldset.field")?.querySelector("legend") || control.closest(".field")?.querySelector("label, legend");
       changed.add((label?.firstChild?.textContent || control.name).trim());
     }
   }
@@ -335,10 +361,23 @@ function showChanges(form) {
   if (line) line.textContent = changed.size ? `Changes: ${[...changed].join(", ")}` : "Nothing changed";
 }
 
+// What was typed and not sent is asked about before it is lost: on leaving the page, on closing the sheet.
+const isUnsent = (form) => form.dataset.sent === undefined && [...form.elements].some(isChanged);
+const mayLeave = (root) =>
+  ![...root.querySelectorAll("form[data-guard]")].some(isUnsent) || confirm("Leave without saving what you typed?");
+
+addEventListener("beforeunload", (event) => {
+  if ([...document.querySelectorAll("form[data-guard]")].some(isUnsent)) event.preventDefault();
+});
+document.addEventListener("cancel", (event) => {
+  if (event.target.tagName === "DIALOG" && !mayLeave(event.target)) event.preventDefault();
+}, true);
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.matches("[data-theme-form]")) return switchTheme(event);
   form.classList.add("is-sending");
+  form.dataset.sent = "";
   setTimeout(() => form.classList.remove("is-sending"), 4000);
   return undefined;
 });
@@ -401,11 +440,13 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 });
 
 document.addEventListener("htmx:responseError", (event) => {
+  delete event.target.dataset.sent;
   toast(event.detail.xhr.status === 404
     ? "That is not there any more. Reload the page to see how things are."
     : `The console could not answer (${event.detail.xhr.status}). Nothing was changed; try again.`);
 });
 document.addEventListener("htmx:sendError", (event) => {
+  delete event.target.dataset.sent;
   if (!event.target.closest("[data-live]")) toast("The console cannot be reached. Check the connection and try again.");
 });
 
