@@ -63,7 +63,7 @@ class Endpoint:
 
     @property
     def lookup(self) -> str:
-        return getattr(self.view, "lookup_url_kwarg", None) or getattr(self.view, "lookup_field", "pk")
+        return str(getattr(self.view, "lookup_url_kwarg", None) or getattr(self.view, "lookup_field", "pk"))
 
     @property
     def is_of_one_object(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from django.db import connection
 
+from control_plane.accounts.models import User
 from control_plane.audit.selectors import changes_of
 from control_plane.keys.services import membership_remove, user_deactivate
 from control_plane.organizations.models import Membership, Role
@@ -22,11 +23,11 @@ from control_plane.organizations.services import (
 from tests.builders.tenants import SYSTEM, Tenant, a_member, a_person_of_role, a_tenant
 
 
-def role_of(tenant: Tenant, user: object) -> Role:
+def role_of(tenant: Tenant, user: User) -> Role:
     return Role(Membership.objects.get(organization=tenant.organization, user=user).role)
 
 
-def the_membership(tenant: Tenant, user: object) -> Membership:
+def the_membership(tenant: Tenant, user: User) -> Membership:
     return Membership.objects.select_related("organization", "user").get(organization=tenant.organization, user=user)
 
 
