@@ -8,39 +8,88 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('organizations', '0003_roles'),
+        ("organizations", "0003_roles"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='DeviceAuthorization',
+            name="DeviceAuthorization",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('device_code_digest', models.BinaryField(unique=True)),
-                ('user_code', models.CharField(max_length=8, unique=True)),
-                ('machine', models.CharField(max_length=100)),
-                ('source_address', models.CharField(blank=True, max_length=64)),
-                ('requested_scopes', models.JSONField(blank=True, default=list)),
-                ('requested_lifetime_s', models.IntegerField()),
-                ('state', models.CharField(choices=[('pending', 'Pending'), ('approved', 'Approved'), ('denied', 'Denied'), ('redeemed', 'Redeemed')], default='pending', max_length=10)),
-                ('interval_s', models.IntegerField()),
-                ('asked_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('expires_at', models.DateTimeField()),
-                ('granted_scopes', models.JSONField(blank=True, default=list)),
-                ('granted_lifetime_s', models.IntegerField(blank=True, null=True)),
-                ('decided_at', models.DateTimeField(blank=True, null=True)),
-                ('organization', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='organizations.organization')),
-                ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("device_code_digest", models.BinaryField(unique=True)),
+                ("user_code", models.CharField(max_length=8, unique=True)),
+                ("machine", models.CharField(max_length=100)),
+                ("source_address", models.CharField(blank=True, max_length=64)),
+                ("requested_scopes", models.JSONField(blank=True, default=list)),
+                ("requested_lifetime_s", models.IntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("approved", "Approved"),
+                            ("denied", "Denied"),
+                            ("redeemed", "Redeemed"),
+                        ],
+                        default="pending",
+                        max_length=10,
+                    ),
+                ),
+                ("interval_s", models.IntegerField()),
+                ("asked_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("expires_at", models.DateTimeField()),
+                ("granted_scopes", models.JSONField(blank=True, default=list)),
+                ("granted_lifetime_s", models.IntegerField(blank=True, null=True)),
+                ("decided_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="organizations.organization",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['expires_at'], name='device_expiry'), models.Index(fields=['source_address', 'created_at'], name='device_by_address')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'approved', 'denied', 'redeemed'])), name='device_state'), models.CheckConstraint(condition=models.Q(('state__in', ('pending', 'denied')), models.Q(('granted_lifetime_s__isnull', False), ('organization__isnull', False), ('user__isnull', False)), _connector='OR'), name='device_approved_by_somebody')],
+                "indexes": [
+                    models.Index(fields=["expires_at"], name="device_expiry"),
+                    models.Index(fields=["source_address", "created_at"], name="device_by_address"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("state__in", ["pending", "approved", "denied", "redeemed"])),
+                        name="device_state",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("state__in", ("pending", "denied")),
+                            models.Q(
+                                ("granted_lifetime_s__isnull", False),
+                                ("organization__isnull", False),
+                                ("user__isnull", False),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="device_approved_by_somebody",
+                    ),
+                ],
             },
         ),
     ]
