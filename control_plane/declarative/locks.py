@@ -24,20 +24,24 @@ def lock_until_commit(lane: Lane, organization_id: UUID, *, longest_ms: int = 15
 
 
 @contextmanager
-def holding(lane: Lane, organization_id: UUID) -> Iterator[bool]:
-    """Hold the lane across transactions, so that what is read afterwards is what the one before committed.
+def holding(lane: Lane, organization_id: UUID, *, longest_ms: int = 15_000) -> Iterator[None]:
+    """Wait for the lane and hold it across transactions, so that what is read next is what others have committed.
 
-    Gives False at once when somebody else holds it.
+    Raises OperationalError when it takes too long.
     """
     key = _number(organization_id)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [int(lane), key])
-        is_held = bool(cursor.fetchone()[0])
+        cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{longest_ms}ms"])
+        try:
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [int(lane), key])
+        finally:
+            if not connection.in_atomic_block:
+                cursor.execute("RESET lock_timeout")
     try:
-        yield is_held
+        yield
     finally:
         # A connection that broke has let go of its locks.
-        if is_held and connection.connection is not None and not connection.connection.closed:
+        if connection.connection is not None and not connection.connection.closed:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [int(lane), key])
 

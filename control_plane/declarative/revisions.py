@@ -36,18 +36,10 @@ class Cause:
 def revision_record(*, organization_id: UUID) -> PolicyRevision | None:
     """Write what has changed since the newest revision, if anything has. Runs outside of other transactions.
 
-    Somebody else who is at it writes our change too, or the one after: each looks once more when done.
+    It waits for whoever is at it, an apply too: what that one did not see yet is written here.
     """
-    made: PolicyRevision | None = None
-    while True:
-        with holding(Lane.REVISION, organization_id) as is_held:
-            if not is_held:
-                return made
-            while (found := _record_once(organization_id)) is not None:
-                made = found
-        # A change that was committed while its own writer found the lane taken is seen now.
-        if not _is_behind(organization_id):
-            return made
+    with holding(Lane.REVISION, organization_id):
+        return _record_once(organization_id)
 
 
 def revision_add(*, organization: Organization, cause: Cause) -> PolicyRevision:
@@ -103,11 +95,6 @@ def _add_if_behind(organization: Organization) -> PolicyRevision | None:
         changes_of(organization.id).filter(subject_kind__in=tracked_subjects(), sequence__gt=since)[:TOLD_CHANGES]
     )
     return revision_add(organization=organization, cause=_cause_of(changes)) if changes else None
-
-
-def _is_behind(organization_id: UUID) -> bool:
-    newest = newest_revision(organization_id)
-    return policy_version(organization_id) > (0 if newest is None else newest.through_sequence)
 
 
 def _cause_of(changes: Sequence[Change]) -> Cause:

@@ -152,7 +152,7 @@ def removal_on_restore(*, takes_people: bool, is_confirmed: bool = False) -> Rem
 def _apply(asker: Asker, file: PolicyFile, removal: Removal, base_version: int | None, cause: Cause) -> Plan:
     organization = asker.organization
     with transaction.atomic():
-        plan = _run(asker, file, removal, base_version, cause.reason)
+        plan = _run(asker, file, removal, base_version, cause.reason, is_kept=True)
         newest = newest_revision(organization.id)
         number = 0 if newest is None else newest.number
         if plan.has_changes:
@@ -162,11 +162,20 @@ def _apply(asker: Asker, file: PolicyFile, removal: Removal, base_version: int |
     return replace(plan, revision=number, is_applied=True)
 
 
-def _run(asker: Asker, file: PolicyFile, removal: Removal, base_version: int | None, reason: str) -> Plan:
+def _run(
+    asker: Asker,
+    file: PolicyFile,
+    removal: Removal,
+    base_version: int | None,
+    reason: str,
+    *,
+    is_kept: bool = False,
+) -> Plan:
     organization = asker.organization
     lock_until_commit(Lane.APPLY, organization.id)
-    # What was changed before and is not written down yet must not be told as a change of this apply.
-    revision_catch_up(organization=organization)
+    if is_kept:
+        # What was changed before and is not written down yet must not be told as a change of this apply.
+        revision_catch_up(organization=organization)
     world = World(organization, replace(asker.actor, reason=reason), asker.standing, reason)
     return execute(world=world, file=file, now=timezone.now(), removal=removal, base_version=base_version)
 
