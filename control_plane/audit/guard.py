@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import structlog
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from psycopg import sql
 
 log = structlog.get_logger()
 
 OWNER = "switchyard_audit"
-TABLES = ("audit_change",)
+_OWNER = sql.Identifier(OWNER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +38,20 @@ def audit_take_away() -> Standing:
         if not _role_exists(cursor):
             if not may_create:
                 return Standing(user, False, f"there is no role {OWNER} and {user} may not create one")
-            cursor.execute(f"CREATE ROLE {OWNER} NOLOGIN")
+            cursor.execute(sql.SQL("CREATE ROLE {owner} NOLOGIN").format(owner=_OWNER))
         if not _join(cursor, user):
             return Standing(user, False, f"{user} is no member of {OWNER} and may not become one")
         cursor.execute("SELECT current_schema()")
-        (schema,) = cursor.fetchone()
-        quoted_user, quoted_schema = connection.ops.quote_name(user), connection.ops.quote_name(schema)
+        names = {"owner": _OWNER, "user": sql.Identifier(user), "schema": sql.Identifier(cursor.fetchone()[0])}
         # The role checks foreign keys as the owner of the table they lead to. CREATE only while it takes over.
-        cursor.execute(f"GRANT USAGE, CREATE ON SCHEMA {quoted_schema} TO {OWNER}")
-        for table in TABLES:
-            cursor.execute(f"ALTER TABLE {table} OWNER TO {OWNER}")
-        cursor.execute(f"REVOKE CREATE ON SCHEMA {quoted_schema} FROM {OWNER}")
-        cursor.execute(f"SET LOCAL ROLE {OWNER}")
-        for table in TABLES:
-            cursor.execute(f"REVOKE ALL ON {table} FROM {quoted_user}")
-            cursor.execute(f"GRANT SELECT, INSERT ON {table} TO {quoted_user}")
-        cursor.execute(f"SET LOCAL ROLE {quoted_user}")
-        cursor.execute(f"REVOKE {OWNER} FROM {quoted_user}")
+        cursor.execute(sql.SQL("GRANT USAGE, CREATE ON SCHEMA {schema} TO {owner}").format(**names))
+        cursor.execute(sql.SQL("ALTER TABLE audit_change OWNER TO {owner}").format(**names))
+        cursor.execute(sql.SQL("REVOKE CREATE ON SCHEMA {schema} FROM {owner}").format(**names))
+        cursor.execute(sql.SQL("SET LOCAL ROLE {owner}").format(**names))
+        cursor.execute(sql.SQL("REVOKE ALL ON audit_change FROM {user}").format(**names))
+        cursor.execute(sql.SQL("GRANT SELECT, INSERT ON audit_change TO {user}").format(**names))
+        cursor.execute(sql.SQL("SET LOCAL ROLE {user}").format(**names))
+        cursor.execute(sql.SQL("REVOKE {owner} FROM {user}").format(**names))
     log.info("the audit belongs to a role of its own", role=OWNER, user=user)
     return Standing(user, True)
 
@@ -112,9 +110,5 @@ def _join(cursor: CursorWrapper, user: str) -> bool:
     (may_grant,) = cursor.fetchone()
     if not may_grant:
         return False
-    run(f"GRANT {OWNER} TO {_quoted(user)}")
+    run(sql.SQL("GRANT {owner} TO {user}").format(owner=_OWNER, user=sql.Identifier(user)))
     return True
-
-
-def _quoted(name: str) -> str:
-    return str(connection.ops.quote_name(name))

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import QuerySet
+from psycopg import sql
 
 from control_plane.audit.models import ChainHead, Change, Outbox, PublishedHead, ShardKind
 from switchyard_contract.audit_chain import Broken, Intact, Link, Verdict, verify
@@ -26,7 +27,7 @@ def changes_of(organization_id: UUID | None) -> QuerySet[Change]:
     return Change.objects.filter(scope=scope_of(organization_id)).order_by("-sequence")
 
 
-_DISTINCT = """
+_DISTINCT = sql.SQL("""
 WITH RECURSIVE seen AS (
     (SELECT {column} AS value FROM audit_change WHERE scope = %s ORDER BY {column} LIMIT 1)
     UNION ALL
@@ -34,7 +35,7 @@ WITH RECURSIVE seen AS (
     FROM seen WHERE seen.value IS NOT NULL
 )
 SELECT value FROM seen WHERE value IS NOT NULL
-"""
+""")
 
 
 def action_names(organization_id: UUID | None) -> list[str]:
@@ -50,7 +51,7 @@ def subject_kinds(organization_id: UUID | None) -> list[str]:
 def _distinct(column: str, organization_id: UUID | None) -> list[str]:
     scope = scope_of(organization_id)
     with connection.cursor() as cursor:
-        cursor.execute(_DISTINCT.format(column=column), [scope, scope])
+        cursor.execute(_DISTINCT.format(column=sql.Identifier(column)), [scope, scope])
         return [value for (value,) in cursor.fetchall()]
 
 

@@ -109,6 +109,8 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("connection-add-oidc", reverse("web:connection-add", args=["oidc"])),
         Spot("connection-add-saml", reverse("web:connection-add", args=["saml"])),
         Spot("profile", reverse("web:profile")),
+        Spot("tokens", reverse("web:tokens")),
+        Spot("token-mint", reverse("web:token-mint")),
         Spot("second-factor", reverse("web:second-factor-add")),
         Spot("not-found", "/nowhere"),
     )

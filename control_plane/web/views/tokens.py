@@ -27,7 +27,7 @@ EVERYBODY = "everybody"
 def tokens(request: ConsoleRequest) -> HttpResponse:
     rows = admin_tokens_within(request.standing)
     sees_all = can(request.standing, Permission.TOKENS_MANAGE)
-    if not (sees_all and request.GET.get("whose") == EVERYBODY):
+    if not (sees_all and request.GET.get("which") == EVERYBODY):
         rows = rows.filter(user=request.user)
     listing = list_rows(
         request,
@@ -35,10 +35,10 @@ def tokens(request: ConsoleRequest) -> HttpResponse:
         sorts=(Sort("created", "created_at"), Sort("name", "name")),
         default="-created",
         searched=lambda found, text: found.filter(name__icontains=text),
-        filters=(Filter("whose", "Mine", ((EVERYBODY, "Everybody's"),)),) if sees_all else (),
-        filtered={"whose": lambda found, value: found},
+        filters=(Filter("which", "Mine", ((EVERYBODY, "Everybody's"),)),) if sees_all else (),
+        filtered={"which": lambda found, value: found},
     )
-    context = {"listing": listing, "now": timezone.now(), "whose": request.GET.get("whose", "")}
+    context = {"listing": listing, "now": timezone.now(), "whose": request.GET.get("which", "")}
     return render(request, "web/tokens/list.html", context)
 
 

@@ -61,11 +61,11 @@ def test_tokens_of_others_are_not_there(
     foreign = admin_token_mint(organization=other.organization, user=other.admin, name="foreign", actor=other.actor)
     make(member_client)
 
-    assert "of admin" not in member_client.get(reverse("web:tokens") + "?whose=everybody").content.decode()
+    assert "of admin" not in member_client.get(reverse("web:tokens") + "?which=everybody").content.decode()
     for client, token in ((member_client, admins), (member_client, foreign), (admin_client, foreign)):
         assert client.get(reverse("web:token-revoke", args=[token.record.id])).status_code == 404
     own = admin_client.get(reverse("web:tokens")).content.decode()
-    everybodys = admin_client.get(reverse("web:tokens") + "?whose=everybody").content.decode()
+    everybodys = admin_client.get(reverse("web:tokens") + "?which=everybody").content.decode()
     assert "report" not in own
     assert "report" in everybodys
     assert "foreign" not in everybodys
