@@ -226,7 +226,7 @@ class Entry:
         tally = transcript.tally
         cost = price_tally(admission, tally, self._arrival.started_at_ms)
         self._bill = bill_part(tally.tokens, cost.amount, cost.price_id) if cost else bill_part(tally.tokens, 0, "")
-        self._told = answered_part(tally.model, tally.stop_reason) + _rarely_told(tally)
+        self._told = answered_part(tally.model, tally.stop_reason, tally.service_tier) + _rarely_told(tally)
         self.upstream_request_id = self.upstream_request_id or tally.upstream_request_id
         was_told = tally.is_reported or self.upstream_status >= 400
         kind = usage_pb2.USAGE_KIND_FINAL if was_told else usage_pb2.USAGE_KIND_COUNTED
@@ -307,20 +307,12 @@ _OUTCOME_NAMES = {
 
 def _rarely_told(tally: Tally) -> bytes:
     """What most answers have nothing of."""
-    if not (
-        tally.error_type
-        or tally.error_text
-        or tally.web_searches
-        or tally.service_tier
-        or tally.inference_geo
-        or tally.is_inconsistent
-    ):
+    if not (tally.error_type or tally.error_text or tally.web_searches or tally.inference_geo or tally.is_inconsistent):
         return b""
     return usage_pb2.UsageEvent(
         error_type=tally.error_type,
         error_text=tally.error_text,
         web_searches=tally.web_searches,
-        service_tier=tally.service_tier,
         inference_geo=tally.inference_geo,
         usage_is_inconsistent=tally.is_inconsistent,
     ).SerializeToString()

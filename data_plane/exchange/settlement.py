@@ -35,7 +35,8 @@ def price_tally(admission: Admission, tally: Tally, at_ms: int) -> Charge | None
     if price is None:
         return None
     tokens = tally.tokens
-    if tally.web_searches or tally.service_tier or tally.inference_geo:
+    # Most answers name a tier ("default"); it says something only where the price knows tiers.
+    if tally.web_searches or tally.inference_geo or (tally.service_tier and price.tiers):
         billed = Billed(tally.web_searches, tally.service_tier, tally.inference_geo)
         return Charge(amount_of(tokens, price, billed), price.id)
     if tokens.is_plain:

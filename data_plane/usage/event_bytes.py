@@ -27,18 +27,24 @@ def _spell(number: int) -> bytes:
     return bytes(spelled)
 
 
-_SHORT = [_spell(number) for number in range(_KEPT)]
+class _Varints(dict[int, bytes]):
+    """A number as protobuf writes it. Small ones are found, which is quicker than any call; others are spelled."""
+
+    def __missing__(self, number: int) -> bytes:
+        """Raises ValueError for one that a uint64 does not hold."""
+        if not 0 <= number < _BEYOND:
+            raise ValueError(f"{number} is not between 0 and 2**64")
+        return _LOWEST[number & _KEPT - 1] + self[number >> 14]
+
+
+_VARINTS = _Varints((number, _spell(number)) for number in range(_KEPT))
 _LOWEST = [bytes((number & 0x7F | 0x80, number >> 7 | 0x80)) for number in range(_KEPT)]
 """The lowest fourteen bits of a number that has more."""
 
 
 def varint(number: int) -> bytes:
     """Write a number as protobuf does. Raises ValueError for one that a uint64 does not hold."""
-    if 0 <= number < _KEPT:
-        return _SHORT[number]
-    if not 0 <= number < _BEYOND:
-        raise ValueError(f"{number} is not between 0 and 2**64")
-    return _LOWEST[number & _KEPT - 1] + varint(number >> 14)
+    return _VARINTS[number]
 
 
 def _field(name: str, wire: int, of: str = "UsageEvent") -> bytes:
@@ -63,6 +69,7 @@ _REQUEST_BYTES = _field("request_bytes", _VARINT)
 _RESPONSE_BYTES = _field("response_bytes", _VARINT)
 _MODEL = _field("model", _BYTES)
 _STOP_REASON = _field("stop_reason", _BYTES)
+_SERVICE_TIER = _field("service_tier", _BYTES)
 _UPSTREAM_REQUEST_ID = _field("upstream_request_id", _BYTES)
 _CHUNKS = _field("chunks", _VARINT)
 _TOKENS = _field("tokens", _BYTES)
@@ -78,7 +85,7 @@ def text(field: bytes, value: str) -> bytes:
     if not value:
         return b""
     encoded = value.encode()
-    return field + varint(len(encoded)) + encoded
+    return field + _VARINTS[len(encoded)] + encoded
 
 
 # The same for all exchanges that begin in one millisecond.
@@ -103,24 +110,24 @@ def opening_part(
     return b"".join(
         (
             _EXCHANGE_ID,
-            varint(len(whose)),
+            _VARINTS[len(whose)],
             whose,
             _ATTEMPT,
-            varint(attempt),
+            _VARINTS[attempt],
             _STARTED_AT_MS,
             _started_at(started_at_ms),
             _TRACEPARENT,
-            varint(len(trace)),
+            _VARINTS[len(trace)],
             trace,
             _SESSION_ID,
-            varint(len(session)),
+            _VARINTS[len(session)],
             session,
             _SESSION_IS_DERIVED,
             b"\1" if session_is_derived else b"\0",
             _REQUEST_BYTES,
-            varint(request_bytes),
+            _VARINTS[request_bytes],
             _GATEWAY_US,
-            varint(gateway_us),
+            _VARINTS[gateway_us],
         )
     )
 
@@ -149,17 +156,17 @@ def bill_part(tokens: TokenCounts, cost_nano_usd: int, price_version: str) -> by
 
 def plain_bill_part(input_fresh: int, output: int, cost_nano_usd: int, price_version: str) -> bytes:
     """The same for fresh input and visible output alone."""
-    read, written = varint(input_fresh), varint(output)
+    read, written = _VARINTS[input_fresh], _VARINTS[output]
     return b"".join(
         (
             _TOKENS,
-            varint(len(_INPUT_FRESH) + len(read) + len(_OUTPUT) + len(written)),
+            _VARINTS[len(_INPUT_FRESH) + len(read) + len(_OUTPUT) + len(written)],
             _INPUT_FRESH,
             read,
             _OUTPUT,
             written,
             _COST_NANO_USD,
-            varint(cost_nano_usd),
+            _VARINTS[cost_nano_usd],
             _known_text(_PRICE_VERSION, price_version),
         )
     )
@@ -178,23 +185,24 @@ def answer_part(
     return b"".join(
         (
             _UPSTREAM_STATUS,
-            varint(upstream_status),
+            _VARINTS[upstream_status],
             text(_UPSTREAM_REQUEST_ID, upstream_request_id),
             _FIRST_BYTE_US,
-            varint(first_byte_us),
+            _VARINTS[first_byte_us],
             _FIRST_TOKEN_US,
-            varint(first_token_us),
+            _VARINTS[first_token_us],
             _RESPONSE_BYTES,
-            varint(bytes_out),
+            _VARINTS[bytes_out],
             _CHUNKS,
-            varint(chunks),
+            _VARINTS[chunks],
         )
     )
 
 
-def answered_part(model: str, stop_reason: str) -> bytes:
-    """What an answer said of itself."""
-    return _known_text(_MODEL, model) + _known_text(_STOP_REASON, stop_reason)
+@lru_cache(maxsize=1024)
+def answered_part(model: str, stop_reason: str, service_tier: str) -> bytes:
+    """What an answer said of itself: the same few things again and again."""
+    return text(_MODEL, model) + text(_STOP_REASON, stop_reason) + text(_SERVICE_TIER, service_tier)
 
 
 def closing_part(
@@ -204,12 +212,12 @@ def closing_part(
     return b"".join(
         (
             _KIND,
-            varint(kind),
+            _VARINTS[kind],
             _OUTCOME,
-            varint(outcome),
+            _VARINTS[outcome],
             _CLIENT_STATUS,
-            varint(client_status),
+            _VARINTS[client_status],
             _DURATION_US,
-            varint(duration_us),
+            _VARINTS[duration_us],
         )
     )

@@ -97,6 +97,7 @@ def test_a_plain_bill_is_a_bill(input_fresh: int, output: int, cost: int, price:
     chunks=SMALL,
     model=TEXTS,
     stop_reason=TEXTS,
+    tier=TEXTS,
     client_status=SMALL,
     duration_us=COUNTS,
 )
@@ -108,6 +109,7 @@ def test_an_end(
     chunks: int,
     model: str,
     stop_reason: str,
+    tier: str,
     client_status: int,
     duration_us: int,
 ) -> None:
@@ -121,7 +123,7 @@ def test_an_end(
             bytes_out=size,
             chunks=chunks,
         ),
-        answered_part(model, stop_reason),
+        answered_part(model, stop_reason, tier),
         closing_part(kind, outcome, client_status=client_status, duration_us=duration_us),
     )
     assert event == on_page(
@@ -129,6 +131,7 @@ def test_an_end(
         outcome=outcome,
         model=model or "asked",
         stop_reason=stop_reason,
+        service_tier=tier,
         upstream_status=status,
         upstream_request_id=request_id,
         first_byte_us=times[0],
