@@ -109,7 +109,7 @@ def interval_starts(since: datetime, until: datetime, interval: Interval, zone: 
 
 
 def stacked(
-    points: Iterable[tuple[datetime, str, int]],
+    points: Iterable[tuple[datetime, str | None, int]],
     starts: Sequence[datetime],
     *,
     unit: str,
@@ -117,23 +117,29 @@ def stacked(
     interval: Interval,
     behind: str = "",
 ) -> Chart:
-    """Make a chart of (start, group's label, value). A group beyond the eighth is added to `other`.
+    """Make a chart of (start, group's label, value). A group beyond the eighth, and what has no label, is `other`.
 
     Points before the first start or after the last interval are left out; equal labels are added up.
     """
     place = {int(start.timestamp()): number for number, start in enumerate(starts)}
     sums: dict[str, list[int]] = {}
+    others: list[list[int]] = []
     for start, label, value in points:
         number = place.get(int(start.timestamp()))
         if number is None:
             number = _interval_of(start, starts)
-        if number is not None:
+        if number is None:
+            continue
+        if label is None:
+            others = others or [[0] * len(starts)]
+            others[0][number] += value
+        else:
             sums.setdefault(label, [0] * len(starts))[number] += value
     ranked = sorted(sums.items(), key=lambda item: (-sum(item[1]), item[0]))
     shown = [Series(label, tuple(values)) for label, values in ranked[:MOST_SERIES]]
-    rest = ranked[MOST_SERIES:]
-    if rest:
-        shown.append(Series(OTHER, tuple(sum(values) for values in zip(*(v for _, v in rest), strict=True))))
+    others += [values for _, values in ranked[MOST_SERIES:]]
+    if others:
+        shown.append(Series(OTHER, tuple(sum(values) for values in zip(*others, strict=True))))
     return Chart(unit, zone.key, tuple(starts), 3600 if interval is Interval.HOUR else 86400, tuple(shown), behind)
 
 

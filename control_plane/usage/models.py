@@ -218,7 +218,11 @@ class UsageHour(RollUp):
     hour = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["organization_id", "hour"], name="usage_hour_organization")]
+        indexes = [
+            models.Index(fields=["organization_id", "hour"], name="usage_hour_organization"),
+            models.Index(fields=["organization_id", "principal_id", "hour"], name="usage_hour_principal"),
+            models.Index(fields=["organization_id", "key_id", "hour"], name="usage_hour_key"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.hour:%Y-%m-%d %H:00} {self.model}"
@@ -231,7 +235,11 @@ class UsageDay(RollUp):
     day = models.DateField()
 
     class Meta:
-        indexes = [models.Index(fields=["organization_id", "day"], name="usage_day_organization")]
+        indexes = [
+            models.Index(fields=["organization_id", "day"], name="usage_day_organization"),
+            models.Index(fields=["organization_id", "principal_id", "day"], name="usage_day_principal"),
+            models.Index(fields=["organization_id", "key_id", "day"], name="usage_day_key"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.day} {self.model}"

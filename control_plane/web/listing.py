@@ -37,6 +37,8 @@ class Filter:
     name: str
     label: str
     options: tuple[tuple[str, str], ...]
+    typed: str = ""
+    """What to type where there are too many to choose from; empty: nothing is typed."""
 
     def label_of(self, value: str) -> str:
         return next((label for option, label in self.options if option == value), value)

@@ -1,16 +1,19 @@
-"""Names for the ids that usage carries: one query per kind, for one organization."""
+"""Names for the ids that usage carries, of those that a page shows: a few queries per kind, for one organization."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar
 from uuid import UUID
 
-from control_plane.accounts.models import User
 from control_plane.credentials.selectors import providers_of
 from control_plane.keys.selectors import keys_of
 from control_plane.organizations.models import Organization
 from control_plane.organizations.selectors import memberships_of, service_accounts_of, teams_of
+from control_plane.usage.selectors.names import names_of
 
 UNKNOWN = "unknown"
+MOST_OPTIONS = 100
+"""So many a list of choices may hold; where there are more, a name is typed."""
 
 
 @dataclass(slots=True)
@@ -26,54 +29,93 @@ class Names:
         """The name of a group's value. kind: a grouping of usage; one without ids is its own name."""
         if not value:
             return f"no {kind.replace('_', ' ')}"
-        match kind:
-            case "user":
-                return self.principal(value)
-            case "team":
-                return self._names("team").get(value, f"{UNKNOWN} {value[:8]}")
-            case "provider":
-                return self._names("provider").get(value, f"{UNKNOWN} {value[:8]}")
-            case "key":
-                return self._names("key").get(value, f"{UNKNOWN} {value[:4]}…")
-            case _:
-                return value
+        if kind not in self.KINDS:
+            return value
+        known = self._read.setdefault(kind, {})
+        if value not in known:
+            self.learn(kind, [value])
+        return known[value]
+
+    def learn(self, kind: str, values: Iterable[str]) -> None:
+        """Look many up at once, before they are asked for one by one."""
+        if kind not in self.KINDS:
+            return
+        known = self._read.setdefault(kind, {})
+        missing = {value for value in values if value and value not in known}
+        if missing:
+            known |= {value: _unknown(kind, value) for value in missing} | self._found(kind, missing)
 
     def principal(self, principal: UUID | str | None) -> str:
         if principal is None:
             return "nobody"
-        text = principal.hex if isinstance(principal, UUID) else principal
-        name = self._names("user").get(text)
-        if name is None:
-            # Left the organization: their history keeps their name.
-            left = User.objects.filter(id=text).values_list("email", flat=True).first()
-            name = self._names("user")[text] = left or f"{UNKNOWN} {text[:8]}"
-        return name
+        return self.of("user", principal.hex if isinstance(principal, UUID) else principal)
 
     def team(self, team: UUID | None) -> str:
         return self.of("team", team.hex if team else "")
 
     def options(self, kind: str) -> tuple[tuple[str, str], ...]:
-        """(id, name) of all, by name: for a filter's choices."""
-        return tuple(sorted(self._names(kind).items(), key=lambda item: item[1].lower()))
-
-    def _names(self, kind: str) -> dict[str, str]:
-        if kind not in self._read:
-            self._read[kind] = self._load(kind)
-        return self._read[kind]
-
-    def _load(self, kind: str) -> dict[str, str]:
+        """(id, name) of all, by name, for a filter's choices. Empty when they are too many to choose from."""
         match kind:
             case "user":
-                people = {row.user_id.hex: row.user.email for row in memberships_of(self.organization)}
-                return people | {row.id.hex: row.name for row in service_accounts_of(self.organization)}
+                people = memberships_of(self.organization).order_by("user__email").values_list("user_id", "user__email")
+                accounts = service_accounts_of(self.organization).order_by("name").values_list("id", "name")
+                rows = [*people[: MOST_OPTIONS + 1], *accounts[: MOST_OPTIONS + 1]]
             case "team":
-                return {row.id.hex: row.name for row in teams_of(self.organization)}
+                rows = [*teams_of(self.organization).order_by("name").values_list("id", "name")[: MOST_OPTIONS + 1]]
             case "provider":
-                return {row.id.hex: row.name for row in providers_of(self.organization)}
-            case "key":
-                return {
-                    key_id: f"{name} ({prefix}…)"
-                    for key_id, name, prefix in keys_of(self.organization).values_list("key_id", "name", "prefix")
-                }
+                rows = [*providers_of(self.organization).order_by("name").values_list("id", "name")[: MOST_OPTIONS + 1]]
             case _:
-                raise ValueError(f"nothing called {kind!r} has ids")
+                keys = keys_of(self.organization).values_list("key_id", "name", "prefix")[: MOST_OPTIONS + 1]
+                return _choices([(key_id, f"{name} ({prefix}…)") for key_id, name, prefix in keys])
+        return _choices([(row_id.hex, name) for row_id, name in rows])
+
+    def find(self, kind: str, text: str) -> str:
+        """The id for what was typed or chosen: an id as it is, else exactly this name. Empty: there is none."""
+        if not text or _is_id(kind, text):
+            return text
+        match kind:
+            case "user":
+                email = memberships_of(self.organization).filter(user__email__iexact=text)
+                found = email.values_list("user_id", flat=True).first() or (
+                    service_accounts_of(self.organization).filter(name=text).values_list("id", flat=True).first()
+                )
+            case "team":
+                found = teams_of(self.organization).filter(name=text).values_list("id", flat=True).first()
+            case "provider":
+                found = providers_of(self.organization).filter(name=text).values_list("id", flat=True).first()
+            case _:
+                return keys_of(self.organization).filter(name=text).values_list("key_id", flat=True).first() or ""
+        return found.hex if found is not None else ""
+
+    def _found(self, kind: str, values: set[str]) -> dict[str, str]:
+        if kind == "key":
+            keys = keys_of(self.organization).filter(key_id__in=values).order_by()
+            return {
+                key_id: f"{name} ({prefix}…)" for key_id, name, prefix in keys.values_list("key_id", "name", "prefix")
+            }
+        ids = [UUID(value) for value in values if _is_id(kind, value)]
+        match kind:
+            case "user":
+                names = names_of(self.organization.id, principal_ids=ids)
+                found = names.users | names.service_accounts
+            case "team":
+                found = names_of(self.organization.id, team_ids=ids).teams
+            case _:
+                found = names_of(self.organization.id, provider_ids=ids).providers
+        return {row_id.hex: name for row_id, name in found.items()}
+
+
+def _unknown(kind: str, value: str) -> str:
+    return f"{UNKNOWN} {value[:4]}…" if kind == "key" else f"{UNKNOWN} {value[:8]}"
+
+
+def _is_id(kind: str, text: str) -> bool:
+    if kind == "key":
+        return len(text) == 12 and text.isalnum()
+    return len(text) == 32 and all(sign in "0123456789abcdef" for sign in text)
+
+
+def _choices(options: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    if len(options) > MOST_OPTIONS:
+        return ()
+    return tuple(sorted(options, key=lambda option: option[1].lower()))

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from control_plane.dashboards.charts import UNIT_COUNT, UNIT_MONEY, Chart, interval_starts, stacked
+from control_plane.dashboards.charts import MOST_SERIES, UNIT_COUNT, UNIT_MONEY, Chart, interval_starts, stacked
 from control_plane.usage.histogram import quantile_us
-from control_plane.usage.rollups import Measures
+from control_plane.usage.rollups import COUNTS, SUMS, Measures
 from control_plane.usage.selectors.scope import Scope
-from control_plane.usage.selectors.series import Interval, Point, SeriesQuery, usage_series, usage_total
+from control_plane.usage.selectors.series import Interval, SeriesQuery, usage_page, usage_stack, usage_total
 from control_plane.web import numbers
 from control_plane.web.names import Names
 from control_plane.web.ranges import TimeRange
@@ -16,16 +16,23 @@ from control_plane.web.ranges import TimeRange
 Filters = Mapping[str, Sequence[str]]
 
 METRICS = (("cost", "Cost"), ("requests", "Requests"), ("tokens", "Tokens"))
+MOST_ROWS = 100
+"""So many groups a table names; the rest is one row, and all of them are in the CSV."""
+SHORT = ("requests", "cost_nano_usd")
+"""What a short table shows."""
+LONG = (*SUMS, "first_token_counts")
 
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """What one group used. value: the group's id or name as filters take it."""
+    """What one group used. value: the group's id or name as filters take it; empty: it is not known."""
 
     value: str
     name: str
     measures: Measures
     share: float
+    is_rest: bool = False
+    """All groups that are not shown, together."""
 
     @property
     def share_per_mille(self) -> int:
@@ -80,14 +87,6 @@ class Totals:
     def cache_share(self) -> str:
         return numbers.share(self.now.cache_read, prompt_tokens(self.now))
 
-    @property
-    def first_token_us(self) -> int | None:
-        return quantile_us(self.now.first_token_counts, 0.5)
-
-    @property
-    def gateway_us(self) -> int | None:
-        return quantile_us(self.now.gateway_counts, 0.5)
-
 
 def prompt_tokens(measures: Measures) -> int:
     """All that models read."""
@@ -104,17 +103,29 @@ def prompt_tokens(measures: Measures) -> int:
 
 
 def totals(scope: Scope, span: TimeRange, filters: Filters | None = None) -> Totals:
+    """Sums of a range and of the one before; latencies are left out, no page shows those of everything."""
     return Totals(
-        usage_total(scope, since=span.since, until=span.until, filters=filters),
-        usage_total(scope, since=span.before_since, until=span.before_until, filters=filters),
+        usage_total(scope, since=span.since, until=span.until, filters=filters, measures=SUMS),
+        usage_total(scope, since=span.before_since, until=span.before_until, filters=filters, measures=SUMS),
     )
 
 
 def group_rows(
-    scope: Scope, span: TimeRange, kind: str, names: Names, *, filters: Filters | None = None, most: int = 1000
+    scope: Scope,
+    span: TimeRange,
+    kind: str,
+    names: Names,
+    *,
+    filters: Filters | None = None,
+    most: int = MOST_ROWS,
+    short: bool = False,
 ) -> list[GroupRow]:
-    """What each group used in a range, the dearest first, then the busiest."""
-    points = usage_series(
+    """What each group used in a range, the dearest first, then the busiest; at the end what the others used together.
+
+    short: only requests and cost are summed, and there is no row of the others.
+    """
+    measures = SHORT if short else LONG
+    page = usage_page(
         SeriesQuery(
             scope=scope,
             since=span.since,
@@ -122,20 +133,38 @@ def group_rows(
             interval=Interval.TOTAL,
             group_by=(kind,),
             filters=filters or {},
+            most_points=most,
+            measures=measures,
         )
     )
-    whole = sum(point.measures.cost_nano_usd for point in points)
+    points = page.points
+    shown = Measures()
+    for point in points:
+        shown.merge(point.measures)
+    whole, rest = shown, None
+    if page.count > len(points):
+        whole = usage_total(scope, since=span.since, until=span.until, filters=filters, measures=measures)
+        rest = _minus(whole, shown)
+    names.learn(kind, (point.group[0] for point in points))
     rows = [
-        GroupRow(
-            point.group[0],
-            names.of(kind, point.group[0]),
-            point.measures,
-            point.measures.cost_nano_usd / whole if whole else 0.0,
-        )
+        GroupRow(point.group[0], names.of(kind, point.group[0]), point.measures, _share(point.measures, whole))
         for point in points
     ]
     rows.sort(key=lambda row: (-row.measures.cost_nano_usd, -row.measures.requests, row.name))
-    return rows[:most]
+    if rest is not None and not short:
+        rows.append(GroupRow("", f"{page.count - len(points):,} others", rest, _share(rest, whole), is_rest=True))
+    return rows
+
+
+def _share(measures: Measures, whole: Measures) -> float:
+    return measures.cost_nano_usd / whole.cost_nano_usd if whole.cost_nano_usd else 0.0
+
+
+def _minus(whole: Measures, part: Measures) -> Measures:
+    rest = Measures(**{name: getattr(whole, name) - getattr(part, name) for name in SUMS})
+    for name in COUNTS:
+        setattr(rest, name, [a - b for a, b in zip(getattr(whole, name), getattr(part, name), strict=True)])
+    return rest
 
 
 def chart(
@@ -150,7 +179,7 @@ def chart(
     behind: str = "",
 ) -> Chart:
     """A metric over a range, stacked by group."""
-    points = usage_series(
+    points = usage_stack(
         SeriesQuery(
             scope=scope,
             since=span.since,
@@ -159,15 +188,20 @@ def chart(
             zone=zone,
             group_by=(kind,) if kind else (),
             filters=filters or {},
-        )
+        ),
+        metric,
+        most=MOST_SERIES,
     )
+    names.learn(kind, {point.group for point in points if point.group is not None})
     starts = interval_starts(span.since, span.until, span.interval, zone)
+
+    def label(group: str | None) -> str | None:
+        if group is None:
+            return None
+        return names.of(kind, group) if kind else "all"
+
     return stacked(
-        [
-            (point.start, names.of(kind, point.group[0]) if kind else "all", _value(point, metric))
-            for point in points
-            if point.start is not None
-        ],
+        [(point.start, label(point.group), point.value) for point in points],
         starts,
         unit=UNIT_MONEY if metric == "cost" else UNIT_COUNT,
         zone=zone,
@@ -190,16 +224,6 @@ def sentence(drawn: Chart, span: TimeRange, metric: str) -> str:
         f"{subject}, {span.label}: {write(drawn.total)} in all; the busiest {unit} {moment}, had {write(value)}. "
         f"{first.label} makes {numbers.share(first.total, drawn.total)} of it."
     )
-
-
-def _value(point: Point, metric: str) -> int:
-    match metric:
-        case "requests":
-            return point.measures.requests
-        case "tokens":
-            return prompt_tokens(point.measures) + point.measures.output + point.measures.reasoning
-        case _:
-            return point.measures.cost_nano_usd
 
 
 def _change(now: int, before: int, before_text: str, now_text: str) -> str:

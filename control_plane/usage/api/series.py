@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -18,6 +19,7 @@ from rest_framework.views import APIView
 from control_plane.organizations.roles import Permission
 from control_plane.rest.caller import caller_of
 from control_plane.rest.fields import money
+from control_plane.rest.pagination import cursor_of, next_link
 from control_plane.rest.renderers import CsvRenderer
 from control_plane.usage import histogram
 from control_plane.usage.api.parameters import (
@@ -38,7 +40,8 @@ from control_plane.usage.selectors import (
     Point,
     SeriesQuery,
     UnknownGrouping,
-    usage_series,
+    usage_page,
+    usage_total,
 )
 from control_plane.usage.selectors.names import Names, names_of
 from switchyard_contract.usage import KINDS as TOKEN_KINDS
@@ -48,6 +51,8 @@ MOST_GROUPINGS = 4
 LONGEST = {Interval.HOUR: timedelta(days=400), Interval.DAY: timedelta(days=3660)}
 """Ranges by narrow intervals end somewhere: nobody reads a hundred thousand points."""
 METADATA = "metadata."
+POINTS = 500
+MOST_POINTS = 2_000
 FILTERS = (*GROUPINGS, "session")
 LATENCIES: Final = {"first_token": "first_token_counts", "duration": "duration_counts", "gateway": "gateway_counts"}
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -110,7 +115,8 @@ class UsageOut(serializers.Serializer[Any]):
     timezone = serializers.CharField()
     group_by = serializers.ListField(child=serializers.CharField())
     series = PointOut(many=True)
-    total = MeasuresOut()
+    next = serializers.CharField(allow_null=True, help_text="Address of the next page; null: this is the last one.")
+    total = MeasuresOut(help_text="Of the whole range, not only of this page.")
 
 
 class UsageView(APIView):
@@ -126,22 +132,32 @@ class UsageView(APIView):
             query("interval", enum=[interval.value for interval in Interval]),
             query("group_by", f"Comma between: {', '.join((*FILTERS, METADATA + '<key>'))}."),
             *(query(name, "Only these; comma between alternatives.") for name in FILTERS),
+            query("limit", f"Points of a page: 1 to {MOST_POINTS}; left out: {POINTS}."),
+            query("cursor", "Of the address in `next`."),
             query("format", "csv: rows as CSV, like Accept: text/csv.", enum=["json", "csv"]),
         ],
         responses={(200, "application/json"): UsageOut, (200, "text/csv"): str},
     )
     def get(self, request: Request) -> HttpResponseBase:
         wanted = read_query(request)
+        is_csv = request.query_params.get("format") == "csv"
+        is_csv = is_csv or getattr(request.accepted_renderer, "format", "") == "csv"
+        offset = 0 if is_csv else _offset(request)
         try:
-            points = usage_series(wanted)
+            page = usage_page(wanted if is_csv else replace(wanted, most_points=_limit(request)), offset=offset)
         except UnknownGrouping as failure:
             raise ValidationError({"group_by": str(failure)}) from failure
+        points = page.points
         names = _names(points, wanted)
-        if request.query_params.get("format") == "csv" or getattr(request.accepted_renderer, "format", "") == "csv":
+        if is_csv:
             return _csv(points, wanted, names)
-        total = Measures()
-        for point in points:
-            total.merge(point.measures)
+        if offset == 0 and page.count == len(points):
+            total = Measures()
+            for point in points:
+                total.merge(point.measures)
+        else:
+            total = usage_total(wanted.scope, since=wanted.since, until=wanted.until, filters=wanted.filters)
+        following = offset + len(points)
         return Response(
             {
                 "since": wanted.since.astimezone(wanted.zone).isoformat(),
@@ -157,9 +173,25 @@ class UsageView(APIView):
                     }
                     for point in points
                 ],
+                "next": next_link(request, str(following) if points and following < page.count else ""),
                 "total": measures_out(total),
             }
         )
+
+
+def _limit(request: Request) -> int:
+    text = request.query_params.get("limit", str(POINTS))
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= MOST_POINTS:
+        raise ValidationError({"limit": f"A number from 1 to {MOST_POINTS}."})
+    return int(text)
+
+
+def _offset(request: Request) -> int:
+    """Where the page begins: points are ordered by what they cost, which no position but their number tells."""
+    cursor = cursor_of(request) or "0"
+    if not cursor.isdecimal() or len(cursor) > 9:
+        raise ValidationError({"cursor": "This is no cursor of ours."})
+    return int(cursor)
 
 
 def read_query(request: Request) -> SeriesQuery:

@@ -78,12 +78,17 @@ def exchanges(request: ConsoleRequest) -> HttpResponseBase:
     if wants_csv(request):
         return _csv(request, search, names)
     page = exchanges_page(search, before=request.GET.get("before", "")[:26], limit=PAGE)
+    names.learn("user", {one.first.principal_id.hex for one in page.exchanges if one.first.principal_id})
     context = {
         "exchanges": [(one, names.principal(one.first.principal_id), _tone(one)) for one in page.exchanges],
         "before": page.before,
         "is_first_page": not request.GET.get("before"),
         "filters": chosen_filters,
-        "chosen": {one.name: request.GET.get(one.name, "") for one in chosen_filters},
+        "chosen": {
+            one.name: value if one.options or not value else names.of(one.name, names.find(one.name, value) or value)
+            for one in chosen_filters
+            for value in (request.GET.get(one.name, ""),)
+        },
         "chips": chips,
         "search": request.GET.get("q", "").strip(),
         "ranges": NAMED,
@@ -132,8 +137,8 @@ def _search(request: ConsoleRequest, names: Names) -> tuple[ExchangeSearch, tupl
     text = asked.get("q", "").strip()[:200]
     filters = [Filter("status", "Status", STATUSES), Filter("outcome", "Outcome", OUTCOMES)]
     if can(request.standing, Permission.EXCHANGES_READ):
-        filters.append(Filter("user", "User", names.options("user")))
-        filters.append(Filter("provider", "Provider", names.options("provider")))
+        filters.append(Filter("user", "User", names.options("user"), "User: e-mail or name"))
+        filters.append(Filter("provider", "Provider", names.options("provider"), "Provider: its name"))
     span = None
     if asked.get("range") or asked.get("from"):
         span = read_range(
@@ -151,10 +156,10 @@ def _search(request: ConsoleRequest, names: Names) -> tuple[ExchangeSearch, tupl
         until=span.until if span else None,
         request_id=text if is_request else "",
         session_id=text if text and not is_request else asked.get("session", "")[:200],
-        principal_id=_uuid(asked.get("user", "")),
-        team_id=_uuid(asked.get("team", "")),
+        principal_id=_id(names, "user", asked.get("user", "")),
+        team_id=_id(names, "team", asked.get("team", "")),
         key_id=asked.get("key", "")[:12],
-        provider_id=_uuid(asked.get("provider", "")),
+        provider_id=_id(names, "provider", asked.get("provider", "")),
         model=asked.get("model", "")[:200],
         client=asked.get("client", "")[:200],
         status=_status(asked.get("status", "")),
@@ -181,7 +186,11 @@ def _search(request: ConsoleRequest, names: Names) -> tuple[ExchangeSearch, tupl
     ):
         value = asked.get(name, "")
         if value:
-            told = by_name[name].label_of(value) if name in by_name else names.of(name, value)
+            told = value
+            if name in by_name and by_name[name].options:
+                told = by_name[name].label_of(value)
+            elif name in Names.KINDS:
+                told = names.of(name, names.find(name, value) or value)
             shown.append(Chip(label, told, without(asked, name)))
     return search, tuple(filters), tuple(shown)
 
@@ -222,11 +231,14 @@ def _status(text: str) -> str:
     return text if (len(text) == 3 and text[0].isdigit() and (text.isdigit() or text[1:] == "xx")) else ""
 
 
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
+def _id(names: Names, kind: str, text: str) -> UUID | None:
+    """The id that was chosen, or that of a name that was typed; what leads to nobody matches nothing."""
+    if not text:
         return None
+    try:
+        return UUID(names.find(kind, text))
+    except ValueError:
+        return UUID(int=0)
 
 
 def _csv(request: ConsoleRequest, search: ExchangeSearch, names: Names) -> HttpResponseBase:

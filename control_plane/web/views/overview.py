@@ -61,8 +61,8 @@ def overview(request: ConsoleRequest) -> HttpResponse:
             "sentence": sentence(drawn, span, "cost"),
             "span": span,
             "spark": sparkline(drawn.totals[-14:]),
-            "by_model": group_rows(mine, span, "model", names, most=6),
-            "by_second": group_rows(mine, span, "user" if sees_others else "client", names, most=6),
+            "by_model": group_rows(mine, span, "model", names, most=6, short=True),
+            "by_second": group_rows(mine, span, "user" if sees_others else "client", names, most=6, short=True),
             "failures": failures(request, now),
         }
     if can(request.standing, Permission.FLEET_READ):

@@ -1,5 +1,6 @@
 """Providers, models and prices, and the names that lead to them."""
 
+from collections import Counter
 from uuid import UUID
 
 from django.conf import settings
@@ -48,10 +49,12 @@ def providers(request: ConsoleRequest) -> HttpResponse:
     zone = zone_of(request)
     span = read_range("30d", "", "", now=timezone.now(), zone=zone, default="30d")
     used = {
-        row.value: row.measures for row in group_rows(scope(request), span, "provider", Names(request.organization))
+        row.value: row.measures
+        for row in group_rows(scope(request), span, "provider", Names(request.organization), short=True)
     }
+    routes = Counter(virtual_models_of(request.organization).values_list("target__provider_id", flat=True))
     rows = [
-        (provider, vendors().get(provider.vendor), used.get(provider.id.hex), _routes_to(provider).count())
+        (provider, vendors().get(provider.vendor), used.get(provider.id.hex), routes[provider.id])
         for provider in providers_of(request.organization)
     ]
     return render(request, "web/providers/list.html", {"rows": rows})

@@ -9,10 +9,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from control_plane.usage.rollups import SUMS
 from control_plane.usage.selectors.series import SeriesQuery, usage_series
 from control_plane.usage.selectors.sessions import SessionSearch, sessions_page
 from control_plane.web.flags import with_flags
-from control_plane.web.listing import Chip, Filter, chips, csv_response, wants_csv
+from control_plane.web.listing import Chip, Filter, csv_response, wants_csv, without
 from control_plane.web.names import Names
 from control_plane.web.ranges import NAMED, TimeRange, read_range
 from control_plane.web.request import ConsoleRequest, own_scope, scope, zone_of
@@ -27,6 +28,7 @@ GROUPS = (
     ("key", "Key"),
     ("client", "Tool"),
 )
+TO_TYPE = {"user": "User: e-mail or name", "key": "Key: id or name"}
 
 
 @require_GET
@@ -59,6 +61,10 @@ def spend(request: ConsoleRequest) -> HttpResponseBase:
     metric = _known(request.GET.get("metric", ""), METRICS, "cost")
     choices = _filters(names)
     chosen = {one.name: value for one in choices if (value := request.GET.get(one.name, ""))}
+    # A name that leads to nobody is kept as it is: nothing is found then, rather than everything.
+    chosen = {
+        name: names.find(name, value) or value if name in Names.KINDS else value for name, value in chosen.items()
+    }
     filters = {name: [value] for name, value in chosen.items()}
     if wants_csv(request):
         return _csv(request, span, group, names, filters, zone)
@@ -73,7 +79,10 @@ def spend(request: ConsoleRequest) -> HttpResponseBase:
         behind=_behind(chosen),
     )
     drawn = with_flags(request, drawn, span)
-    shown_chips: tuple[Chip, ...] = chips(request.GET, choices, chosen)
+    told = {name: names.of(name, value) if name in Names.KINDS else value for name, value in chosen.items()}
+    shown_chips = tuple(
+        Chip(one.label, told[one.name], without(request.GET, one.name)) for one in choices if one.name in chosen
+    )
     context = {
         "range": span,
         "ranges": NAMED,
@@ -84,6 +93,7 @@ def spend(request: ConsoleRequest) -> HttpResponseBase:
         "metrics": METRICS,
         "filters": choices,
         "chosen": chosen,
+        "typed": told,
         "chips": shown_chips,
         "totals": totals(scope(request), span, filters),
         "rows": group_rows(scope(request), span, group, names, filters=filters),
@@ -111,7 +121,11 @@ def _known(value: str, offered: Sequence[tuple[str, str]], default: str) -> str:
 
 def _filters(names: Names) -> tuple[Filter, ...]:
     """What can be chosen here; models and tools are narrowed to by a click in the table."""
-    choices = [Filter(kind, label, names.options(kind)) for kind, label in GROUPS if kind in Names.KINDS]
+    choices = [
+        Filter(kind, label, names.options(kind), TO_TYPE.get(kind, f"{label}: its name"))
+        for kind, label in GROUPS
+        if kind in Names.KINDS
+    ]
     return (*choices, Filter("model", "Model", ()), Filter("client", "Tool", ()))
 
 
@@ -140,8 +154,10 @@ def _csv(
             group_by=(group,),
             filters=filters,
             most_points=200_000,
+            measures=SUMS,
         )
     )
+    names.learn(group, {point.group[0] for point in points})
     head = ("start", group, f"{group}_id", "requests", "errors", "refusals", *TOKEN_KINDS, "prompt", "cost_nano_usd")
     return csv_response(
         f"spend-by-{group}",
