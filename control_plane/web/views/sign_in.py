@@ -177,4 +177,8 @@ def _ways(email: str) -> dict[str, Any]:
 
 
 def _page(request: HttpRequest, target: str, *, form: SignInForm, status: int = 200, **context: Any) -> HttpResponse:
+    if form.initial.get("email"):
+        # The e-mail was typed on the page before: what is missing is the password.
+        form.fields["email"].widget.attrs.pop("autofocus", None)
+        form.fields["password"].widget.attrs["autofocus"] = True
     return render(request, "web/account/sign_in.html", {"form": form, "next": target, **context}, status=status)

@@ -362,12 +362,13 @@ function showChanges(form) {
 }
 
 // What was typed and not sent is asked about before it is lost: on leaving the page, on closing the sheet.
+const GUARDED = "form[data-guard], form[data-changes]";
 const isUnsent = (form) => form.dataset.sent === undefined && [...form.elements].some(isChanged);
 const mayLeave = (root) =>
-  ![...root.querySelectorAll("form[data-guard]")].some(isUnsent) || confirm("Leave without saving what you typed?");
+  ![...root.querySelectorAll(GUARDED)].some(isUnsent) || confirm("Leave without saving what you typed?");
 
 addEventListener("beforeunload", (event) => {
-  if ([...document.querySelectorAll("form[data-guard]")].some(isUnsent)) event.preventDefault();
+  if ([...document.querySelectorAll(GUARDED)].some(isUnsent)) event.preventDefault();
 });
 document.addEventListener("cancel", (event) => {
   if (event.target.tagName === "DIALOG" && !mayLeave(event.target)) event.preventDefault();
