@@ -29,6 +29,8 @@ ACTIONS = (
     ("Add a member", "member-add", Permission.MEMBERS_MANAGE),
     ("Add a team", "team-add", Permission.TEAMS_MANAGE),
     ("Add a service account", "service-account-add", Permission.SERVICE_ACCOUNTS_MANAGE),
+    ("Make an API token", "token-mint", Permission.TOKENS_MANAGE),
+    ("Make a SCIM token", "scim-token-add", Permission.SIGN_IN_MANAGE),
 )
 """What can be begun from anywhere: (title, page, right)."""
 SHORTEST_SESSION_SEARCH = 6
