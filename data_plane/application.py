@@ -98,7 +98,7 @@ class PodApplication:
             now_ms=_now_ms,
         )
         self.tombstones = TombstoneWatch(settings.counters_url, lambda: self._keeper.organizations)
-        self._pool = UpstreamPool(private_networks=settings.private_networks)
+        self._pool = UpstreamPool(private_networks=settings.private_networks, let_go=spool.after_write)
         self.pulses = Pulses(settings.keep_alive_s, time.perf_counter)
         self._metrics = PodMetrics(self.reporter.count_failed_authentication)
         self._add_gauges()

@@ -68,6 +68,9 @@ class Gateway:
 
     async def _serve_plain(self, plain: PlainHead, front: Front) -> bool:
         out = AnswerStream(front, plain.head.method, self._settings.max_body_bytes, closes=self.is_draining)
+        if front.body_bytes <= _LARGE_BYTES:
+            await self._serve(plain.route, plain.head, plain.sight, front.remote, out, has_room=True)
+            return out.is_kept
         with self._room_for(front.body_bytes) as has_room:
             await self._serve(plain.route, plain.head, plain.sight, front.remote, out, has_room=has_room)
         return out.is_kept

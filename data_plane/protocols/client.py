@@ -82,9 +82,15 @@ def place(tool: Tool, hints: SessionHints | None, key_id: str) -> Client:
     if hints.session_id:
         return _in_session(client, _clean(hints.session_id))
     if hints.opening and key_id:
-        derived = sha256(key_id.encode() + b"\0" + hints.opening).hexdigest()[:32]
-        return _in_session(client, derived, is_derived=True)
+        return _in_session(client, _derive(key_id, hints.opening), is_derived=True)
     return client
+
+
+# A conversation asks again and again; only digests are kept.
+@lru_cache(maxsize=4096)
+def _derive(key_id: str, opening: bytes) -> str:
+    """The name of a conversation that has none: by its key and by what it opens with."""
+    return sha256(key_id.encode() + b"\0" + opening).hexdigest()[:32]
 
 
 def _in_session(client: Client, session_id: str, *, is_derived: bool = False) -> Client:

@@ -29,7 +29,7 @@ from data_plane.upstream.failure import (
     TlsFailed,
     UpstreamTimeout,
 )
-from data_plane.upstream.link import Link
+from data_plane.upstream.link import LetGo, Link
 from data_plane.upstream.request import Origin, Timeouts, UpstreamRequest, encode_head
 from data_plane.upstream.response import Sink, UpstreamResponse
 
@@ -62,10 +62,14 @@ class PoolStats:
     expired_idle: int
 
 
+def _at_once(send: Callable[[], None]) -> None:
+    send()
+
+
 class _Lane:
     """The connections to one place: an origin, reached under one rule about private networks."""
 
-    __slots__ = ("allow_private", "dialling", "host_header", "idle", "open", "origin", "pool")
+    __slots__ = ("allow_private", "dialling", "host_header", "idle", "let_go", "open", "origin", "pool")
 
     def __init__(self, pool: "UpstreamPool", origin: Origin, allow_private: bool) -> None:
         self.pool = pool
@@ -76,6 +80,7 @@ class _Lane:
         self.idle: dict[Link, None] = {}
         self.open = 0
         self.dialling = 0
+        self.let_go = pool.let_go
 
     def link_opened(self, link: Link) -> None:
         self.open += 1
@@ -99,7 +104,8 @@ class UpstreamPool:
     private_networks: CIDRs in which providers may live besides the public internet, for requests that say
     `allow_private`. max_connections: per origin, dialling ones included. idle_s: shorter than any provider's own limit,
     so that we close first. max_age_s: so that a change in DNS or behind a load balancer is followed in the end.
-    sweep_ms: by so much any timeout may be exceeded. tls: another trust than the system's.
+    sweep_ms: by so much any timeout may be exceeded. tls: another trust than the system's. let_go: decides when a
+    request leaves; without it, at once.
     Belongs to one event loop.
     """
 
@@ -114,7 +120,9 @@ class UpstreamPool:
         tls: ssl.SSLContext | None = None,
         look_up: Lookup = look_up,
         clock: Callable[[], float] = time.perf_counter,
+        let_go: LetGo = _at_once,
     ) -> None:
+        self.let_go = let_go
         self._private_networks = parse_networks(private_networks)
         self._max_connections = max_connections
         self._idle_s, self._max_age_s, self._sweep_s = idle_s, max_age_s, sweep_ms / 1000

@@ -9,6 +9,7 @@ import asyncio
 import select
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol, cast
 
 from data_plane.upstream.failure import ConnectionLost, MalformedAnswer, Phase, UpstreamError, UpstreamTimeout
@@ -24,12 +25,19 @@ JOINED_BYTES = 16 * 1024
 SLICES_PER_TURN = 4
 
 
+LetGo = Callable[[Callable[[], None]], None]
+"""Calls what it is given, at once or in a moment: when a request may leave."""
+
+
 class Owner(Protocol):
     """What a connection tells the pool."""
 
     def link_opened(self, link: "Link") -> None: ...
     def link_freed(self, link: "Link") -> None: ...
     def link_lost(self, link: "Link") -> None: ...
+
+    @property
+    def let_go(self) -> "LetGo": ...
 
 
 class Link(asyncio.Protocol):
@@ -45,6 +53,7 @@ class Link(asyncio.Protocol):
         "_gathered",
         "_head_bytes",
         "_is_sending",
+        "_is_sent",
         "_is_write_paused",
         "_loop",
         "_method",
@@ -104,6 +113,8 @@ class Link(asyncio.Protocol):
         self._unsent: list[memoryview] = []
         self._is_write_paused = False
         self._is_sending = False
+        self._is_sent = False
+        """The request has left. What a provider says before that is no answer to it."""
         self._turn_scheduled = False
 
     # What the pool calls.
@@ -148,6 +159,16 @@ class Link(asyncio.Protocol):
             waiter.set_exception(self._loss("closed before the request was sent"))
             return waiter
         self._waiter = waiter
+        self._is_sent = False
+        self._owner.let_go(partial(self._send, waiter, head, body))
+        return waiter
+
+    def _send(self, waiter: "asyncio.Future[UpstreamResponse]", head: bytes, body: Body) -> None:
+        """Write the request for whoever waits, if it still does."""
+        transport = self._transport
+        if waiter is not self._waiter or transport is None:
+            return
+        self._is_sent = True
         size = size_of(body)
         if not size:
             transport.write(head)
@@ -163,7 +184,6 @@ class Link(asyncio.Protocol):
             else:
                 # One writev without a copy on uvloop.
                 transport.writelines((head, *parts))
-        return waiter
 
     def give_up(self, waiter: "asyncio.Future[UpstreamResponse]") -> None:
         """Abort on behalf of a caller that no longer waits for this future.
@@ -247,8 +267,10 @@ class Link(asyncio.Protocol):
         response = self._response
         if response is not None:
             response.take(data)
-        elif self._waiter is not None:
+        elif self._is_sent and self._waiter is not None:
             self._take_head(data)
+        elif self._waiter is not None:
+            self._fail_head(self._loss("spoke before it was asked"))
         else:
             # Nothing was asked. Whatever this is, it must not become the beginning of the next answer.
             self.abort()

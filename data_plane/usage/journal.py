@@ -1,14 +1,15 @@
 """The journal: records into segments, and the promise of when they last.
 
-Records are gathered and given to the operating system in one write: by `write`, or else in the loop's next turn. From
-then on `kill -9` takes nothing; `fdatasync` follows in the disk's thread. What the disk refuses stays in memory, in
-order, and is tried again until it is taken.
+Records are gathered and given to the operating system in one write, in the loop's next turn; what must not happen
+before waits for that (`after_write`). From then on `kill -9` takes nothing; `fdatasync` follows in the disk's thread.
+What the disk refuses stays in memory, in order, and is tried again until it is taken.
 Source: docs/decisions/0035-the-spool.md, 0036-spool-writes-on-the-loop.md
 """
 
 import asyncio
 import os
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -78,6 +79,8 @@ class Journal:
         self._gathered: list[bytes] = []
         """Records that have their place in the active segment and are to be written together."""
         self._is_write_due = False
+        self._held_back: list[Callable[[], None]] = []
+        """What waits for the next write."""
         self._placed_sequence = synced_sequence
         """Of the newest event that has its place."""
         self._unsynced_segments: set[Segment] = set()
@@ -114,10 +117,17 @@ class Journal:
             self._stranded.append(entry)
             self._refused(failure)
         else:
-            if not self._is_write_due:
-                self._is_write_due = True
-                self._loop.call_soon(self._end_turn)
+            self._write_soon()
         return self.position
+
+    def after_write(self, call: Callable[[], None]) -> None:
+        """Have something called as soon as the operating system has every record that was taken until now.
+
+        Calls are made in their order, all those of one turn behind one write. What the disk refuses they do not wait
+        for: it is kept in memory and tried again, as ever.
+        """
+        self._held_back.append(call)
+        self._write_soon()
 
     def write(self) -> None:
         """Give everything to the operating system; never raises for the disk's sake."""
@@ -192,10 +202,18 @@ class Journal:
         self._placed_sequence = entry[1] or self._placed_sequence
         self._observer.placed(entry, position, segment)
 
+    def _write_soon(self) -> None:
+        if not self._is_write_due:
+            self._is_write_due = True
+            self._loop.call_soon(self._end_turn)
+
     def _end_turn(self) -> None:
         self._is_write_due = False
         if self._gathered:
             self.write()
+        held_back, self._held_back = self._held_back, []
+        for call in held_back:
+            call()
 
     def _write_gathered(self) -> None:
         """Raises OSError; what could not be written is then to be placed anew."""

@@ -11,6 +11,7 @@ Source: docs/decisions/0035-the-spool.md
 import asyncio
 import os
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -79,13 +80,15 @@ class Spool:
         return not self._journal.refusals_in_a_row and self._journal.room_bytes >= reserve
 
     def admitted(self, event: bytes, exchange_id: str, attempt: int) -> int:
-        """Note that an attempt begins, before anything goes upstream: no kill takes it any more.
+        """Note that an attempt begins. What goes upstream for it goes by `after_write`: then no kill takes the record.
 
         Gives the record's position for `synced`.
         """
-        position = self._journal.append(RecordKind.ADMITTED, 0, (exchange_id, attempt), event)
-        self._journal.write()
-        return position
+        return self._journal.append(RecordKind.ADMITTED, 0, (exchange_id, attempt), event)
+
+    def after_write(self, call: Callable[[], None]) -> None:
+        """Have something called in a moment, when no kill takes any more what was noted until now."""
+        self._journal.after_write(call)
 
     def progress(self, event: bytes, exchange_id: str, attempt: int) -> int:
         """Note what is known by now; the last one is what an exchange cut by a kill is billed by."""

@@ -1,14 +1,14 @@
 """One connection on a transport of paper: the same bytes in any cutting give the same answer and the same verdict."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_plane.upstream.failure import UpstreamError, UpstreamTimeout
+from data_plane.upstream.failure import ConnectionLost, UpstreamError, UpstreamTimeout
 from data_plane.upstream.link import SLICES_PER_TURN, TLS_SLICE_BYTES, Link
 from data_plane.upstream.request import Origin, Timeouts
 from data_plane.upstream.response import PAUSE_ABOVE_BYTES, UpstreamResponse
@@ -56,6 +56,7 @@ class Bench:
         self.now = 100.0
         self.freed = 0
         self.is_lost = False
+        self.held_back: list[Callable[[], None]] | None = None
         self.transport = PaperTransport()
         self.link = Link(
             owner=self,
@@ -75,6 +76,13 @@ class Bench:
 
     def link_lost(self, link: Link) -> None:
         self.is_lost = True
+
+    def let_go(self, send: Callable[[], None]) -> None:
+        """At once, unless the test holds requests back."""
+        if self.held_back is None:
+            send()
+        else:
+            self.held_back.append(send)
 
     def ask(
         self, body: bytes = b"", timeouts: Timeouts | None = None, method: str = "POST"
@@ -459,3 +467,29 @@ async def test_an_answer_to_a_cancelled_future_ends_the_connection() -> None:
     bench.link.data_received(LENGTH_5 + b"hello")
     assert bench.transport.is_aborted
     assert bench.freed == 0
+
+
+async def test_what_comes_before_the_request_has_left_is_no_answer_to_it() -> None:
+    bench = Bench()
+    bench.held_back = []
+    waiter = bench.ask(b"{}")
+    assert not bench.transport.written
+    bench.link.data_received(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+    with pytest.raises(ConnectionLost) as caught:
+        await waiter
+    assert caught.value.bytes_received == 0, "so that a kept connection is replaced by a fresh one"
+    for send in bench.held_back:
+        send()
+    assert not bench.transport.written
+
+
+async def test_a_request_given_up_before_it_left_never_leaves() -> None:
+    bench = Bench()
+    bench.held_back = []
+    waiter = bench.ask(b"{}")
+    waiter.cancel()
+    bench.link.give_up(waiter)
+    for send in bench.held_back:
+        send()
+    assert bench.is_lost
+    assert not bench.transport.written

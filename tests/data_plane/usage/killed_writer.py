@@ -25,7 +25,7 @@ def say(*words: object) -> None:
 
 async def exchange(spool: Spool, exchange_id: str, chance: random.Random) -> None:
     spool.admitted(an_event(exchange_id), exchange_id, 1)
-    say("A", exchange_id)
+    spool.after_write(lambda: say("A", exchange_id))
     output = 0
     for _ in range(chance.randrange(4)):
         await asyncio.sleep(chance.random() * 0.02)

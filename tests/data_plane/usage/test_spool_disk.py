@@ -92,10 +92,13 @@ async def test_nor_does_one_that_comes_while_the_disk_refuses(tmp_path: Path) ->
     disk.may_prepare.clear()
     spool = await a_spool(tmp_path, disk=disk)
     spool.admitted(an_event("a"), "a", 1)
+    await asyncio.sleep(0)
     disk.write_faults = 1
     spool.admitted(an_event("b"), "b", 1)
+    await asyncio.sleep(0)
     disk.write_faults = 2
     spool.admitted(an_event("c"), "c", 1)
+    await asyncio.sleep(0)
     assert spool.is_broken
     disk.may_prepare.set()
     await until(spool.can_admit)
