@@ -111,6 +111,7 @@ class ProviderViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, Tenant
         "partial_update": Permission.PROVIDERS_MANAGE,
         "destroy": Permission.PROVIDERS_MANAGE,
     }
+    asks_proof = ("create", "partial_update")
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
 
     def scoped(self) -> QuerySet[Provider]:

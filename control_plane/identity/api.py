@@ -189,6 +189,7 @@ class IdentityConnectionViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMix
         "enforce": Permission.SIGN_IN_MANAGE,
         "relax": Permission.SIGN_IN_MANAGE,
     }
+    asks_proof = ("create", "partial_update", "destroy", "enforce", "relax")
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
 
     def scoped(self) -> QuerySet[IdentityConnection]:

@@ -14,6 +14,7 @@ class Claims:
 
     email: lower case, empty when none was sent. is_email_verified None: the provider says nothing about it.
     groups None: the provider could not say (too many to send), which is not the same as none.
+    authenticated_s: when the person last proved who they are over there, in Unix seconds; None: it does not say.
     """
 
     subject: str
@@ -21,6 +22,7 @@ class Claims:
     is_email_verified: bool | None = None
     name: str = ""
     groups: frozenset[str] | None = frozenset()
+    authenticated_s: int | None = None
 
     @property
     def domain(self) -> str:

@@ -100,12 +100,24 @@ def discover(issuer: str) -> dict[str, Any]:
     return document
 
 
-def begin(request: HttpRequest, connection: IdentityConnection, *, next_url: str, data: dict[str, Any]) -> HttpResponse:
-    """Lead the browser to the identity provider. data: kept in the session, handed back with the answer."""
+def begin(
+    request: HttpRequest,
+    connection: IdentityConnection,
+    *,
+    next_url: str,
+    data: dict[str, Any],
+    asks_anew: bool = False,
+) -> HttpResponse:
+    """Lead the browser to the identity provider. data: kept in the session, handed back with the answer.
+
+    asks_anew: the person must prove who they are although they are signed in over there.
+    """
     nonce = secrets.token_urlsafe(24)
     provider = _Adapter(request, connection).get_provider()
+    # max_age besides prompt: it makes the provider say when the person signed in (OpenID Connect Core 1.0, 3.1.2.1).
+    anew = {"prompt": "login", "max_age": "0"} if asks_anew else {}
     response: HttpResponse = provider.redirect(
-        request, "login", next_url=next_url, data={**data, "nonce": nonce}, auth_params={"nonce": nonce}
+        request, "login", next_url=next_url, data={**data, "nonce": nonce}, auth_params={"nonce": nonce, **anew}
     )
     return response
 
@@ -208,7 +220,12 @@ def claims_of(said: Mapping[str, Any], connection: IdentityConnection) -> Claims
         is_email_verified=verified if isinstance(verified, bool) else None,
         name=text_of(first_of(said, ["name", "preferred_username"]))[:200],
         groups=None if is_elsewhere else groups_of(said.get(connection.group_claim)),
+        authenticated_s=_seconds(said.get("auth_time")),
     )
+
+
+def _seconds(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _keys(url: str) -> dict[str, Any]:

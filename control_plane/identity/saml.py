@@ -9,7 +9,7 @@ once, put aside, and picked up by a second request that has the cookie and must 
 import binascii
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -107,10 +107,20 @@ def read_metadata(xml: str) -> ProviderMetadata:
     return ProviderMetadata(parsed["entityId"], sso_url, certificates)
 
 
-def begin(request: HttpRequest, connection: IdentityConnection, *, next_url: str, data: dict[str, Any]) -> HttpResponse:
-    """Lead the browser to the identity provider. data: kept in the session, handed back with the answer."""
+def begin(
+    request: HttpRequest,
+    connection: IdentityConnection,
+    *,
+    next_url: str,
+    data: dict[str, Any],
+    asks_anew: bool = False,
+) -> HttpResponse:
+    """Lead the browser to the identity provider. data: kept in the session, handed back with the answer.
+
+    asks_anew: the person must prove who they are although they are signed in over there.
+    """
     auth = _Auth(_request_data(connection, {}), _config(connection))
-    address = auth.login(return_to="")
+    address = auth.login(return_to="", force_authn=asks_anew)
     provider = SAMLProvider(request, app=app_of(connection, provider=SAMLProvider.id, secret="", settings={}))
     provider.stash_redirect_state(request, "login", next_url, data, state_id=auth.get_last_request_id())
     return HttpResponseRedirect(address)
@@ -213,7 +223,18 @@ def _stricter(auth: _Auth, response: OneLogin_Saml2_Response, connection: Identi
     subject = (auth.get_nameid() or "").strip()
     if not subject or len(subject) > 300:
         raise InvalidAssertion("sub", "The assertion names no subject.")
-    return Answer(_claims(auth, subject, connection), str(auth.get_last_assertion_id()), asked_by, ends_at)
+    claims = replace(_claims(auth, subject, connection), authenticated_s=_authenticated_s(response))
+    return Answer(claims, str(auth.get_last_assertion_id()), asked_by, ends_at)
+
+
+def _authenticated_s(response: OneLogin_Saml2_Response) -> int | None:
+    """When the person last proved who they are, as the signed assertion says."""
+    statements = response._query_assertion("/saml:AuthnStatement")
+    instant = statements[0].get("AuthnInstant") if statements else None
+    try:
+        return OneLogin_Saml2_Utils.parse_SAML_to_time(instant) if instant else None
+    except ValueError:
+        return None
 
 
 def _claims(auth: _Auth, subject: str, connection: IdentityConnection) -> Claims:

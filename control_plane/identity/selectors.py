@@ -1,14 +1,16 @@
 """Find connections, and judge which organizations a session opens."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, QuerySet
+from django.utils import timezone
 
 from control_plane.accounts.models import User
 from control_plane.identity.entry import Entry, SignIn, judge_entry, sign_ins_of
 from control_plane.identity.models import IdentityConnection, LinkedIdentity
+from control_plane.identity.proofs import is_fresh
 from control_plane.organizations.models import Membership, Organization
 
 
@@ -68,6 +70,33 @@ def identities_of(connection: IdentityConnection) -> QuerySet[LinkedIdentity]:
 def entry_of(session: Mapping[str, Any], membership: Membership) -> Entry:
     """Whether a console session opens the organization of this membership."""
     return judge_entry(sign_ins_of(session), membership, active_connections(membership.organization_id))
+
+
+def ways_in(
+    session: Mapping[str, Any], membership: Membership, connections: Sequence[IdentityConnection]
+) -> list[SignIn]:
+    """Those of a session's sign-ins that by themselves open the membership's organization.
+
+    connections: its active ones.
+    """
+    return [each for each in sign_ins_of(session) if judge_entry([each], membership, connections) is not Entry.CLOSED]
+
+
+def is_proved_lately(session: Mapping[str, Any], membership: Membership) -> bool:
+    """Whether the person of a session proved who they are lately, in a way that counts for this organization."""
+    ways = ways_in(session, membership, active_connections(membership.organization_id))
+    return is_fresh(session, ways, now_s=int(timezone.now().timestamp()))
+
+
+def is_identity_of(user: User, connection: IdentityConnection, subject: str) -> bool:
+    """Whether a connection knows this person, who may still sign in, by this subject."""
+    return LinkedIdentity.objects.filter(
+        organization_id=connection.organization_id,
+        connection=connection,
+        subject=subject,
+        user=user,
+        user__is_active=True,
+    ).exists()
 
 
 def memberships_opened(user: User, sign_ins: Iterable[SignIn]) -> list[tuple[Membership, Entry]]:

@@ -41,6 +41,8 @@ class Caller:
     """audit.services.Actor"""
     is_token: bool
     """Whether an admin token was presented; otherwise it is a console session."""
+    is_proved_lately: bool = True
+    """Whether the person of a console session proved lately who they are; a token is its own proof."""
 
     @property
     def organization_id(self) -> UUID:

@@ -13,6 +13,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
 from control_plane.rest.caller import Caller
+from control_plane.rest.problems import ReauthenticationRequired
 
 
 class IsCaller(permissions.BasePermission):
@@ -34,10 +35,20 @@ class IsCaller(permissions.BasePermission):
             # Whether this very object may be read decides between 404 and 403: the view looks (TenantView.initial).
             if not rights.may_at_all(reading_right_of(view, action)):
                 raise Http404
-            return True
-        if not rights.may_at_all(right):
+        elif not rights.may_at_all(right):
             raise PermissionDenied(rights.refusal(right))
+        if action in getattr(view, "asks_proof", ()):
+            require_proof(request.auth)
         return True
+
+
+def require_proof(caller: Caller) -> None:
+    """Raise ReauthenticationRequired for a console session whose person has not proved lately who they are.
+
+    A view names in `asks_proof` the actions that ask for it whatever they are about.
+    """
+    if not caller.is_proved_lately:
+        raise ReauthenticationRequired
 
 
 def action_of(view: Any, request: Request) -> str | None:

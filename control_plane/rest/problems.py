@@ -52,6 +52,15 @@ class PreconditionFailed(exceptions.APIException):
     default_code = "precondition_failed"
 
 
+class ReauthenticationRequired(exceptions.PermissionDenied):
+    """What hands out power, asked for by a console session whose person has not proved lately who they are."""
+
+    default_detail = "Nothing was changed. Confirm in the console that it is you, then send it again."
+    default_code = "reauthentication_required"
+    members: Mapping[str, str] = {"code": default_code, "confirm_at": "/confirm"}
+    """Of the problem, besides the usual ones. confirm_at: the page of the console (control_plane/web/urls.py)."""
+
+
 def problem(status_code: int, detail: str, errors: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
     """Write the body of a problem."""
     body: dict[str, Any] = {
@@ -78,7 +87,8 @@ def handle_exception(failure: Exception, context: Mapping[str, Any]) -> Response
         detail = errors[0]["message"] if len(errors) == 1 else f"{len(errors)} fields are wrong."
     else:
         detail = str(known.detail)
-    response = Response(problem(known.status_code, detail, errors), status=known.status_code, content_type=PROBLEM_JSON)
+    body = {**problem(known.status_code, detail, errors), **getattr(known, "members", {})}
+    response = Response(body, status=known.status_code, content_type=PROBLEM_JSON)
     if challenge := getattr(known, "auth_header", None):
         response["WWW-Authenticate"] = challenge
     wait_s = getattr(known, "wait", None)

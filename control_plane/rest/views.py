@@ -32,6 +32,9 @@ class TenantView(viewsets.GenericViewSet[Any]):
     rights: ClassVar[Mapping[str, str]] = {}
     """The right that each action needs, by its name (organizations.roles.Permission). Without one nobody may."""
 
+    asks_proof: ClassVar[Collection[str]] = ()
+    """Actions that a console session does only with a fresh proof of who it is (rest.permissions)."""
+
     page_order: ClassVar[Sequence[str]] = ("id",)
     lookup_names: ClassVar[Sequence[str]] = ()
     """Fields that may stand in the address in place of the id."""

@@ -8,6 +8,7 @@ from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from control_plane.identity.proofs import note_beginning
 from control_plane.web.request import is_fragment
 
 IDLE_S: Final = 30 * 60
@@ -38,6 +39,7 @@ def _judge(request: HttpRequest) -> None:
     began_s, seen_s = request.session.get(BEGAN), request.session.get(SEEN)
     if began_s is None or seen_s is None:
         request.session[BEGAN] = request.session[SEEN] = now_s
+        note_beginning(request.session, at_s=now_s)
     elif now_s - began_s >= settings.SESSION_COOKIE_AGE or now_s - seen_s >= IDLE_S:
         logout(request)
     elif now_s - seen_s >= USE_IS_NOTED_EVERY_S and not (request.method == "GET" and is_fragment(request)):

@@ -1,13 +1,17 @@
-"""Begin and end a person's console session."""
+"""Begin and end a person's console session, and note further proofs in it."""
 
 from django.contrib.auth import login
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from control_plane.accounts.models import ConsoleSession, User
-from control_plane.accounts.services import SessionOrigin, session_begin
+from control_plane.accounts.services import SessionOrigin, actor_of, session_begin
 from control_plane.identity.entry import SignIn, note_sign_in, sign_ins_of
+from control_plane.identity.proofs import note_proof
+from control_plane.identity.services import confirmation_record
+from control_plane.organizations.models import Organization
 from control_plane.web.session_age import BEGAN, SEEN
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -30,6 +34,7 @@ def begin_session(request: HttpRequest, user: User, sign_in: SignIn, *, words: s
     # Django gives a new key to strangers only; a key somebody knew before this proof must not carry it.
     request.session.cycle_key()
     note_sign_in(request.session, sign_in, earlier=earlier)
+    note_proof(request.session, sign_in, at_s=int(timezone.now().timestamp()))
     for name in (BEGAN, SEEN):
         request.session.pop(name, None)
     request.session.save()
@@ -42,6 +47,20 @@ def begin_session(request: HttpRequest, user: User, sign_in: SignIn, *, words: s
         method=words,
         origin=SessionOrigin(source_of(request), request.headers.get("user-agent", "")),
     )
+
+
+def confirm_session(
+    request: HttpRequest, user: User, sign_in: SignIn, *, organization: Organization, words: str
+) -> None:
+    """Note that the person of this session proved once more who they are. The session gets a new key."""
+    old_key = request.session.session_key
+    request.session.cycle_key()
+    note_sign_in(request.session, sign_in, earlier=sign_ins_of(request.session))
+    note_proof(request.session, sign_in, at_s=int(timezone.now().timestamp()))
+    request.session.save()
+    follow_key(request, old_key)
+    actor = actor_of(user, source_address=source_of(request))
+    confirmation_record(user=user, organization=organization, method=words, actor=actor)
 
 
 def follow_key(request: HttpRequest, old_key: str | None) -> None:

@@ -121,6 +121,8 @@ class IdentityProvider:
     """Whether e-mail and groups are only told by the user-info endpoint."""
     overrides: dict[str, Callable[[], tuple[int, str, str]]] = field(default_factory=dict)
     """Answers in place of our own, by path: status, content type or redirect target, body."""
+    asked_anew: list[bool] = field(default_factory=list)
+    """Per sign-in: whether the person was to prove who they are although signed in here."""
     _grants: dict[str, _Grant] = field(default_factory=dict)
     _tokens: dict[str, Expected] = field(default_factory=dict)
     _server: ThreadingHTTPServer | None = None
@@ -143,7 +145,7 @@ class IdentityProvider:
 
     def expect(self, person: Person, *, wrong: str = "") -> None:
         """Let the next browser be signed in as this person; wrong: spoil the answer in that respect."""
-        assert wrong in ("", "declined", *OIDC_WRONGS, *SAML_WRONGS), wrong
+        assert wrong in ("", "declined", "stale_login", *OIDC_WRONGS, *SAML_WRONGS), wrong
         self.expected.append(Expected(person, wrong))
 
     def verify(self) -> None:
@@ -219,6 +221,7 @@ class IdentityProvider:
         wrongly_asked += [name for name in ("state", "nonce", "code_challenge", "redirect_uri") if not query.get(name)]
         if wrongly_asked or "openid" not in query.get("scope", "").split():
             self.problems.append(f"the authorization request lacks {wrongly_asked or ['scope openid']}")
+        self.asked_anew.append(query.get("prompt") == "login" and query.get("max_age") == "0")
         target, state = query["redirect_uri"], query.get("state", "")
         if expected.wrong == "declined":
             return _to(target, {"error": "access_denied", "error_description": "not today", "state": state})
@@ -268,6 +271,7 @@ class IdentityProvider:
             "iat": now,
             "exp": now + 300,
             "nonce": grant.nonce,
+            "auth_time": now - 3600 if expected.wrong == "stale_login" else now,
         }
         if not self.thin_tokens and expected.wrong != "userinfo_subject":
             claims |= _claims(expected.person)
@@ -303,6 +307,7 @@ class IdentityProvider:
         if expected is None:
             return 500, "text/plain", "nobody was expected"
         request = etree.fromstring(zlib.decompress(base64.b64decode(query["SAMLRequest"]), -15))
+        self.asked_anew.append(request.get("ForceAuthn") == "true")
         acs = request.get("AssertionConsumerServiceURL")
         audience = request.findtext("{urn:oasis:names:tc:SAML:2.0:assertion}Issuer")
         self.last_acs = acs
@@ -328,6 +333,7 @@ class IdentityProvider:
             ends = now + timedelta(hours=2)
         asked_by = "" if wrong == "unsolicited" else ("_another" if wrong == "in_response_to" else request_id)
         recipient = "https://another.example.com/acs" if wrong == "recipient" else acs
+        logged_in = now - timedelta(hours=1) if wrong == "stale_login" else now
         audiences = (
             ""
             if wrong == "no_audience"
@@ -350,7 +356,7 @@ class IdentityProvider:
             f'<saml:SubjectConfirmationData Recipient="{recipient}"{answers} NotOnOrAfter="{_instant(ends)}"/>'
             "</saml:SubjectConfirmation></saml:Subject>"
             f'<saml:Conditions NotBefore="{_instant(begins)}"{end}>{audiences}</saml:Conditions>'
-            f'<saml:AuthnStatement AuthnInstant="{_instant(now)}" SessionIndex="_{secrets.token_hex(8)}">'
+            f'<saml:AuthnStatement AuthnInstant="{_instant(logged_in)}" SessionIndex="_{secrets.token_hex(8)}">'
             "<saml:AuthnContext><saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
             "</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>"
             f"<saml:AttributeStatement>{attributes}</saml:AttributeStatement></saml:Assertion>"

@@ -101,6 +101,7 @@ class ApplyView(_PolicyView):
     """Make a file true."""
 
     rights = {"post": Permission.POLICY_MANAGE}
+    asks_proof = ("post",)
     parser_classes = PARSERS
 
     @extend_schema(request=_FILE, responses=_ANSWERS, parameters=_OPTIONS)

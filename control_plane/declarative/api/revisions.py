@@ -83,6 +83,7 @@ class PolicyRevisionViewSet(ListMixin, TenantView):
         "compare": Permission.POLICY_READ,
         "restore": Permission.POLICY_MANAGE,
     }
+    asks_proof = ("restore",)
     http_method_names = ["get", "post", "head", "options"]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

@@ -60,6 +60,7 @@ class ScimTokenViewSet(ListMixin, TenantView):
         "create": Permission.SIGN_IN_MANAGE,
         "destroy": Permission.SIGN_IN_MANAGE,
     }
+    asks_proof = ("create",)
     http_method_names = ["get", "post", "delete", "head", "options"]
 
     def scoped(self) -> QuerySet[ScimToken]:
@@ -104,6 +105,7 @@ class ScimGroupViewSet(ListMixin, TenantView):
     serializer_class = ScimGroupOut
     page_order = ("display_name", "id")
     rights = {"list": Permission.SIGN_IN_READ, "partial_update": Permission.SIGN_IN_MANAGE}
+    asks_proof = ("partial_update",)
     http_method_names = ["get", "patch", "head", "options"]
 
     def scoped(self) -> QuerySet[ScimGroup]:

@@ -12,7 +12,7 @@ from control_plane.identity.services.connections import (
     connection_update,
     identity_unlink,
 )
-from control_plane.identity.services.entries import break_glass_record, sign_in_record
+from control_plane.identity.services.entries import break_glass_record, confirmation_record, sign_in_record
 from control_plane.identity.services.mappings import Mapping, mappings_set
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "SamlFacts",
     "arrival_foretell",
     "break_glass_record",
+    "confirmation_record",
     "connection_create",
     "connection_delete",
     "connection_enforce",

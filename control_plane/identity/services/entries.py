@@ -22,6 +22,18 @@ def sign_in_record(*, user: User, method: str, actor: Actor, connection: Identit
 
 
 @transaction.atomic
+def confirmation_record(*, user: User, organization: Organization, method: str, actor: Actor) -> None:
+    """Note that somebody in a session proved once more who they are, before something that hands out power."""
+    record_change(
+        organization_id=organization.id,
+        actor=actor,
+        action="session.confirmed",
+        subject=user_subject(user),
+        after={"method": method},
+    )
+
+
+@transaction.atomic
 def break_glass_record(*, user: User, organization: Organization, actor: Actor) -> None:
     """Note that somebody went past enforced single sign-on: rare, and something to look at."""
     record_change(

@@ -85,6 +85,7 @@ class WorkloadTrustViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, T
         "partial_update": Permission.SERVICE_KEYS_MINT,
         "destroy": Permission.SERVICE_KEYS_MINT,
     }
+    asks_proof = ("create", "partial_update")
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
     field_names = {"lifetime_s": "lifetime_seconds"}
 

@@ -87,6 +87,7 @@ class UserViewSet(ListMixin, RetrieveMixin, TenantView):
         "deactivate": Permission.MEMBERS_MANAGE,
         "reactivate": Permission.MEMBERS_MANAGE,
     }
+    asks_proof = ("create",)
     http_method_names = ["get", "post", "head", "options"]
 
     def scoped(self) -> QuerySet[User]:
@@ -187,6 +188,7 @@ class MembershipViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, Tena
         "partial_update": Permission.MEMBERS_MANAGE,
         "destroy": Permission.MEMBERS_MANAGE,
     }
+    asks_proof = ("create", "partial_update", "destroy")
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
 
     def scoped(self) -> QuerySet[Membership]:

@@ -73,6 +73,7 @@ class AdminTokenViewSet(ListMixin, RetrieveMixin, RemoveMixin, TenantView):
     filterset_class = AdminTokenFilter
     page_order = ("-created_at", "id")
     rights = dict.fromkeys(("list", "retrieve", "create", "destroy"), Permission.TOKENS_MANAGE)
+    asks_proof = ("create",)
     http_method_names = ["get", "post", "delete", "head", "options"]
 
     def scoped(self) -> QuerySet[AdminToken]:

@@ -30,6 +30,7 @@ from control_plane.keys.models import VIRTUAL_KIND_CHOICES, VirtualKey
 from control_plane.keys.reach import may_manage
 from control_plane.keys.services import key_mint, key_revoke, key_rotate, key_update, keys_revoke
 from control_plane.organizations.roles import Permission, can
+from control_plane.rest.permissions import require_proof
 from control_plane.rest.views import ChangeMixin, ListMixin, RetrieveMixin, TenantView
 
 WAIT = OpenApiParameter(
@@ -88,6 +89,7 @@ class KeyViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
         "revoke": Permission.KEYS_MANAGE,
         "revoke_many": Permission.KEYS_MANAGE,
     }
+    asks_proof = ("rotate",)
     http_method_names = ["get", "post", "patch", "head", "options"]
     field_names: ClassVar[dict[str, str]] = {
         "tags": "metadata",
@@ -130,6 +132,8 @@ class KeyViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
         """Mint a key. The answer is the only one that shows it."""
         given = self.read_input(KeyIn)
         owner = given.get("owner") or {"user": self.caller.user}
+        if owner.get("user") != self.caller.user:
+            require_proof(self.caller)
         if "service_account" in owner:
             self.require(Permission.SERVICE_KEYS_MINT, team_ids=(owner["service_account"].team_id,))
             if "team" in given:

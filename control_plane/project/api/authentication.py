@@ -1,5 +1,6 @@
 """Who calls: the holder of an admin token, or whoever is signed in to the console."""
 
+from dataclasses import replace
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -11,7 +12,7 @@ from control_plane.accounts.models import User
 from control_plane.accounts.services import actor_of
 from control_plane.audit.services import Actor, ActorKind
 from control_plane.identity.entry import Entry
-from control_plane.identity.selectors import membership_opened
+from control_plane.identity.selectors import is_proved_lately, membership_opened
 from control_plane.keys.models import AdminToken
 from control_plane.keys.services import admin_token_authenticate, scopes_of
 from control_plane.organizations.models import Membership
@@ -61,7 +62,8 @@ class ConsoleSessionAuthentication(SessionAuthentication):
         if entry is Entry.CLOSED:
             raise AuthenticationFailed("This organization asks for its own sign-in. Open it in the console first.")
         actor = actor_of(user, source_address=_source_of(request))
-        return user, _caller(user, membership, actor, is_token=False)
+        caller = _caller(user, membership, actor, is_token=False)
+        return user, replace(caller, is_proved_lately=is_proved_lately(session, membership))
 
 
 def _caller(

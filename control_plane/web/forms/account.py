@@ -1,5 +1,6 @@
 """Sign-in, profile, password, second factor."""
 
+from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
@@ -38,6 +39,29 @@ class CodeForm(forms.Form):
             attrs={"autocomplete": "one-time-code", "autofocus": True, "class": "mono", "spellcheck": "false"}
         ),
     )
+
+
+class ConfirmIdentityForm(forms.Form):
+    """The password once more, and a code of the authenticator app where one is set up."""
+
+    password = forms.CharField(
+        label="Your password",
+        strip=False,
+        max_length=1000,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
+    )
+    code = forms.CharField(
+        label="Code",
+        max_length=40,
+        help_text="The six digits that your authenticator app shows; or one of your recovery codes.",
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "class": "mono", "spellcheck": "false"}),
+    )
+
+    def __init__(self, asks_code: bool, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.asks_code = asks_code
+        if not asks_code:
+            del self.fields["code"]
 
 
 class ReassureForm(forms.Form):

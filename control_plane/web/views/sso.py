@@ -29,6 +29,7 @@ from control_plane.organizations.models import Membership
 from control_plane.organizations.roles import Permission, can
 from control_plane.organizations.selectors import standing_of
 from control_plane.web.access import ORGANIZATION_IN_SESSION
+from control_plane.web.confirming import CONFIRM, confirm_address, confirmed_by_provider
 from control_plane.web.sign_ins import begin_session, safe_target, source_of
 from control_plane.web.throttle import beginning_throttle
 
@@ -65,7 +66,7 @@ def to_provider(
     throttle.count()
     protocol = oidc if connection.kind == ConnectionKind.OIDC else saml
     try:
-        return protocol.begin(request, connection, next_url=next_url, data=data)
+        return protocol.begin(request, connection, next_url=next_url, data=data, asks_anew=data["mode"] == CONFIRM)
     except SignInFailure as failure:
         return _refuse(request, connection, failure, data)
 
@@ -128,6 +129,8 @@ def _complete(
         claims = read()
         if data.get("mode") == "test":
             return _tested(request, connection, data, claims, "")
+        if data.get("mode") == CONFIRM:
+            return confirmed_by_provider(request, connection, data, claims)
         arrival = person_admit(connection=connection, claims=claims, source_address=source_of(request))
     except SignInFailure as failure:
         return _refuse(request, connection, failure, data)
@@ -143,7 +146,8 @@ def _refuse(
     log.warning("single sign-on refused", extra={"connection": connection.id.hex, "code": failure.code})
     if data.get("mode") == "test":
         return _tested(request, connection, data, None, str(failure))
-    return _failed(request, connection, str(failure), status=STATUSES[type(failure)], code=failure.code)
+    back = str(data["next"]) if data.get("mode") == CONFIRM else ""
+    return _failed(request, connection, str(failure), status=STATUSES[type(failure)], code=failure.code, back=back)
 
 
 def _tested(
@@ -195,7 +199,8 @@ def _connection(connection_id: UUID, kind: ConnectionKind | None = None) -> Iden
 
 
 def _failed(
-    request: HttpRequest, connection: IdentityConnection, why: str, *, status: int, code: str = ""
+    request: HttpRequest, connection: IdentityConnection, why: str, *, status: int, code: str = "", back: str = ""
 ) -> HttpResponse:
-    context = {"connection": connection, "why": why, "code": code, "next": safe_target(request, "")}
+    """back: where somebody wanted to go who is signed in, and was to prove it once more."""
+    context = {"connection": connection, "why": why, "code": code, "back": back and confirm_address(back)}
     return render(request, "web/account/sso_failed.html", context, status=status)
