@@ -19,7 +19,13 @@ from control_plane.credentials.services import (
 )
 from control_plane.keys.services import admin_token_mint, key_mint, pod_token_mint
 from control_plane.organizations.models import Organization, Role
-from control_plane.organizations.services import membership_add, organization_create, team_create, team_member_add
+from control_plane.organizations.services import (
+    INSTALLATION,
+    membership_add,
+    organization_create,
+    team_create,
+    team_member_add,
+)
 from control_plane.routing.services import virtual_models_offer
 from control_plane.snapshots.services import everything_compile
 
@@ -107,7 +113,7 @@ def _make_everything(actor: Actor) -> FirstRun:
     password = secrets.token_urlsafe(15)
     organization = organization_create(slug=SLUG, name="Acme", actor=actor, contact=ADMIN_EMAIL)
     admin = user_create(email=ADMIN_EMAIL, password=password, name="Admin", actor=actor)
-    membership_add(organization=organization, user=admin, role=Role.OWNER, actor=actor)
+    membership_add(organization=organization, user=admin, role=Role.OWNER, actor=actor, by=INSTALLATION)
     as_admin = actor_of(admin)
     team = team_create(organization=organization, name="platform", lead=admin, actor=as_admin)
     team_member_add(team=team, user=admin, actor=as_admin)

@@ -111,7 +111,7 @@ def _bootstrap(name: str, slug: str, email: str, role: str, password_file: Path 
     from control_plane.audit.services import Actor
     from control_plane.organizations.models import Organization, Role
     from control_plane.organizations.selectors import membership_of
-    from control_plane.organizations.services import membership_add, organization_create
+    from control_plane.organizations.services import INSTALLATION, membership_add, organization_create
     from control_plane.snapshots.services import everything_compile
 
     actor, slug = Actor.system("operator"), slug or slugify(name)
@@ -134,6 +134,6 @@ def _bootstrap(name: str, slug: str, email: str, role: str, password_file: Path 
             raise ValidationError(f"{user.email} is a member of {organization.name} already.")
         else:
             lines.append(f"{role:<14}{user.email}, who keeps the password they have")
-        membership_add(organization=organization, user=user, role=Role(role), actor=actor)
+        membership_add(organization=organization, user=user, role=Role(role), actor=actor, by=INSTALLATION)
     everything_compile()
     return "\n".join(lines)

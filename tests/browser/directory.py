@@ -18,6 +18,7 @@ from control_plane.identity.scim.services import (
     scim_token_mint,
 )
 from control_plane.organizations.models import Organization, Role
+from control_plane.organizations.services import INSTALLATION
 
 NAMES = ("Barbara Liskov", "Donald Knuth", "Edsger Dijkstra", "Frances Allen", "Ken Thompson", "Radia Perlman")
 LONG = "Adolph Blaine Charles David Earl Frederick Gerald Hubert Wolfeschlegelsteinhausenbergerdorff"
@@ -25,14 +26,20 @@ LONG = "Adolph Blaine Charles David Earl Frederick Gerald Hubert Wolfeschlegelst
 
 def a_directory(organization: Organization, actor: Actor) -> None:
     now = timezone.now()
-    used = scim_token_mint(organization=organization, name="Entra", actor=actor).record
+    used = scim_token_mint(organization=organization, name="Entra", actor=actor, by=INSTALLATION).record
     ScimToken.objects.filter(id=used.id).update(
         last_used_at=now - timedelta(minutes=4),
         last_request="PATCH /scim/v2/Groups/5f0c8a34-7f4e-4f4c-9f5e-6a1b2c3d4e5f",
         last_error="POST /scim/v2/Users: 409 uniqueness The userName ken@directory.example belongs to another person.",
         last_error_at=now - timedelta(hours=3),
     )
-    scim_token_mint(organization=organization, name="Okta preview", actor=actor, expires_at=now + timedelta(days=90))
+    scim_token_mint(
+        organization=organization,
+        name="Okta preview",
+        actor=actor,
+        expires_at=now + timedelta(days=90),
+        by=INSTALLATION,
+    )
     by = Directory(Actor.system("SCIM token Entra"), reaches_owners=True)
     people = [
         person_create(
@@ -54,4 +61,4 @@ def a_directory(organization: Organization, actor: Actor) -> None:
         listed = [{"value": str(person.id)} for person in members]
         group = group_create(organization=organization, body={"displayName": name, "members": listed}, actor=by.actor)
         if name == "Switchyard admins":
-            group_role_set(group=group, role=Role.ADMIN, actor=actor)
+            group_role_set(group=group, role=Role.ADMIN, actor=actor, by=INSTALLATION)

@@ -23,6 +23,7 @@ from control_plane.keys.models import VirtualKey
 from control_plane.keys.services import MintedKey, key_mint, key_revoke, key_rotate
 from control_plane.organizations.models import Organization, Role, ServiceAccount, Team
 from control_plane.organizations.services import (
+    INSTALLATION,
     membership_add,
     organization_create,
     service_account_create,
@@ -87,7 +88,7 @@ def a_bare_organization() -> tuple[Organization, User]:
     system = Actor.system("test")
     organization = organization_create(slug="bare", name="Bare", actor=system)
     admin = user_create(email="first@example.com", password=PASSWORD, name="First", actor=system)
-    membership_add(organization=organization, user=admin, role=Role.OWNER, actor=system)
+    membership_add(organization=organization, user=admin, role=Role.OWNER, actor=system, by=INSTALLATION)
     team = team_create(organization=organization, name="everybody", actor=system)
     team_member_add(team=team, user=admin, actor=system)
     return organization, admin
@@ -147,7 +148,7 @@ def _people() -> tuple[Organization, dict[str, User], dict[str, Team]]:
         teams[name] = team_create(organization=organization, name=name, cost_centre=cost_centre, actor=system)
     for email, name, role, in_teams, _ in PEOPLE:
         user = user_create(email=email, password=PASSWORD, name=name, time_zone="Europe/Berlin", actor=system)
-        membership_add(organization=organization, user=user, role=role, actor=system)
+        membership_add(organization=organization, user=user, role=role, actor=system, by=INSTALLATION)
         for team in in_teams:
             team_member_add(team=teams[team], user=user, actor=system)
         people[email] = user

@@ -12,6 +12,7 @@ from control_plane.credentials.services import CredentialChoice, CredentialSourc
 from control_plane.keys.services import MintedKey, key_mint
 from control_plane.organizations.models import Organization, Role, ServiceAccount, Team
 from control_plane.organizations.services import (
+    INSTALLATION,
     membership_add,
     organization_create,
     service_account_create,
@@ -47,7 +48,7 @@ def a_tenant(slug: str = "") -> Tenant:
     slug = slug or f"tenant-{next(_numbers)}"
     organization = organization_create(slug=slug, name=slug.title(), actor=SYSTEM)
     admin = a_user(f"admin@{slug}.example.com")
-    membership_add(organization=organization, user=admin, role=Role.OWNER, actor=SYSTEM)
+    membership_add(organization=organization, user=admin, role=Role.OWNER, actor=SYSTEM, by=INSTALLATION)
     team = team_create(organization=organization, name="platform", actor=SYSTEM)
     team_member_add(team=team, user=admin, actor=SYSTEM)
     return Tenant(organization, admin, team)
@@ -55,7 +56,7 @@ def a_tenant(slug: str = "") -> Tenant:
 
 def a_member(tenant: Tenant, email: str = "", *, team: Team | None = None) -> User:
     user = a_user(email)
-    membership_add(organization=tenant.organization, user=user, actor=tenant.actor)
+    membership_add(organization=tenant.organization, user=user, actor=tenant.actor, by=INSTALLATION)
     team_member_add(team=team or tenant.team, user=user, actor=tenant.actor)
     return user
 
@@ -63,7 +64,7 @@ def a_member(tenant: Tenant, email: str = "", *, team: Team | None = None) -> Us
 def a_person_of_role(tenant: Tenant, role: Role, email: str = "") -> User:
     """Somebody of that role; a team lead leads the tenant's team."""
     user = a_user(email)
-    membership_add(organization=tenant.organization, user=user, role=role, actor=SYSTEM)
+    membership_add(organization=tenant.organization, user=user, role=role, actor=SYSTEM, by=INSTALLATION)
     if role is Role.TEAM_LEAD:
         team_update(team=tenant.team, lead=user, actor=SYSTEM)
     return user

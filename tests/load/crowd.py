@@ -19,7 +19,13 @@ from control_plane.credentials.models import CredentialSource
 from control_plane.credentials.services import CredentialChoice, provider_create
 from control_plane.keys.models import VirtualKey
 from control_plane.organizations.models import Membership, Organization, Role, ServiceAccount, Team, TeamMembership
-from control_plane.organizations.services import membership_add, organization_create, team_create, team_member_add
+from control_plane.organizations.services import (
+    INSTALLATION,
+    membership_add,
+    organization_create,
+    team_create,
+    team_member_add,
+)
 from control_plane.routing.services import virtual_models_offer
 from control_plane.usage.aggregation import book_waiting
 from control_plane.usage.models import KeyLastUse
@@ -48,7 +54,7 @@ def a_crowd(*, teams: int = 500, users: int = 5_000, keys: int = 50_000, exchang
     list_prices_load(actor=system)
     organization = organization_create(slug="crowd", name="Crowd", actor=system)
     owner = user_create(email=OWNER, password=PASSWORD, name="Owner", actor=system)
-    membership_add(organization=organization, user=owner, role=Role.OWNER, actor=system)
+    membership_add(organization=organization, user=owner, role=Role.OWNER, actor=system, by=INSTALLATION)
     first = team_create(organization=organization, name="owners", actor=system)
     team_member_add(team=first, user=owner, actor=system)
     made_teams = _teams(organization, teams)

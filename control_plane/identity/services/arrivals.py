@@ -24,6 +24,7 @@ from control_plane.identity.services.entries import sign_in_record
 from control_plane.identity.services.records import connection_subject, locked
 from control_plane.organizations.models import Membership, Role, Team, TeamMembership
 from control_plane.organizations.services import (
+    INSTALLATION,
     membership_add,
     membership_update,
     team_member_add,
@@ -80,6 +81,7 @@ def person_admit(*, connection: IdentityConnection, claims: Claims, source_addre
             user=user,
             role=_role_by(connection, claims.groups) or Role(connection.default_role),
             actor=actor,
+            by=INSTALLATION,
         )
     if identity is None:
         identity = LinkedIdentity.objects.create(
@@ -173,7 +175,7 @@ def _apply_role(
         return membership
     try:
         with transaction.atomic():
-            return membership_update(membership=membership, role=role, actor=actor)
+            return membership_update(membership=membership, role=role, actor=actor, by=INSTALLATION)
     except ValidationError as failure:
         record_change(
             organization_id=connection.organization_id,

@@ -17,6 +17,7 @@ from control_plane.organizations.models import Organization, OrganizationState, 
 from control_plane.organizations.roles import Permission
 from control_plane.organizations.selectors import is_first_organization
 from control_plane.organizations.services import (
+    INSTALLATION,
     membership_add,
     organization_create,
     organization_disable,
@@ -100,7 +101,9 @@ class OrganizationViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
         def act() -> Response:
             caller = self.caller
             organization = organization_create(actor=caller.actor, **given)
-            membership_add(organization=organization, user=caller.user, role=Role.OWNER, actor=caller.actor)
+            membership_add(
+                organization=organization, user=caller.user, role=Role.OWNER, actor=caller.actor, by=INSTALLATION
+            )
             minted = admin_token_mint(
                 organization=organization,
                 user=caller.user,

@@ -10,14 +10,19 @@ from control_plane.keys.models import AdminToken, VirtualKey
 from control_plane.keys.services.tombstones import entomb_on_commit, raise_on_commit
 from control_plane.keys.services.virtual_keys import key_revoke
 from control_plane.organizations.models import Membership, Role, ServiceAccount, Team, TeamMembership
-from control_plane.organizations.roles import Standing
-from control_plane.organizations.services import check_not_last_owner, check_role_change, team_update
+from control_plane.organizations.services import (
+    Grantor,
+    Installation,
+    check_not_last_owner,
+    check_role_change,
+    team_update,
+)
 
 DENIAL = (ShardKind.POLICY, ShardKind.DENY)
 
 
 @transaction.atomic
-def user_deactivate(*, user: User, actor: Actor, reason: str = "", by: Standing | None = None) -> User:
+def user_deactivate(*, user: User, actor: Actor, reason: str = "", by: Grantor) -> User:
     """Shut a person out: no sign-in, and every key of theirs is denied in every organization, running streams cut.
 
     The keys stay as they are, so that a mistake can be undone. The last owner of an organization stays; raises
@@ -31,7 +36,7 @@ def user_deactivate(*, user: User, actor: Actor, reason: str = "", by: Standing 
         Membership.objects.select_for_update(of=("self",)).filter(user=user).select_related("organization")
     )
     for membership in memberships:
-        if by is not None and membership.organization_id == by.organization_id:
+        if not isinstance(by, Installation) and membership.organization_id == by.organization_id:
             check_role_change(by, Role(membership.role), None)
         if membership.role == Role.OWNER:
             check_not_last_owner(membership, field="user")
@@ -46,12 +51,12 @@ def user_deactivate(*, user: User, actor: Actor, reason: str = "", by: Standing 
 
 
 @transaction.atomic
-def user_reactivate(*, user: User, actor: Actor, reason: str = "", by: Standing | None = None) -> User:
+def user_reactivate(*, user: User, actor: Actor, reason: str = "", by: Grantor) -> User:
     """Let a person in again; keys that were not revoked work again. by: whose rights bound it."""
     user = User.objects.select_for_update().get(id=user.id)
     if user.is_active:
         return user
-    if by is not None:
+    if not isinstance(by, Installation):
         for membership in Membership.objects.filter(user=user, organization_id=by.organization_id):
             check_role_change(by, None, Role(membership.role))
     user_activity_set(user=user, is_active=True, actor=actor, reason=reason)
@@ -65,7 +70,7 @@ def user_reactivate(*, user: User, actor: Actor, reason: str = "", by: Standing 
 
 
 @transaction.atomic
-def membership_remove(*, membership: Membership, actor: Actor, reason: str = "", by: Standing | None = None) -> None:
+def membership_remove(*, membership: Membership, actor: Actor, reason: str = "", by: Grantor) -> None:
     """Take a person out of an organization: their keys and admin tokens there are revoked for good.
 
     Teams they led have no lead then. The last owner stays; raises LastOwner. by: whose rights bound it; somebody who
@@ -76,7 +81,7 @@ def membership_remove(*, membership: Membership, actor: Actor, reason: str = "",
         .select_related("user")
         .get(id=membership.id, organization_id=membership.organization_id)
     )
-    if by is not None and by.user_id != membership.user_id:
+    if isinstance(by, Installation) or by.user_id != membership.user_id:
         check_role_change(by, Role(membership.role), None)
     if membership.role == Role.OWNER:
         check_not_last_owner(membership)

@@ -4,7 +4,14 @@ What ends keys (a person leaves, a service account is switched off) lives in `co
 """
 
 from control_plane.organizations.services.arrivals import BelongsElsewhere, person_add
-from control_plane.organizations.services.grants import GrantTooWide, check_role_change, may_give
+from control_plane.organizations.services.grants import (
+    INSTALLATION,
+    Grantor,
+    GrantTooWide,
+    Installation,
+    check_role_change,
+    may_give,
+)
 from control_plane.organizations.services.memberships import (
     LastOwner,
     check_not_last_owner,
@@ -32,8 +39,11 @@ from control_plane.organizations.services.tenants import (
 )
 
 __all__ = [
+    "INSTALLATION",
     "BelongsElsewhere",
     "GrantTooWide",
+    "Grantor",
+    "Installation",
     "LastOwner",
     "check_not_last_owner",
     "check_role_change",

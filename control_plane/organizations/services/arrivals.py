@@ -9,8 +9,8 @@ from control_plane.accounts.selectors import user_by_email
 from control_plane.accounts.services import user_create
 from control_plane.audit.services import Actor
 from control_plane.organizations.models import Membership, Organization, Role, Team
-from control_plane.organizations.roles import Standing
 from control_plane.organizations.selectors import membership_of
+from control_plane.organizations.services.grants import Grantor
 from control_plane.organizations.services.memberships import membership_add
 from control_plane.organizations.services.teams import team_member_add
 
@@ -36,7 +36,7 @@ def person_add(
     name: str = "",
     role: Role = Role.MEMBER,
     teams: Sequence[Team] = (),
-    by: Standing | None = None,
+    by: Grantor,
 ) -> Membership:
     """Make an account, its membership and its places in teams. Raises BelongsElsewhere and ValidationError.
 

@@ -1,5 +1,8 @@
 """Nobody gives what they do not have: roles and team memberships are judged against whoever hands them out."""
 
+from enum import Enum
+from typing import TypeAlias
+
 from django.core.exceptions import PermissionDenied
 
 from control_plane.organizations.roles import (
@@ -15,19 +18,33 @@ from control_plane.organizations.roles import (
 )
 
 
+class Installation(Enum):
+    """Whoever gives without a person who asked: the first run, the operator, a directory that an owner connected.
+
+    Said aloud at every call, so that a check is left out by a decision and never by a forgotten argument.
+    """
+
+    INSTALLATION = "installation"
+
+
+INSTALLATION = Installation.INSTALLATION
+Grantor: TypeAlias = Standing | Installation
+"""Whose rights bound a grant."""
+
+
 class GrantTooWide(PermissionDenied):
     """What somebody wants to give, take or touch goes further than their own rights."""
 
 
-def check_role_change(by: Standing | None, before: Role | None, after: Role | None) -> None:
+def check_role_change(by: Grantor, before: Role | None, after: Role | None) -> None:
     """Raise GrantTooWide unless somebody may make a person of one role one of another.
 
-    by: None stands for the installation itself: its first run, its operator, a directory that an owner connected.
+    by: INSTALLATION is bound by nobody's rights.
     before: None when the person joins; after: None when they leave or are shut out; both alike for a smaller change.
     Owners are made, unmade and touched by owners only. No role is given that goes further than the giver's own, nor
     further than the scopes of the token that was presented; that of a plain member anybody may give who adds members.
     """
-    if by is None:
+    if isinstance(by, Installation):
         return
     if not can(by, Permission.MEMBERS_MANAGE):
         raise GrantTooWide(refusal(by, Permission.MEMBERS_MANAGE))

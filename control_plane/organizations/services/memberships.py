@@ -13,8 +13,7 @@ from control_plane.organizations.models import (
     Organization,
     Role,
 )
-from control_plane.organizations.roles import Standing
-from control_plane.organizations.services.grants import check_role_change
+from control_plane.organizations.services.grants import Grantor, check_role_change
 from control_plane.organizations.tags import checked_tags
 
 
@@ -36,10 +35,16 @@ def membership_add(
     actor: Actor,
     role: Role = Role.MEMBER,
     tags: Mapping[str, str] | None = None,
-    by: Standing | None = None,
+    by: Grantor,
 ) -> Membership:
-    """Make a person a member. by: whose rights bound the role (check_role_change)."""
-    check_role_change(by, None, Role(role))
+    """Make a person a member. by: whose rights bound the role (check_role_change).
+
+    An organization's first member is its owner, so that there is always somebody who may do everything.
+    """
+    role = Role(role)
+    check_role_change(by, None, role)
+    if role is not Role.OWNER and not _has_owner(organization):
+        raise ValidationError({"role": f"{organization.name} has no owner yet. Make its first member one."})
     membership = Membership(organization=organization, user=user, role=role, tags=checked_tags(tags))
     membership.full_clean()
     membership.save(force_insert=True)
@@ -62,7 +67,7 @@ def membership_update(
     actor: Actor,
     role: Role | None = None,
     tags: Mapping[str, str] | None = None,
-    by: Standing | None = None,
+    by: Grantor,
     reason: str = "",
 ) -> Membership:
     """Change a member's role or tags; None leaves a fact as it is. by: whose rights bound the change.
@@ -105,6 +110,10 @@ def check_not_last_owner(membership: Membership, field: str = "role") -> None:
     ).exclude(id=membership.id)
     if not others.exists():
         raise LastOwner(field, f"This is the last owner of {organization.name}. Make somebody else an owner first.")
+
+
+def _has_owner(organization: Organization) -> bool:
+    return Membership.objects.filter(organization=organization, role=Role.OWNER).exists()
 
 
 def _role_now(membership: Membership) -> Role:

@@ -15,6 +15,7 @@ from control_plane.organizations.models import (
     Team,
     TeamMembership,
 )
+from control_plane.organizations.services.grants import INSTALLATION
 from control_plane.organizations.services.memberships import membership_update
 from control_plane.organizations.tags import checked_tags
 
@@ -109,7 +110,7 @@ def lead_follow(team: Team, *, before: User | None, actor: Actor) -> None:
         )
         if membership is not None:
             told = f"leads {team.name}" if gets is Role.TEAM_LEAD else f"leads {team.name} no longer"
-            membership_update(membership=membership, role=gets, actor=actor, reason=told)
+            membership_update(membership=membership, role=gets, actor=actor, reason=told, by=INSTALLATION)
 
 
 @transaction.atomic

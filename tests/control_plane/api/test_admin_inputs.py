@@ -22,7 +22,7 @@ from control_plane.credentials import destination
 from control_plane.keys.models import VirtualKey
 from control_plane.keys.services import admin_token_mint
 from control_plane.organizations.models import Membership, Role, Team
-from control_plane.organizations.services import membership_add
+from control_plane.organizations.services import INSTALLATION, membership_add
 from control_plane.rest.throttles import PostThrottle
 from control_plane.snapshots.models import Snapshot
 from control_plane.snapshots.services import organization_compile
@@ -258,7 +258,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def as_role(acme: Tenant, role: Role) -> Any:
     user = user_create(email=f"fuzz-{role}@acme.example", password=PASSWORD, actor=ACTOR)
-    membership_add(organization=acme.organization, user=user, role=role, actor=ACTOR)
+    membership_add(organization=acme.organization, user=user, role=role, actor=ACTOR, by=INSTALLATION)
     return client(admin_token_mint(organization=acme.organization, user=user, name="t", actor=ACTOR).token)
 
 

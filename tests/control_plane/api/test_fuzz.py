@@ -30,7 +30,7 @@ from control_plane.accounts.services import user_create
 from control_plane.audit.heads import heads_publish
 from control_plane.keys.services import admin_token_mint
 from control_plane.organizations.models import Role
-from control_plane.organizations.services import membership_add
+from control_plane.organizations.services import INSTALLATION, membership_add
 from control_plane.rest.throttles import CallerThrottle
 from tests.control_plane.api.world import ACTOR, PASSWORD, Tenant, book_usage, session_of
 
@@ -94,7 +94,7 @@ def test_no_request_breaks_the_server_or_the_schema(
 ) -> None:
     monkeypatch.setattr(CallerThrottle, "allow_request", lambda *_: True)
     user = user_create(email=f"fuzz-{role}@acme.example", password=PASSWORD, actor=ACTOR)
-    membership_add(organization=acme.organization, user=user, role=role, actor=ACTOR)
+    membership_add(organization=acme.organization, user=user, role=role, actor=ACTOR, by=INSTALLATION)
     token = admin_token_mint(organization=acme.organization, user=user, name="fuzz", actor=ACTOR).token
     found: list[str] = []
     as_described, as_not_described = EXAMPLES.get(role, (1, 1))

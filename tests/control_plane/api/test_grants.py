@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from control_plane.organizations.models import Membership, Role, TeamMembership
-from control_plane.organizations.services import membership_update, organization_update, team_update
+from control_plane.organizations.services import INSTALLATION, membership_update, organization_update, team_update
 from tests.control_plane.api.world import ACTOR, PASSWORD, Tenant, a_person, as_user
 
 
@@ -123,7 +123,7 @@ def test_a_change_of_role_bites_on_the_next_request_of_token_and_session(acme: T
     assert session.get("/api/v1/providers").status_code == 200
     assert session.get("/providers").status_code == 200
 
-    membership_update(membership=own, role=Role.MEMBER, actor=ACTOR)
+    membership_update(membership=own, role=Role.MEMBER, actor=ACTOR, by=INSTALLATION)
 
     assert token.get("/api/v1/providers").status_code == 403
     assert session.get("/api/v1/providers").status_code == 403

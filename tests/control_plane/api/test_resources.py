@@ -17,7 +17,7 @@ from control_plane.audit.models import Change
 from control_plane.catalog.models import KnownModel, ListPrice
 from control_plane.keys.models import VirtualKey
 from control_plane.organizations.models import Membership
-from control_plane.organizations.services import membership_add, team_create
+from control_plane.organizations.services import INSTALLATION, membership_add, team_create
 from control_plane.organizations.services.arrivals import BELONGS_ELSEWHERE
 from control_plane.rest.throttles import PostThrottle
 from tests.control_plane.api.world import ACTOR, PASSWORD, Tenant, client
@@ -77,7 +77,7 @@ def test_a_user_is_added_changed_and_shut_out(acme: Tenant) -> None:
 
 
 def test_a_person_of_two_organizations_is_not_switched_off_by_one(acme: Tenant, globex: Tenant) -> None:
-    membership_add(organization=acme.organization, user=globex.member, actor=ACTOR)
+    membership_add(organization=acme.organization, user=globex.member, actor=ACTOR, by=INSTALLATION)
 
     response = post(acme, f"users/{globex.member.email}/deactivate", {})
 
@@ -97,7 +97,7 @@ def test_an_account_of_another_organization_is_not_taken_in(acme: Tenant, globex
 
 
 def test_a_person_of_two_organizations_can_be_cut_off_from_one(acme: Tenant, globex: Tenant) -> None:
-    membership_add(organization=acme.organization, user=globex.member, actor=ACTOR)
+    membership_add(organization=acme.organization, user=globex.member, actor=ACTOR, by=INSTALLATION)
 
     assert acme.as_admin.delete(f"/api/v1/memberships/{globex.member.email}").status_code == 204
 

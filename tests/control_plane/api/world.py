@@ -16,6 +16,7 @@ from control_plane.keys.models import VirtualKey
 from control_plane.keys.services import admin_token_mint, key_mint
 from control_plane.organizations.models import Membership, Organization, Role, ServiceAccount, Team
 from control_plane.organizations.services import (
+    INSTALLATION,
     membership_add,
     organization_create,
     service_account_create,
@@ -171,5 +172,5 @@ def session_of(tenant: Tenant) -> ConversationSession:
 
 def _a_member(organization: Organization, email: str, role: Role) -> User:
     user = user_create(email=email, password=PASSWORD, actor=ACTOR)
-    membership_add(organization=organization, user=user, role=role, actor=ACTOR)
+    membership_add(organization=organization, user=user, role=role, actor=ACTOR, by=INSTALLATION)
     return user

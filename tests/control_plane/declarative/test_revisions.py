@@ -14,7 +14,7 @@ from control_plane.declarative.tasks import sweep
 from control_plane.declarative.texts import changes_between, side_by_side, unified
 from control_plane.keys.services import user_deactivate
 from control_plane.organizations.models import Team
-from control_plane.organizations.services import team_create, team_update
+from control_plane.organizations.services import INSTALLATION, team_create, team_update
 from control_plane.routing.services import virtual_model_set
 from tests.builders.tenants import Tenant, a_key, a_member, a_provider, a_tenant
 from tests.control_plane.declarative.world import Code, code_of
@@ -173,7 +173,7 @@ def test_texts_are_compared_by_object_and_by_line(furnished: Code) -> None:
 
 def test_a_deactivated_person_is_a_change_of_policy(committed: Tenant) -> None:
     member = a_member(committed, "gone@example.com")
-    user_deactivate(user=member, actor=committed.actor)
+    user_deactivate(user=member, actor=committed.actor, by=INSTALLATION)
     assert newest(committed).changes == [{"kind": "User", "name": "gone@example.com", "action": "change"}]
 
 

@@ -15,6 +15,7 @@ from control_plane.keys.services import service_account_activity_set, user_deact
 from control_plane.organizations.models import Organization, Role
 from control_plane.organizations.roles import Permission, Standing
 from control_plane.organizations.services import (
+    INSTALLATION,
     membership_update,
     organization_create,
     person_add,
@@ -86,12 +87,16 @@ def furnish(organization: Organization, *, suffix: str = "") -> None:
     research = team_create(organization=organization, name="Research & Co".replace("&", "-"), actor=SYSTEM)
     ada = person_add(
         organization=organization, email=f"ada@{domain}", password=None, name="Ada Lovelace", role=Role.OWNER,
-        teams=[platform, research], actor=SYSTEM,
+        teams=[platform, research], actor=SYSTEM, by=INSTALLATION,
     )  # fmt: skip
-    person_add(organization=organization, email=f"bo@{domain}", password=None, role=Role.AUDITOR, actor=SYSTEM)
-    gone = person_add(organization=organization, email=f"cy@{domain}", password=None, teams=[platform], actor=SYSTEM)
-    membership_update(membership=ada, tags={"level": "senior", "desk": "12:30"}, actor=SYSTEM)
-    user_deactivate(user=gone.user, actor=SYSTEM)
+    person_add(
+        organization=organization, email=f"bo@{domain}", password=None, role=Role.AUDITOR, actor=SYSTEM, by=INSTALLATION
+    )
+    gone = person_add(
+        organization=organization, email=f"cy@{domain}", password=None, teams=[platform], actor=SYSTEM, by=INSTALLATION
+    )
+    membership_update(membership=ada, tags={"level": "senior", "desk": "12:30"}, actor=SYSTEM, by=INSTALLATION)
+    user_deactivate(user=gone.user, actor=SYSTEM, by=INSTALLATION)
     team_update(team=platform, lead=ada.user, actor=SYSTEM)
     service_account_create(
         organization=organization, name="ci", team=platform, description="Runs: \"tests\" # daily\n- and more",

@@ -20,7 +20,7 @@ from control_plane.identity.services import (
 )
 from control_plane.keys.services import membership_remove
 from control_plane.organizations.models import Membership, Role, Team, TeamMembership
-from control_plane.organizations.services import membership_add, team_create, team_member_add
+from control_plane.organizations.services import INSTALLATION, membership_add, team_create, team_member_add
 from tests.builders.tenants import SYSTEM, Tenant, a_member, a_user
 from tests.control_plane.identity.browsing import an_oidc_connection
 from tests.fakes.identity_provider import IdentityProvider
@@ -110,9 +110,9 @@ def test_without_new_people_only_members_come_in(connection: IdentityConnection,
     assert not User.objects.filter(email=ADA.email).exists()
     stranger = a_user("ada@acme.example")
     assert refusal(connection, ADA) == "not_a_member"
-    membership_add(organization=tenant.organization, user=stranger, actor=tenant.actor)
+    membership_add(organization=tenant.organization, user=stranger, actor=tenant.actor, by=INSTALLATION)
     membership = admit(connection, ADA).membership
-    membership_remove(membership=membership, actor=tenant.actor)
+    membership_remove(membership=membership, actor=tenant.actor, by=INSTALLATION)
     assert refusal(connection, ADA) == "not_a_member"
 
 

@@ -21,7 +21,7 @@ from control_plane.identity.services import (
     connection_update,
 )
 from control_plane.organizations.models import Role
-from control_plane.organizations.services import membership_add
+from control_plane.organizations.services import INSTALLATION, membership_add
 from tests.builders.tenants import PASSWORD, SYSTEM, Tenant, a_member, a_person_of_role
 from tests.control_plane.identity.browsing import ADA, Browser, an_oidc_connection
 from tests.fakes.identity_provider import IdentityProvider, Person
@@ -306,7 +306,7 @@ def test_single_sign_on_opens_its_own_organization_only(
     browser = Browser()
     browser.go(connection)
     ada = User.objects.get(email=ADA.email)
-    membership_add(organization=other.organization, user=ada, role=Role.ADMIN, actor=other.actor)
+    membership_add(organization=other.organization, user=ada, role=Role.ADMIN, actor=other.actor, by=INSTALLATION)
     theirs = an_oidc_connection(other, identity_provider, domains=["umbrella.example"])
     client = browser.client
     answer = client.post("/organization", {"organization": str(other.organization.id)})
@@ -331,7 +331,7 @@ def test_proofs_add_up_in_one_session(tenant: Tenant, other: Tenant, identity_pr
     browser = Browser()
     browser.go(ours)
     ada = User.objects.get(email=ADA.email)
-    membership_add(organization=other.organization, user=ada, actor=other.actor)
+    membership_add(organization=other.organization, user=ada, actor=other.actor, by=INSTALLATION)
     theirs.identities.create(organization=other.organization, subject="u-ada", user=ada, email=ADA.email)
     identity_provider.expect(Person("u-ada", ADA.email))
     second = Browser(client=browser.client)

@@ -18,6 +18,7 @@ from control_plane.keys.services import (
     pod_token_revoke,
 )
 from control_plane.organizations.selectors import membership_of
+from control_plane.organizations.services import INSTALLATION
 from switchyard_contract.virtual_key import KeyKind, mint
 from tests.builders.tenants import SYSTEM, a_key, a_member, a_tenant
 
@@ -81,7 +82,7 @@ def test_a_revoked_expired_or_orphaned_admin_token_is_refused() -> None:
     _, text = fresh(leaver)
     membership = membership_of(leaver, tenant.organization)
     assert membership is not None
-    membership_remove(membership=membership, actor=tenant.actor)
+    membership_remove(membership=membership, actor=tenant.actor, by=INSTALLATION)
     assert admin_token_authenticate(text) is None
 
 

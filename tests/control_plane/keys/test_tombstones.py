@@ -23,6 +23,7 @@ from control_plane.keys.services import (
 from control_plane.keys.services.tombstones import CHANNEL, VERSION_KEY, tombstones_key
 from control_plane.organizations.models import Membership
 from control_plane.organizations.selectors import membership_of
+from control_plane.organizations.services import INSTALLATION
 from tests.builders.tenants import Tenant, a_key, a_member, a_service_account, a_tenant
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,12 +94,12 @@ def test_a_deactivated_person_loses_every_key_and_gets_them_back(store: redis.Re
     here = a_key(tenant, user=user).key
     there = key_mint(organization=other.organization, name="x", user=user, team=other.team, actor=other.actor).key
     revoked = key_revoke(key=a_key(tenant, user=user).key, reason="x", actor=tenant.actor)
-    user_deactivate(user=user, actor=tenant.actor, reason="left")
+    user_deactivate(user=user, actor=tenant.actor, reason="left", by=INSTALLATION)
     assert entombed(store, tenant) == {here.key_id, revoked.key_id}
     assert entombed(store, other) == {there.key_id}
     assert not User.objects.get(id=user.id).is_active
     assert tombstones_repair() == 0
-    user_reactivate(user=user, actor=tenant.actor)
+    user_reactivate(user=user, actor=tenant.actor, by=INSTALLATION)
     assert entombed(store, tenant) == {revoked.key_id}
     assert entombed(store, other) == set()
     actions = {row.action for row in changes_of(other.organization.id)}
@@ -108,7 +109,7 @@ def test_a_deactivated_person_loses_every_key_and_gets_them_back(store: redis.Re
 def test_the_last_owner_is_not_deactivated(store: redis.Redis) -> None:
     tenant = a_tenant()
     with pytest.raises(ValidationError):
-        user_deactivate(user=tenant.admin, actor=tenant.actor)
+        user_deactivate(user=tenant.admin, actor=tenant.actor, by=INSTALLATION)
     assert User.objects.get(id=tenant.admin.id).is_active
 
 
@@ -118,7 +119,7 @@ def test_a_leavers_keys_in_that_organization_are_revoked_for_good(store: redis.R
     key = a_key(tenant, user=user).key
     membership = membership_of(user, tenant.organization)
     assert membership is not None
-    membership_remove(membership=membership, actor=tenant.actor)
+    membership_remove(membership=membership, actor=tenant.actor, by=INSTALLATION)
     row = VirtualKey.objects.get(id=key.id)
     assert (row.is_revoked, row.cut_streams) == (True, True)
     assert entombed(store, tenant) == {key.key_id}

@@ -12,6 +12,7 @@ from control_plane.keys.services import membership_remove, user_deactivate
 from control_plane.organizations.models import Membership, Role
 from control_plane.organizations.selectors import membership_of, standing_of
 from control_plane.organizations.services import (
+    INSTALLATION,
     GrantTooWide,
     LastOwner,
     membership_update,
@@ -70,7 +71,7 @@ def test_a_team_whose_lead_leaves_has_none() -> None:
     tenant = a_tenant()
     user = a_member(tenant)
     team_update(team=tenant.team, lead=user, actor=tenant.actor)
-    membership_remove(membership=the_membership(tenant, user), actor=tenant.actor)
+    membership_remove(membership=the_membership(tenant, user), actor=tenant.actor, by=INSTALLATION)
     tenant.team.refresh_from_db()
     assert tenant.team.lead is None
 
@@ -91,9 +92,9 @@ def test_a_delegation_holds_from_the_next_reading_and_is_audited() -> None:
 @pytest.mark.parametrize(
     "act",
     [
-        lambda it, actor: membership_update(membership=it, role=Role.ADMIN, actor=actor),
-        lambda it, actor: membership_remove(membership=it, actor=actor),
-        lambda it, actor: user_deactivate(user=it.user, actor=actor),
+        lambda it, actor: membership_update(membership=it, role=Role.ADMIN, actor=actor, by=INSTALLATION),
+        lambda it, actor: membership_remove(membership=it, actor=actor, by=INSTALLATION),
+        lambda it, actor: user_deactivate(user=it.user, actor=actor, by=INSTALLATION),
     ],
     ids=["demote", "remove", "deactivate"],
 )
@@ -112,9 +113,11 @@ def test_the_last_owner_goes_by_no_way_and_one_of_two_by_each(act: Callable[...,
 def test_a_deactivated_owner_does_not_count() -> None:
     tenant = a_tenant()
     second = a_person_of_role(tenant, Role.OWNER)
-    user_deactivate(user=second, actor=SYSTEM)
+    user_deactivate(user=second, actor=SYSTEM, by=INSTALLATION)
     with pytest.raises(LastOwner):
-        membership_update(membership=the_membership(tenant, tenant.admin), role=Role.MEMBER, actor=SYSTEM)
+        membership_update(
+            membership=the_membership(tenant, tenant.admin), role=Role.MEMBER, actor=SYSTEM, by=INSTALLATION
+        )
 
 
 @pytest.mark.django_db
@@ -122,10 +125,10 @@ def test_a_stale_reading_of_a_role_decides_nothing() -> None:
     tenant = a_tenant()
     second = a_person_of_role(tenant, Role.ADMIN)
     stale = the_membership(tenant, second)
-    membership_update(membership=the_membership(tenant, second), role=Role.OWNER, actor=SYSTEM)
-    membership_update(membership=the_membership(tenant, tenant.admin), role=Role.MEMBER, actor=SYSTEM)
+    membership_update(membership=the_membership(tenant, second), role=Role.OWNER, actor=SYSTEM, by=INSTALLATION)
+    membership_update(membership=the_membership(tenant, tenant.admin), role=Role.MEMBER, actor=SYSTEM, by=INSTALLATION)
     with pytest.raises(LastOwner):
-        membership_update(membership=stale, role=Role.MEMBER, actor=SYSTEM)
+        membership_update(membership=stale, role=Role.MEMBER, actor=SYSTEM, by=INSTALLATION)
 
 
 @pytest.mark.django_db
@@ -153,7 +156,7 @@ def test_two_owners_who_step_down_at_once_leave_one() -> None:
     def step_down(membership: Membership) -> None:
         begin.wait(timeout=10)
         try:
-            membership_update(membership=membership, role=Role.MEMBER, actor=SYSTEM)
+            membership_update(membership=membership, role=Role.MEMBER, actor=SYSTEM, by=INSTALLATION)
         except LastOwner as failure:
             refused.append(failure)
         finally:

@@ -16,6 +16,7 @@ from control_plane.organizations.selectors import (
     teams_of_user,
 )
 from control_plane.organizations.services import (
+    INSTALLATION,
     LastOwner,
     membership_add,
     membership_update,
@@ -98,15 +99,15 @@ def test_the_last_owner_stays_one() -> None:
     membership = membership_of(tenant.admin, tenant.organization)
     assert membership is not None
     with pytest.raises(ValidationError):
-        membership_update(membership=membership, role=Role.MEMBER, actor=tenant.actor)
+        membership_update(membership=membership, role=Role.MEMBER, actor=tenant.actor, by=INSTALLATION)
     second = a_member(tenant)
     other = membership_of(second, tenant.organization)
     assert other is not None
-    membership_update(membership=other, role=Role.ADMIN, actor=tenant.actor)
+    membership_update(membership=other, role=Role.ADMIN, actor=tenant.actor, by=INSTALLATION)
     with pytest.raises(LastOwner):
-        membership_update(membership=membership, role=Role.MEMBER, actor=tenant.actor)
-    membership_update(membership=other, role=Role.OWNER, actor=tenant.actor)
-    membership_update(membership=membership, role=Role.MEMBER, actor=tenant.actor)
+        membership_update(membership=membership, role=Role.MEMBER, actor=tenant.actor, by=INSTALLATION)
+    membership_update(membership=other, role=Role.OWNER, actor=tenant.actor, by=INSTALLATION)
+    membership_update(membership=membership, role=Role.MEMBER, actor=tenant.actor, by=INSTALLATION)
     assert Membership.objects.get(id=membership.id).role == Role.MEMBER
 
 
@@ -135,5 +136,5 @@ def test_selectors_show_one_organization_only() -> None:
 def test_malformed_tags_are_refused(tags: dict[str, str]) -> None:
     tenant = a_tenant()
     with pytest.raises(ValidationError) as failure:
-        membership_add(organization=tenant.organization, user=a_user(), tags=tags, actor=SYSTEM)
+        membership_add(organization=tenant.organization, user=a_user(), tags=tags, actor=SYSTEM, by=INSTALLATION)
     assert "tags" in failure.value.message_dict

@@ -16,7 +16,7 @@ from control_plane.audit.models import Outbox, ShardKind
 from control_plane.audit.selectors import changes_between
 from control_plane.keys.models import VirtualKey
 from control_plane.keys.services import key_revoke, key_update, user_deactivate
-from control_plane.organizations.services import organization_disable, team_create
+from control_plane.organizations.services import INSTALLATION, organization_disable, team_create
 from control_plane.project.environment import read_signing_key
 from control_plane.snapshots import selectors
 from control_plane.snapshots import services as snapshot_services
@@ -244,7 +244,7 @@ def test_a_denial_outlives_key_shards_that_were_not_compiled_for_long(tenant: Te
 def test_a_deactivated_person_is_denied_and_inactive(tenant: Tenant) -> None:
     member = a_member(tenant)
     everything_compile()
-    user_deactivate(user=member, actor=tenant.actor)
+    user_deactivate(user=member, actor=tenant.actor, by=INSTALLATION)
     everything_compile()
     deny = snapshot_pb2.DenyShard.FromString(opened(deny_shard(tenant.organization.id))[1])
     policy = snapshot_pb2.PolicyShard.FromString(opened(policy_shard(tenant.organization.id))[1])

@@ -8,7 +8,13 @@ from django.test.utils import CaptureQueriesContext
 from control_plane.accounts.models import User
 from control_plane.keys.models import VirtualKey
 from control_plane.organizations.models import Membership, Role, TeamMembership
-from control_plane.organizations.services import membership_add, organization_update, team_create, team_member_add
+from control_plane.organizations.services import (
+    INSTALLATION,
+    membership_add,
+    organization_update,
+    team_create,
+    team_member_add,
+)
 from tests.builders.tenants import (
     SYSTEM,
     Tenant,
@@ -99,7 +105,7 @@ def test_a_lead_sees_the_own_team_and_nothing_beside(
 
 def test_a_lead_fills_the_team_once_an_admin_says_so(tenant: Tenant, admin_client: Client, lead_client: Client) -> None:
     newcomer = a_user("newcomer@example.com")
-    membership_add(organization=tenant.organization, user=newcomer, actor=SYSTEM)
+    membership_add(organization=tenant.organization, user=newcomer, actor=SYSTEM, by=INSTALLATION)
     add = f"/teams/{tenant.team.id}/people/add"
     assert lead_client.post(add, {"user": newcomer.email}).status_code == 404
 

@@ -11,6 +11,7 @@ from control_plane.audit.models import Change
 from control_plane.identity.scim.models import ScimGroup, ScimToken
 from control_plane.identity.scim.services import scim_token_mint
 from control_plane.organizations.models import Membership, Role
+from control_plane.organizations.services import INSTALLATION
 from tests.builders.tenants import SYSTEM, Tenant, a_person_of_role
 from tests.control_plane.identity.scim.provider import Provider, a_provider
 from tests.control_plane.web.conftest import SignIn
@@ -129,6 +130,6 @@ def test_what_belongs_to_another_organization_is_not_there(admin_client: Client,
 
 def test_there_is_an_end_to_tokens(admin_client: Client, tenant: Tenant) -> None:
     for number in range(10):
-        scim_token_mint(organization=tenant.organization, name=f"t{number}", actor=SYSTEM)
+        scim_token_mint(organization=tenant.organization, name=f"t{number}", actor=SYSTEM, by=INSTALLATION)
     answer = admin_client.post("/scim/tokens/new", {"name": "one more", "expires": "never"})
     assert (answer.status_code, ScimToken.objects.count()) == (422, 10)

@@ -10,21 +10,17 @@ from control_plane.audit.services import Actor, Subject, record_change
 from control_plane.identity.scim.errors import Clash, sentence
 from control_plane.identity.scim.models import GRANTABLE_ROLES, ScimGroup, ScimGroupMember, ScimUser
 from control_plane.organizations.models import Membership, Organization, Role
-from control_plane.organizations.roles import Standing
-from control_plane.organizations.services import membership_update
-from control_plane.organizations.services.grants import check_role_change
+from control_plane.organizations.services import INSTALLATION, Grantor, check_role_change, membership_update
 
 _STRENGTH = {role.value: number for number, role in enumerate(Role)}
 BATCH = 1000
 
 
 @transaction.atomic
-def group_role_set(
-    *, group: ScimGroup, role: Role | None, actor: Actor, by: Standing | None = None, reason: str = ""
-) -> ScimGroup:
+def group_role_set(*, group: ScimGroup, role: Role | None, actor: Actor, by: Grantor, reason: str = "") -> ScimGroup:
     """Say which role being in a group gives; None: no longer any. Takes effect for its people now.
 
-    by: whose rights bound it; None: the installation's. Raises ValidationError for a role that groups may not give,
+    by: whose rights bound it. Raises ValidationError for a role that groups may not give,
     GrantTooWide for one that goes further than the giver's own.
     """
     group = ScimGroup.objects.select_for_update().get(id=group.id, organization_id=group.organization_id)
@@ -85,7 +81,9 @@ def _set_role(person: ScimUser, membership: Membership, given: str | None, actor
         # What a person has by another way is not taken away by a group that gives less.
         return
     try:
-        membership_update(membership=membership, role=Role(given) if given else Role.MEMBER, actor=actor)
+        membership_update(
+            membership=membership, role=Role(given) if given else Role.MEMBER, actor=actor, by=INSTALLATION
+        )
     except ValidationError as failure:
         raise Clash(sentence(failure.message_dict), "mutability") from failure
     if person.has_role_from_group != bool(given):

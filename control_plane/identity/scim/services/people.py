@@ -32,7 +32,7 @@ from control_plane.identity.scim.services.group_roles import roles_follow
 from control_plane.keys.services import membership_remove
 from control_plane.organizations.models import Membership, Organization, Role, Team, TeamMembership
 from control_plane.organizations.selectors import membership_of
-from control_plane.organizations.services import membership_add, team_member_add, team_update
+from control_plane.organizations.services import INSTALLATION, membership_add, team_member_add, team_update
 
 REASON = "deactivated by the identity provider"
 
@@ -146,7 +146,7 @@ def _take_out(person: ScimUser, membership: Membership, by: Directory) -> None:
     led = Team.objects.filter(organization=person.organization, lead=person.user)
     person.left_led_team_ids = [team_id.hex for team_id in led.values_list("id", flat=True)]
     try:
-        membership_remove(membership=membership, actor=by.actor, reason=REASON)
+        membership_remove(membership=membership, actor=by.actor, reason=REASON, by=INSTALLATION)
     except ValidationError as failure:
         raise Clash(sentence(failure.message_dict), "mutability") from failure
     _note_activity(person, False, by.actor)
@@ -164,6 +164,7 @@ def _let_in(person: ScimUser, actor: Actor) -> None:
         role=Role.ADMIN if role is Role.OWNER else role,
         tags=person.left_tags,
         actor=actor,
+        by=INSTALLATION,
     )
     groups = person.groups.values("group__team_id")
     teams = Team.objects.filter(organization=organization)

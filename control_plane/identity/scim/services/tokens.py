@@ -11,7 +11,8 @@ from control_plane.audit.services import Actor, Subject, record_change
 from control_plane.identity.scim.models import ScimToken
 from control_plane.keys.issuing import is_digest_of, issue
 from control_plane.organizations.models import Organization
-from control_plane.organizations.roles import Permission, Standing, can
+from control_plane.organizations.roles import Permission, can
+from control_plane.organizations.services import Grantor, Installation
 from switchyard_contract.virtual_key import KeyKind, read
 
 MAX_LIVE_TOKENS = 10
@@ -32,12 +33,12 @@ def scim_token_mint(
     organization: Organization,
     name: str,
     actor: Actor,
-    by: Standing | None = None,
+    by: Grantor,
     expires_at: datetime | None = None,
 ) -> MintedScimToken:
     """Make a token with which an identity provider manages this organization's people. Raises ValidationError.
 
-    Several may be valid at once, so that a rotation overlaps. by: whose rights bound it; None: the installation's.
+    Several may be valid at once, so that a rotation overlaps. by: whose rights bound it.
     """
     if expires_at is not None and expires_at <= timezone.now():
         raise ValidationError({"expires_at": "This is in the past."})
@@ -52,7 +53,7 @@ def scim_token_mint(
         digest=issued.digest,
         pepper_version=issued.pepper_version,
         created_by=actor.name[:254],
-        reaches_owners=by is None or can(by, Permission.OWNERS_MANAGE),
+        reaches_owners=isinstance(by, Installation) or can(by, Permission.OWNERS_MANAGE),
         expires_at=expires_at,
     )
     record.full_clean()

@@ -19,7 +19,7 @@ from control_plane.keys.models import AdminToken
 from control_plane.keys.services import membership_remove
 from control_plane.organizations.models import Role
 from control_plane.organizations.selectors import membership_of
-from control_plane.organizations.services import membership_add
+from control_plane.organizations.services import INSTALLATION, membership_add
 from tests.builders.tenants import SYSTEM, Tenant
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -154,7 +154,7 @@ def test_whoever_left_between_approving_and_asking_gives_nothing(
     decide(browser, begun, tenant)
     membership = membership_of(member, tenant.organization)
     assert membership is not None
-    membership_remove(membership=membership, actor=SYSTEM)
+    membership_remove(membership=membership, actor=SYSTEM, by=INSTALLATION)
     assert ask(machine, begun).json()["error"] == "access_denied"
 
 
@@ -163,7 +163,7 @@ def test_the_organization_is_chosen_among_ones_own(
 ) -> None:
     begun = begin(machine)
     assert decide(browser, begun, other).status_code == 422
-    membership_add(organization=other.organization, user=member, role=Role.MEMBER, actor=SYSTEM)
+    membership_add(organization=other.organization, user=member, role=Role.MEMBER, actor=SYSTEM, by=INSTALLATION)
     page = browser.get(f"/device?code={begun['user_code']}").content.decode()
     assert "Globex" in page
     assert "Acme" in page

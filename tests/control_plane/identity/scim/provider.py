@@ -9,6 +9,7 @@ from django.test import Client
 
 from control_plane.identity.scim.models import ScimToken
 from control_plane.identity.scim.services import scim_token_mint
+from control_plane.organizations.services import INSTALLATION
 from tests.builders.tenants import Tenant
 
 CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -58,5 +59,5 @@ class Provider:
 
 
 def a_provider(tenant: Tenant, name: str = "Entra") -> Provider:
-    minted = scim_token_mint(organization=tenant.organization, name=name, actor=tenant.actor)
+    minted = scim_token_mint(organization=tenant.organization, name=name, actor=tenant.actor, by=INSTALLATION)
     return Provider(tenant, minted.record, minted.token)

@@ -13,7 +13,7 @@ from control_plane.identity.scim.models import ScimGroup, ScimGroupMember, ScimU
 from control_plane.identity.scim.services import group_role_set
 from control_plane.organizations.models import Membership, Role, Team, TeamMembership
 from control_plane.organizations.selectors import members_of_team, membership_of
-from control_plane.organizations.services import team_create
+from control_plane.organizations.services import INSTALLATION, team_create
 from tests.builders.tenants import SYSTEM, Tenant, a_person_of_role
 from tests.control_plane.identity.scim.provider import Provider
 
@@ -152,7 +152,7 @@ def test_the_role_of_a_group_comes_and_goes_with_it(provider: Provider) -> None:
         return str(membership.role)
 
     def give(made: dict[str, str], given: Role | None) -> None:
-        group_role_set(group=ScimGroup.objects.get(id=made["id"]), role=given, actor=SYSTEM)
+        group_role_set(group=ScimGroup.objects.get(id=made["id"]), role=given, actor=SYSTEM, by=INSTALLATION)
 
     give(auditors, Role.AUDITOR)
     assert role() == Role.AUDITOR
@@ -174,8 +174,8 @@ def test_a_group_neither_makes_owners_nor_takes_what_people_have_otherwise(provi
     made = provider.add_group("Auditors", *people)
     group = ScimGroup.objects.get(id=made["id"])
     with pytest.raises(ValidationError):
-        group_role_set(group=group, role=Role.OWNER, actor=SYSTEM)
-    group_role_set(group=group, role=Role.AUDITOR, actor=SYSTEM)
+        group_role_set(group=group, role=Role.OWNER, actor=SYSTEM, by=INSTALLATION)
+    group_role_set(group=group, role=Role.AUDITOR, actor=SYSTEM, by=INSTALLATION)
     provider.patch(f"/Groups/{made['id']}", {"op": "remove", "path": "members"})
     roles = {row.user.email: row.role for row in Membership.objects.filter(organization=organization)}
     assert roles == {admin.email: Role.ADMIN, provider.tenant.admin.email: Role.OWNER}

@@ -21,7 +21,7 @@ from control_plane.keys.services import admin_token_authenticate, admin_token_mi
 from control_plane.keys.services.tombstones import tombstones_key
 from control_plane.organizations.models import Membership, Role, Team
 from control_plane.organizations.selectors import membership_of, teams_of_user
-from control_plane.organizations.services import membership_add, team_create, team_member_add, team_update
+from control_plane.organizations.services import INSTALLATION, membership_add, team_create, team_member_add, team_update
 from control_plane.snapshots.selectors import principal_rows
 from switchyard_contract.audit_chain import Intact
 from tests.builders.tenants import SYSTEM, a_key, a_member, a_person_of_role, a_user
@@ -177,7 +177,7 @@ def test_the_break_glass_owner_stays(provider: Provider) -> None:
 def test_a_person_of_two_organizations_leaves_one_of_them(provider: Provider, other: Provider) -> None:
     made = provider.add_user("ada@acme.example.com", displayName="Ada")
     user = person(provider, made)
-    membership_add(organization=other.tenant.organization, user=user, actor=SYSTEM)
+    membership_add(organization=other.tenant.organization, user=user, actor=SYSTEM, by=INSTALLATION)
     team_member_add(team=other.tenant.team, user=user, actor=SYSTEM)
     kept = a_key(other.tenant, user=user).key
 
