@@ -21,6 +21,7 @@ class FileForm(forms.Form):
                 "rows": 16,
                 "class": "mono",
                 "spellcheck": "false",
+                "data-needed": True,
                 "placeholder": 'kind: Team\nmetadata: {name: platform}\nspec: {cost_centre: "4711"}',
             }
         ),
@@ -30,7 +31,7 @@ class FileForm(forms.Form):
         required=False,
         allow_empty_file=True,
         label="Or upload it",
-        widget=forms.ClearableFileInput(attrs={"accept": ".yaml,.yml,.json"}),
+        widget=forms.ClearableFileInput(attrs={"accept": ".yaml,.yml,.json", "data-needed": True}),
     )
     prunes = forms.BooleanField(
         required=False,
