@@ -15,17 +15,11 @@ from control_plane.accounts.models import User
 from control_plane.accounts.services import actor_of, user_create
 from control_plane.audit.services import Actor
 from control_plane.catalog.services import list_prices_load
-from control_plane.credentials.models import CredentialSource
+from control_plane.credentials.models import CredentialSource, Provider
 from control_plane.credentials.services import CredentialChoice, provider_create
 from control_plane.keys.models import VirtualKey
 from control_plane.organizations.models import Membership, Organization, Role, ServiceAccount, Team, TeamMembership
-from control_plane.organizations.services import (
-    INSTALLATION,
-    membership_add,
-    organization_create,
-    team_create,
-    team_member_add,
-)
+from control_plane.organizations.services import organization_create, team_create, team_member_add
 from control_plane.routing.services import virtual_models_offer
 from control_plane.usage.aggregation import book_waiting
 from control_plane.usage.models import KeyLastUse
@@ -54,14 +48,36 @@ def a_crowd(*, teams: int = 500, users: int = 5_000, keys: int = 50_000, exchang
     list_prices_load(actor=system)
     organization = organization_create(slug="crowd", name="Crowd", actor=system)
     owner = user_create(email=OWNER, password=PASSWORD, name="Owner", actor=system)
-    membership_add(organization=organization, user=owner, role=Role.OWNER, actor=system, by=INSTALLATION)
+    Membership.objects.create(organization=organization, user=owner, role=Role.OWNER)
     first = team_create(organization=organization, name="owners", actor=system)
     team_member_add(team=first, user=owner, actor=system)
-    made_teams = _teams(organization, teams)
-    people = _people(organization, made_teams, users)
-    made_keys = _keys(organization, made_teams, people, keys)
-    _usage(organization, made_keys, actor_of(owner), exchanges)
+    provider = provider_create(
+        organization=organization,
+        name="anthropic",
+        vendor="anthropic",
+        actor=actor_of(owner),
+        credential=CredentialChoice(CredentialSource.VALUE, "sim-0123456789abcdef"),
+    )
+    virtual_models_offer(provider=provider, actor=actor_of(owner))
+    crowd_grow(organization, provider, teams=teams, users=users, keys=keys, exchanges=exchanges)
     return Crowd(organization, owner, teams, users, keys)
+
+
+def crowd_grow(
+    organization: Organization,
+    provider: Provider,
+    *,
+    teams: int,
+    users: int,
+    keys: int,
+    exchanges: int,
+    first: int = 0,
+) -> None:
+    """Add to a crowd. first: the number that names and ids begin with, so that they are new."""
+    made_teams = _teams(organization, range(first, first + teams))
+    people = _people(organization, made_teams, range(first, first + users))
+    made_keys = _keys(organization, made_teams, people, range(first, first + keys))
+    _usage(organization, made_keys, provider, range(first, first + exchanges))
 
 
 def kept_crowd() -> Crowd | None:
@@ -78,22 +94,19 @@ def kept_crowd() -> Crowd | None:
     )
 
 
-def _teams(organization: Organization, count: int) -> list[Team]:
+def _teams(organization: Organization, numbers: range) -> list[Team]:
     return Team.objects.bulk_create(
         [
             Team(organization=organization, name=f"Team {number:03d}", cost_centre=f"CC-{number % 40}")
-            for number in range(count)
+            for number in numbers
         ],
         batch_size=BATCH,
     )
 
 
-def _people(organization: Organization, teams: list[Team], count: int) -> list[User]:
+def _people(organization: Organization, teams: list[Team], numbers: range) -> list[User]:
     people = User.objects.bulk_create(
-        [
-            User(email=f"person{number:05d}@crowd.example", name=f"Person {number}", password="!")
-            for number in range(count)
-        ],
+        [User(email=f"person{number:05d}@crowd.example", name=f"Person {number}", password="!") for number in numbers],
         batch_size=BATCH,
     )
     roles = (Role.MEMBER,) * 17 + (Role.TEAM_LEAD, Role.FINANCE, Role.AUDITOR)
@@ -111,23 +124,23 @@ def _people(organization: Organization, teams: list[Team], count: int) -> list[U
         ],
         batch_size=BATCH,
     )
-    for number, team in enumerate(teams):
-        team.lead = people[number]
+    for team, person in zip(teams, people, strict=False):
+        team.lead = person
     Team.objects.bulk_update(teams, ["lead"], batch_size=BATCH)
     return people
 
 
-def _keys(organization: Organization, teams: list[Team], people: list[User], count: int) -> list[VirtualKey]:
+def _keys(organization: Organization, teams: list[Team], people: list[User], numbers: range) -> list[VirtualKey]:
     now = timezone.now()
     accounts = ServiceAccount.objects.bulk_create(
         [
             ServiceAccount(organization=organization, name=f"service-{number:04d}", team=teams[number % len(teams)])
-            for number in range(max(1, count // 100))
+            for number in range(numbers.start, numbers.start + max(1, len(numbers) // 100))
         ],
         batch_size=BATCH,
     )
     keys = []
-    for number in range(count):
+    for number in numbers:
         is_service = number % 10 == 0
         token = mint(KeyKind.SERVICE if is_service else KeyKind.PERSONAL)
         account = accounts[number % len(accounts)]
@@ -151,20 +164,12 @@ def _keys(organization: Organization, teams: list[Team], people: list[User], cou
     return VirtualKey.objects.bulk_create(keys, batch_size=BATCH)
 
 
-def _usage(organization: Organization, keys: list[VirtualKey], actor: Actor, count: int) -> None:
+def _usage(organization: Organization, keys: list[VirtualKey], provider: Provider, numbers: range) -> None:
     chance = random.Random(11)
-    provider = provider_create(
-        organization=organization,
-        name="anthropic",
-        vendor="anthropic",
-        actor=actor,
-        credential=CredentialChoice(CredentialSource.VALUE, "sim-0123456789abcdef"),
-    )
-    virtual_models_offer(provider=provider, actor=actor)
     now = timezone.now()
     models = ("claude-opus-4-6", "claude-sonnet-4-6", "claude-haiku-4-5")
     events = []
-    for number in range(count):
+    for number in numbers:
         key = keys[chance.randrange(len(keys))]
         owner = key.user_id or key.service_account_id
         assert owner is not None
@@ -183,8 +188,8 @@ def _usage(organization: Organization, keys: list[VirtualKey], actor: Actor, cou
                 price_version="",
             )
         )
-        if len(events) == EVENTS_A_BATCH:
-            put(a_batch(events, first_sequence=number + 2 - EVENTS_A_BATCH))
+        if len(events) == EVENTS_A_BATCH or number == numbers[-1]:
+            put(a_batch(events, first_sequence=number + 2 - len(events)))
             events = []
     while book_waiting(now=now, ledger_days=396).events:
         pass
