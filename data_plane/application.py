@@ -102,7 +102,9 @@ class PodApplication:
         self.pulses = Pulses(settings.keep_alive_s, time.perf_counter)
         self._metrics = PodMetrics(self.reporter.count_failed_authentication)
         self._add_gauges()
-        self.gateway = Gateway(self._ports(), self._running, self.pulses, self._health, settings)
+        self.gateway = Gateway(
+            self._ports(), self._running, self.pulses, self._health, settings, soon=spool.after_write
+        )
         self._keeper.on_denied(self._cut_denied)
         self.tombstones.on_revoked(self._cut_revoked)
 

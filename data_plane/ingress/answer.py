@@ -73,6 +73,9 @@ class AnswerStream:
         if self._method == "HEAD":
             transport.write(head)
         elif len(body) <= _JOINED_BYTES:
+            if self._keeps_alive:
+                self._wire.write_soon(head + body)
+                return
             transport.write(head + body)
             if self._closes_at_once:
                 transport.close()

@@ -183,6 +183,7 @@ class Listener(web.Server):
                 connection.force_close()
         for front in tuple(self._fronts):
             if front.is_idle and front.transport is not None:
+                front.flush()
                 front.transport.close()
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # aiohttp's own name

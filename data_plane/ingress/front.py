@@ -26,6 +26,9 @@ _LATE = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close
 Serve = Callable[[PlainHead, "Front"], Awaitable[bool]]
 """Serves one exchange and says whether the connection is good for another."""
 
+Soon = Callable[[Callable[[], None]], None]
+"""Calls what it is given in the loop's next turn, before any task that is begun after it."""
+
 
 class Desk(Protocol):
     """What a front needs of the listener."""
@@ -48,10 +51,12 @@ class Front(asyncio.Protocol):
         "_loop",
         "_max_body_bytes",
         "_missing",
+        "_outgoing",
         "_pace",
         "_pieces",
         "_room",
         "_serve",
+        "_soon",
         "_task",
         "_unread",
         "body_began_s",
@@ -64,10 +69,21 @@ class Front(asyncio.Protocol):
     is_http11 = keeps_alive = True
 
     def __init__(
-        self, desk: Desk, serve: Serve, loop: asyncio.AbstractEventLoop, *, max_body_bytes: int, pace: Pace = PACE
+        self,
+        desk: Desk,
+        serve: Serve,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        max_body_bytes: int,
+        pace: Pace = PACE,
+        soon: Soon | None = None,
     ) -> None:
+        """soon: when a short answer is sent; without it, at once."""
         self._desk, self._serve, self._loop, self._pace = desk, serve, loop, pace
         self._max_body_bytes = max_body_bytes
+        self._soon = soon
+        self._outgoing = b""
+        """An answer that is to be sent with others of this turn of the loop."""
         self._is_kept = True
         self.transport: asyncio.Transport | None = None
         self.remote = ""
@@ -211,11 +227,13 @@ class Front(asyncio.Protocol):
 
     def _close(self, transport: asyncio.Transport) -> None:
         """Deliver what was written, then close; a caller that never reads is reset in the end."""
+        self.flush()
         transport.close()
         self._loop.call_later(_CLOSE_S, transport.abort)
 
     def _hand_over(self, data: bytes) -> None:
         """Give the connection to aiohttp, with everything that has not been answered yet."""
+        self.flush()
         transport, self.transport = self.transport, None
         if transport is None or transport.is_closing():
             return
@@ -241,6 +259,20 @@ class Front(asyncio.Protocol):
                 self._body_waiter = None
         pieces, self._pieces = self._pieces, []
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def write_soon(self, data: bytes) -> None:
+        if self._soon is None:
+            if self.transport is not None:
+                self.transport.write(data)
+            return
+        self._outgoing += data
+        self._soon(self.flush)
+
+    def flush(self) -> None:
+        """Send what waits for the end of the turn."""
+        outgoing, self._outgoing = self._outgoing, b""
+        if outgoing and self.transport is not None and not self.transport.is_closing():
+            self.transport.write(outgoing)
 
     async def drained(self) -> None:
         if self.transport is None:
@@ -285,4 +317,5 @@ class Front(asyncio.Protocol):
                 task.cancel()
                 await asyncio.wait([task], timeout=limit_s)
         if self.transport is not None:
+            self.flush()
             self.transport.abort()

@@ -20,7 +20,7 @@ from data_plane.ingress import probes
 from data_plane.ingress.answer import AnswerStream
 from data_plane.ingress.arrival import Chance, make_arrival, read_head, source_of
 from data_plane.ingress.connection import CLOSED, KEPT, Connection, Listener
-from data_plane.ingress.front import Front
+from data_plane.ingress.front import Front, Soon
 from data_plane.ingress.listing import answer_listing
 from data_plane.ingress.plain_head import EXCHANGES, PlainHead
 from data_plane.ingress.wire import RequestWire
@@ -49,9 +49,11 @@ class Gateway:
         pulses: Pulses,
         health: Callable[[], probes.Health],
         settings: Settings,
+        soon: Soon | None = None,
     ) -> None:
+        """soon: when short answers are sent; without it, at once."""
         self._ports, self._running, self._pulses, self._health = ports, running, pulses, health
-        self._settings = settings
+        self._settings, self._soon = settings, soon
         self._chance = Chance()
         self._large_bytes = 0
         """Of the large bodies that are held now, as their callers announced them."""
@@ -64,6 +66,7 @@ class Gateway:
             self._serve_plain,
             asyncio.get_running_loop(),
             max_body_bytes=self._settings.max_body_bytes,
+            soon=self._soon,
         )
 
     async def _serve_plain(self, plain: PlainHead, front: Front) -> bool:

@@ -34,6 +34,9 @@ class Wire(Protocol):
     async def read_body(self, limit_bytes: int) -> Buffer:
         """The whole body. Raises BodyRefused or ClientGone."""
 
+    def write_soon(self, data: bytes) -> None:
+        """Send a whole answer after which the connection is kept, at once or together with those of other callers."""
+
     async def drained(self) -> None:
         """Return when the caller has taken most of what was sent. Raises ClientGone."""
 
@@ -76,6 +79,10 @@ class RequestWire:
             # Said only now, after the key was accepted: a refused caller never sends its body.
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return await read_body(request, encoding, limit_bytes)
+
+    def write_soon(self, data: bytes) -> None:
+        if self._request.transport is not None:
+            self._request.transport.write(data)
 
     async def drained(self) -> None:
         try:

@@ -43,14 +43,22 @@ class House:
         self.port = 0
         self.gate = asyncio.Event()
         self.gate.set()
+        self.held_back: list[Callable[[], None]] | None = None
         self.listener = Listener(
             self._handle, make_front=self._make_front, head_limit_s=HEAD_LIMIT_S, keepalive_timeout=60.0
         )
 
     def _make_front(self, listener: Listener) -> Front:
         loop = asyncio.get_running_loop()
-        self.fronts.append(Front(listener, self._serve, loop, max_body_bytes=LIMIT, pace=PACE))
+        self.fronts.append(Front(listener, self._serve, loop, max_body_bytes=LIMIT, pace=PACE, soon=self._soon))
         return self.fronts[-1]
+
+    def _soon(self, send: Callable[[], None]) -> None:
+        """In the loop's next turn, unless the test holds answers back."""
+        if self.held_back is None:
+            asyncio.get_running_loop().call_soon(send)
+        else:
+            self.held_back.append(send)
 
     async def _serve(self, plain: PlainHead, front: Front) -> bool:
         self.served += 1
@@ -305,3 +313,23 @@ async def test_a_shutdown_ends_what_does_not_end_itself(house: House, connect: C
     async with asyncio.timeout(10):
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)
+
+
+async def test_an_answer_that_waits_for_others_is_sent_before_a_drain_closes(house: House, connect: Connect) -> None:
+    house.held_back = []
+    reader, writer = await connect()
+    writer.write(hot(b"one"))
+    await until(lambda: bool(house.held_back))
+    await until(lambda: house.fronts[0].is_idle)
+    house.listener.close_idle()
+    assert (await read_answer(reader))[2] == b"one"
+    for send in house.held_back:
+        send()
+    assert await reader.read() == b""
+
+
+async def test_an_answer_that_waits_for_others_is_sent_before_aiohttp_answers(house: House, connect: Connect) -> None:
+    house.held_back = []
+    reader, writer = await connect()
+    writer.write(hot(b"one") + cold(b"two"))
+    assert [(await read_answer(reader))[2] for _ in range(2)] == [b"one", b"two"]
