@@ -94,6 +94,15 @@ def test_the_database_itself_keeps_references_inside_an_organization() -> None:
         transaction.savepoint_rollback(savepoint)
 
 
+def test_the_first_member_of_an_organization_is_its_owner() -> None:
+    organization = organization_create(slug="acme", name="Acme", actor=SYSTEM)
+    for role in set(Role) - {Role.OWNER}:
+        with pytest.raises(ValidationError, match="no owner yet"):
+            membership_add(organization=organization, user=a_user(), role=role, actor=SYSTEM, by=INSTALLATION)
+    membership_add(organization=organization, user=a_user(), role=Role.OWNER, actor=SYSTEM, by=INSTALLATION)
+    membership_add(organization=organization, user=a_user(), role=Role.MEMBER, actor=SYSTEM, by=INSTALLATION)
+
+
 def test_the_last_owner_stays_one() -> None:
     tenant = a_tenant()
     membership = membership_of(tenant.admin, tenant.organization)
