@@ -62,7 +62,14 @@ def _parser() -> "argparse.ArgumentParser":
     create.add_argument("--team", help="the team that is charged")
     create.add_argument("--model", action="append", default=[], help="a model or glob it may use; repeatable")
     create.add_argument("--tag", action="append", type=tag, default=[], metavar="NAME=VALUE", help="repeatable")
-    create.add_argument("--expires-at", metavar="TIME", help="2027-01-31T00:00:00Z; never without it")
+    create.add_argument("--route", action="append", default=[], help="a protocol it may speak; repeatable, else all")
+    create.add_argument(
+        "--source-network", action="append", default=[], metavar="CIDR", help="where requests may come from; repeatable"
+    )
+    create.add_argument(
+        "--expires", "--expires-at", dest="expires_at", metavar="TIME", help="2027-01-31T00:00:00Z; never without it"
+    )
+    create.add_argument("--rotation-days", type=int, metavar="DAYS", help="a successor is due that often; service keys")
     create.set_defaults(run=key_create)
 
     actions.add_parser("list", parents=[shared], help="id, prefix, state, expiry, name").set_defaults(run=key_list)

@@ -22,8 +22,14 @@ def key_create(api: Api, arguments: argparse.Namespace) -> None:
         body["owner"] = {kind: arguments.user or arguments.service_account}
     if arguments.team:
         body["team"] = arguments.team
+    if arguments.route:
+        body["routes"] = arguments.route
+    if arguments.source_network:
+        body["source_networks"] = arguments.source_network
     if arguments.expires_at:
         body["expires_at"] = arguments.expires_at
+    if arguments.rotation_days is not None:
+        body["rotation"] = {"every_days": arguments.rotation_days}
     _show(api.call("POST", "keys", body), arguments, ("key",))
 
 

@@ -81,6 +81,23 @@ def test_a_new_key_is_printed_alone(console: Console, capsys: pytest.CaptureFixt
     ]
 
 
+def test_what_narrows_a_key_is_sent(console: Console) -> None:
+    console.will_answer(201, {"id": KEY_ID, "key": "sysvc_secret", "prefix": "sysvc_A1b2"})
+    narrowed = ["--route", "anthropic_messages", "--route", "openai_chat", "--source-network", "10.0.0.0/8"]
+    ends = ["--expires", "2027-01-31T00:00:00Z", "--rotation-days", "90"]
+    assert main(["create", "deploys", "--service-account", "ci", *narrowed, *ends]) == 0
+    assert console.asked[0][3] == {
+        "name": "deploys",
+        "owner": {"service_account": "ci"},
+        "models": [],
+        "metadata": {},
+        "routes": ["anthropic_messages", "openai_chat"],
+        "source_networks": ["10.0.0.0/8"],
+        "expires_at": "2027-01-31T00:00:00Z",
+        "rotation": {"every_days": 90},
+    }
+
+
 def test_all_pages_are_listed(console: Console, capsys: pytest.CaptureFixture[str]) -> None:
     first = {"id": "one", "prefix": "sypat_on", "name": "laptop", "state": "active", "expires_at": None}
     console.will_answer(200, {"results": [first], "next": "http://elsewhere.example/api/v1/keys?cursor=x&limit=200"})
