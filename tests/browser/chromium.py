@@ -6,7 +6,9 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
+from tests.browser.governance import GUARDED
 from tests.browser.places import Spot
+from tests.browser.world import PASSWORD
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -38,7 +40,8 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def sign_in(context: BrowserContext, base_url: str, email: str, password: str) -> Page:
+def sign_in(context: BrowserContext, base_url: str, email: str, password: str, code: str = "") -> Page:
+    """Sign in with a password. code: of the authenticator app, or a recovery code, of who has one."""
     page = context.new_page()
     page.goto(f"{base_url}/sign-in")
     page.fill("input[name=email]", email)
@@ -47,6 +50,9 @@ def sign_in(context: BrowserContext, base_url: str, email: str, password: str) -
         page.click("button[type=submit]")
     page.fill("input[name=password]", password)
     page.click("button[type=submit]")
+    if code:
+        page.fill("input[name=code]", code)
+        page.click("button[type=submit]")
     page.wait_for_url(f"{base_url}/")
     return page
 
@@ -66,10 +72,35 @@ def visit(page: Page, base_url: str, spot: Spot) -> None:
         case "shortcuts":
             page.keyboard.press("?")
             page.wait_for_selector("#shortcuts[open]")
+        case "notices":
+            page.click("#bell summary")
+            page.wait_for_selector("#bell details[open]")
         case "mint":
             page.fill("input[name=name]", "new laptop")
             page.click("main button[type=submit]")
             page.wait_for_selector("#minted-key")
+        case "empty":
+            # Nothing typed, nothing chosen: the page says what is missing. The browser's own checks are past.
+            page.evaluate("document.querySelectorAll('main form').forEach((form) => { form.noValidate = true; })")
+            page.click("main form.form button[type=submit]:not([disabled])")
+            page.wait_for_selector("main [aria-invalid=true]")
+        case "e-mail":
+            page.fill("input[name=email]", "somebody@elsewhere.example")
+            page.click("button[type=submit]")
+            page.wait_for_selector("input[name=password]")
+        case "code":
+            page.fill("input[name=email]", GUARDED)
+            page.click("button[type=submit]")
+            page.fill("input[name=password]", PASSWORD)
+            page.click("button[type=submit]")
+            page.wait_for_selector("input[name=code]")
+        case "verify":
+            page.get_by_role("button", name="Verify the chain").click()
+            page.wait_for_selector("#verdict .notice")
+        case opens if opens.startswith("plan:"):
+            page.fill("textarea[name=text]", opens.removeprefix("plan:"))
+            page.click("main button[type=submit]")
+            page.wait_for_selector("#plan-title, #problems-title")
         case selector:
             page.click(selector)
             page.wait_for_selector("#sheet-dialog[open] form")

@@ -5,12 +5,18 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from control_plane.audit.selectors import changes_of
+from control_plane.declarative.selectors import newest_revision
 from control_plane.identity.device.models import DeviceAuthorization
 from control_plane.identity.scim.selectors import provisioned_groups, scim_tokens_of
 from control_plane.identity.workload.selectors import trusts_of_account
+from control_plane.keys.selectors import keys_of
 from control_plane.organizations.selectors import membership_of, memberships_of
 from control_plane.routing.selectors import virtual_models_of
-from tests.browser.world import World
+from tests.browser.governance import POLICY
+from tests.browser.world import LONG_NAME, World
+
+A_POLICY = f"{POLICY}---\nkind: Team\nmetadata: {{name: wind tunnel}}\nspec: {{cost_centre: '4730'}}\n"
+A_WRONG_POLICY = "kind: Team\nmetadata: {name: wind tunnel}\nspec: {cost_center: 4730}\n---\nkind: Tame\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +36,17 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
     assert member is not None
     assert route is not None
     assert change is not None
+    newest = newest_revision(organization.id)
+    assert newest is not None
     assert memberships_of(organization).exists()
     token, group = scim_tokens_of(organization)[0], provisioned_groups(organization)[0]
     trust = trusts_of_account(world.account)[0]
     waiting = DeviceAuthorization.objects.order_by("created_at").first()
     assert waiting is not None
     anthropic = world.providers["anthropic"]
+    connection, api_token = world.governance.connection, world.governance.tokens[0]
+    old_key = keys_of(organization).filter(revoked_at__isnull=False).first()
+    assert old_key is not None
     key = world.admin_key.id
     return (
         Spot("overview", reverse("web:overview")),
@@ -46,8 +57,12 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("my-key-mint-sheet", reverse("web:my-keys"), opens="a[data-sheet].btn-primary"),
         Spot("minted", reverse("web:my-key-mint"), opens="mint"),
         Spot("key", reverse("web:key", args=[key])),
+        Spot("key-scheduled", reverse("web:key", args=[world.scheduled_key.id])),
+        Spot("key-scheduled-edit", reverse("web:key-edit", args=[world.scheduled_key.id])),
         Spot("key-rotate", reverse("web:key-rotate", args=[key])),
         Spot("key-revoke", reverse("web:key-revoke", args=[key])),
+        Spot("key-edit", reverse("web:key-edit", args=[key])),
+        Spot("key-revoked", reverse("web:key", args=[old_key.id])),
         Spot("my-usage", reverse("web:my-usage")),
         Spot("spend", reverse("web:spend")),
         Spot("spend-by-user", reverse("web:spend") + "?by=user&range=7d&metric=tokens"),
@@ -59,10 +74,23 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("exchange-refused", reverse("web:exchange", args=[world.refused_exchange])),
         Spot("routes", reverse("web:virtual-models")),
         Spot("route-add", reverse("web:virtual-model-add")),
+        Spot("route-edit", reverse("web:virtual-model-edit", args=[route.id])),
         Spot("route-delete", reverse("web:virtual-model-delete", args=[route.id])),
+        Spot("policy", reverse("web:policy-code")),
+        Spot("policy-plan", reverse("web:policy-plan")),
+        Spot("policy-plan-shown", reverse("web:policy-plan"), opens=f"plan:{A_POLICY}"),
+        Spot("policy-plan-wrong", reverse("web:policy-plan"), opens=f"plan:{A_WRONG_POLICY}"),
+        Spot("policy-plan-empty", reverse("web:policy-plan"), opens="empty"),
+        Spot("policy-history", reverse("web:policy-history")),
+        Spot("policy-revision", reverse("web:policy-revision", args=[newest.number])),
+        Spot("policy-restore", reverse("web:policy-restore", args=[newest.number - 1])),
+        Spot("policy-compare", reverse("web:policy-compare")),
+        Spot("policy-compare-unified", reverse("web:policy-compare") + "?view=unified"),
+        Spot("policy-drift", reverse("web:policy-drift")),
         Spot("providers", reverse("web:providers")),
         Spot("provider", reverse("web:provider", args=[anthropic.id])),
         Spot("provider-add", reverse("web:provider-add")),
+        Spot("provider-add-empty", reverse("web:provider-add"), opens="empty"),
         Spot("provider-offer", reverse("web:provider-offer", args=[world.providers["max"].id])),
         Spot("provider-edit", reverse("web:provider-edit", args=[anthropic.id])),
         Spot("provider-credential", reverse("web:provider-credential", args=[anthropic.id])),
@@ -71,6 +99,7 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("members", reverse("web:members")),
         Spot("member", reverse("web:member", args=[member.id])),
         Spot("member-add", reverse("web:member-add")),
+        Spot("member-add-empty", reverse("web:member-add"), opens="empty"),
         Spot("member-remove", reverse("web:member-remove", args=[member.id])),
         Spot("member-activity", reverse("web:member-activity", args=[member.id])),
         Spot("members-bulk", reverse("web:members-bulk") + f"?do=role&id={member.id}"),
@@ -78,6 +107,7 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("roles", reverse("web:roles")),
         Spot("teams", reverse("web:teams")),
         Spot("team", reverse("web:team", args=[world.teams["platform"].id])),
+        Spot("team-long", reverse("web:team", args=[world.teams[LONG_NAME].id])),
         Spot("team-add", reverse("web:team-add")),
         Spot("team-person-add", reverse("web:team-person-add", args=[world.teams["platform"].id])),
         Spot("team-edit", reverse("web:team-edit", args=[world.teams["platform"].id])),
@@ -92,6 +122,11 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("device", reverse("web:device")),
         Spot("device-confirm", reverse("web:device") + f"?code={waiting.user_code}"),
         Spot("keys", reverse("web:keys")),
+        Spot("keys-none", reverse("web:keys") + "?q=no-such-key"),
+        Spot("keys-ending", reverse("web:keys") + "?state=ending"),
+        Spot("keys-bulk", reverse("web:keys-bulk") + f"?do=revoke&id={key}&id={world.member_key.id}"),
+        Spot("key-rules", reverse("web:key-rules")),
+        Spot("notices", reverse("web:my-keys"), opens="notices"),
         Spot("service-key-mint", reverse("web:service-key-mint")),
         Spot("scim", reverse("web:scim")),
         Spot("scim-token-add", reverse("web:scim-token-add")),
@@ -103,14 +138,25 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("fleet", reverse("web:fleet")),
         Spot("pod", reverse("web:pod", args=["pod-3"])),
         Spot("audit", reverse("web:audit")),
+        Spot("audit-verified", reverse("web:audit"), opens="verify"),
+        Spot("audit-none", reverse("web:audit") + "?q=no-such-change"),
         Spot("change", reverse("web:change", args=[change.sequence])),
         Spot("settings", reverse("web:settings")),
         Spot("sign-in-settings", reverse("web:sign-in-settings")),
+        Spot("connection", reverse("web:connection", args=[connection.id])),
+        Spot("connection-edit", reverse("web:connection-edit", args=[connection.id])),
+        Spot("connection-mappings", reverse("web:connection-mappings", args=[connection.id])),
+        Spot("connection-enforcement", reverse("web:connection-enforcement", args=[connection.id])),
+        Spot("connection-delete", reverse("web:connection-delete", args=[connection.id])),
+        Spot("connection-add-oidc-empty", reverse("web:connection-add", args=["oidc"]), opens="empty"),
         Spot("connection-add-oidc", reverse("web:connection-add", args=["oidc"])),
         Spot("connection-add-saml", reverse("web:connection-add", args=["saml"])),
         Spot("profile", reverse("web:profile")),
+        Spot("confirm", reverse("web:confirm")),
         Spot("tokens", reverse("web:tokens")),
         Spot("token-mint", reverse("web:token-mint")),
+        Spot("token-minted", reverse("web:token-mint"), opens="mint"),
+        Spot("token-revoke", reverse("web:token-revoke", args=[api_token.id])),
         Spot("second-factor", reverse("web:second-factor-add")),
         Spot("not-found", "/nowhere"),
     )
@@ -120,9 +166,61 @@ def member_spots(world: World) -> tuple[Spot, ...]:
     return (
         Spot("member-overview", reverse("web:overview")),
         Spot("member-my-keys", reverse("web:my-keys")),
+        Spot("member-notices", reverse("web:my-keys"), opens="notices"),
+        Spot("member-my-key-mint", reverse("web:my-key-mint")),
         Spot("member-key", reverse("web:key", args=[world.member_key.id])),
         Spot("member-my-usage", reverse("web:my-usage")),
         Spot("member-exchanges", reverse("web:exchanges")),
         Spot("member-exchange", reverse("web:exchange", args=[world.served_exchange])),
         Spot("member-profile", reverse("web:profile")),
     )
+
+
+def guarded_spots() -> tuple[Spot, ...]:
+    """As somebody with an authenticator app sees them."""
+    return (
+        Spot("guarded-profile", reverse("web:profile")),
+        Spot("recovery-codes", reverse("web:recovery-codes")),
+        Spot("second-factor-remove", reverse("web:second-factor-remove")),
+        Spot("tokens-none", reverse("web:tokens")),
+        Spot("my-keys-none", reverse("web:my-keys")),
+    )
+
+
+def public_spots(world: World) -> tuple[Spot, ...]:
+    """As somebody who is not signed in sees them."""
+    return (
+        Spot("sign-in", reverse("web:sign-in")),
+        Spot("sign-in-password", reverse("web:sign-in"), opens="e-mail"),
+        Spot("sign-in-organization", reverse("web:sign-in-organization", args=[world.organization.slug])),
+        Spot("sign-in-code", reverse("web:sign-in"), opens="code"),
+    )
+
+
+def first_run_spots() -> tuple[Spot, ...]:
+    """An organization with nothing in it yet."""
+    names = (
+        "overview",
+        "my-keys",
+        "my-usage",
+        "spend",
+        "exchanges",
+        "virtual-models",
+        "policy-code",
+        "policy-history",
+        "policy-drift",
+        "providers",
+        "models",
+        "members",
+        "teams",
+        "service-accounts",
+        "keys",
+        "sign-in-settings",
+        "scim",
+        "scim-people",
+        "scim-groups",
+        "fleet",
+        "audit",
+        "tokens",
+    )
+    return tuple(Spot(f"first-run-{name}", reverse(f"web:{name}")) for name in names)

@@ -16,6 +16,8 @@ from typing import Literal
 from tests.environment import TestPlaces, choose_places, install
 
 FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
+WHOLE_PAGES = ("", "mint", "empty", "verify")
+"""What is opened in these stays within the page; what else is opened lies above it."""
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
@@ -62,49 +64,42 @@ def _draw(wanted: list[str]) -> None:
 
     from control_plane.fleet.models import Pod
     from tests.browser.chromium import DESKTOP, PHONE, chromium, sign_in, visit
-    from tests.browser.places import Spot, admin_spots, member_spots
+    from tests.browser.governance import GUARDED
+    from tests.browser.places import admin_spots, first_run_spots, guarded_spots, member_spots, public_spots
     from tests.browser.world import ADMIN, MEMBER, PASSWORD, a_bare_organization, a_world
 
     world = a_world()
     a_bare_organization()
     server = LiveServer("127.0.0.1")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright's loop runs in this thread; nothing else is async
-    empty = tuple(
-        Spot(f"first-run-{name}", path)
-        for name, path in (
-            ("overview", "/"),
-            ("my-keys", "/my/keys"),
-            ("exchanges", "/exchanges"),
-            ("providers", "/providers"),
-            ("fleet", "/fleet"),
-            ("spend", "/spend"),
-        )
+    visitors = (
+        ("", public_spots(world)),
+        (ADMIN, admin_spots(world)),
+        (MEMBER, member_spots(world)),
+        (GUARDED, guarded_spots()),
+        ("first@example.com", first_run_spots()),
     )
-    visitors = ((ADMIN, admin_spots(world)), (MEMBER, member_spots(world)), ("first@example.com", empty))
     with chromium() as browser:
         for width, size in (("1440", DESKTOP), ("390", PHONE)):
             for theme in THEMES:
                 folder = FOLDER / f"{width}-{theme}"
                 folder.mkdir(parents=True, exist_ok=True)
                 new_context = partial(browser.new_context, viewport=size, color_scheme=theme, reduced_motion="reduce")
-                out = new_context()
-                page = out.new_page()
-                page.goto(server.url + "/sign-in")
-                page.screenshot(path=folder / "sign-in.png")
-                out.close()
                 Pod.objects.filter(disconnected_at__isnull=True).update(last_seen_at=timezone.now())
                 for email, spots in visitors:
+                    wanted_spots = [spot for spot in spots if not wanted or any(part in spot.name for part in wanted)]
+                    if not wanted_spots:
+                        continue
                     context = new_context()
-                    page = sign_in(context, server.url, email, PASSWORD)
+                    code = world.governance.recovery_codes.pop() if email == GUARDED else ""
+                    page = sign_in(context, server.url, email, PASSWORD, code) if email else context.new_page()
                     page.on("console", lambda message: print(f"  {message.type}: {message.text}"))
                     page.on("pageerror", lambda failure: print(f"  error: {failure}"))
-                    for spot in spots:
-                        if wanted and not any(part in spot.name for part in wanted):
-                            continue
+                    for spot in wanted_spots:
                         visit(page, server.url, spot)
                         # The window grows to the page: a full-page picture leaves out what sticks to it.
                         height = max(size["height"], page.evaluate("document.documentElement.scrollHeight"))
-                        if spot.opens in ("", "mint"):
+                        if spot.opens in WHOLE_PAGES or spot.opens.startswith("plan:"):
                             page.set_viewport_size({"width": size["width"], "height": height})
                         page.screenshot(path=folder / f"{spot.name}.png")
                         page.set_viewport_size(size)

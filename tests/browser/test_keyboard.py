@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 
 from control_plane.accounts.models import User
 from control_plane.keys.models import VirtualKey
@@ -40,7 +40,8 @@ def test_sign_in_mint_copy_and_revoke_a_key(browser: Browser, console_url: str, 
     page.goto(console_url + "/sign-in")
     expect(page.get_by_label("E-mail")).to_be_focused()
     page.keyboard.type(MEMBER)
-    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Password")).to_be_focused()
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
@@ -171,3 +172,28 @@ def test_the_theme_switches_at_once_and_stays(visitor: SignIn, world: World) -> 
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     alan.refresh_from_db()
     assert alan.theme == "dark"
+
+
+def test_what_was_typed_is_asked_about_before_it_is_lost(visitor: SignIn, world: World) -> None:
+    page = visitor(world.admin)
+    page.keyboard.press("g")
+    page.keyboard.press("t")
+    expect(page.get_by_role("heading", name="Teams")).to_be_visible()
+    tab_to(page, lambda name: name == "Add team")
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Add a team")
+    expect(dialog).to_be_visible()
+    page.keyboard.type("half a name")
+    asked: list[str] = []
+
+    def stay(question: Dialog) -> None:
+        asked.append(question.message)
+        question.dismiss()
+
+    page.once("dialog", stay)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_visible()
+    assert asked == ["Leave without saving what you typed?"]
+    page.once("dialog", lambda question: question.accept())
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()

@@ -52,13 +52,12 @@ def tenant(console_server: object) -> Tenant:
 
 
 @pytest.fixture(autouse=True)
-def _public_console(console_url: str) -> Iterator[None]:
+def _public_console(console_url: str, tenant: Tenant) -> Iterator[None]:
     """The console's public address is that of the server under test; nothing of a test stays behind it."""
     cache.clear()
     with override_settings(SWITCHYARD=dataclasses.replace(settings.SWITCHYARD, console_public_url=console_url)):
         yield
-    # With a connection left, everybody else's sign-in would ask for the e-mail first.
-    IdentityConnection.objects.all().delete()
+    IdentityConnection.objects.filter(organization=tenant.organization).delete()
     people = User.objects.filter(email=JOAN.email)
     TeamMembership.objects.filter(user__in=people).delete()
     Membership.objects.filter(user__in=people).delete()

@@ -20,7 +20,8 @@ from control_plane.credentials.models import Provider
 from control_plane.credentials.services import CredentialChoice, CredentialSource, provider_create
 from control_plane.fleet.models import Pod, PodShard
 from control_plane.keys.models import VirtualKey
-from control_plane.keys.services import MintedKey, key_mint, key_revoke, key_rotate
+from control_plane.keys.services import MintedKey, Rotation, key_mint, key_revoke, key_rotate
+from control_plane.keys.services.notices import notices_write
 from control_plane.organizations.models import Organization, Role, ServiceAccount, Team
 from control_plane.organizations.services import (
     INSTALLATION,
@@ -38,6 +39,7 @@ from switchyard_contract.pricing import Billed, Price, cost_of
 from switchyard_contract.usage import TokenCounts
 from switchyard_contract.v1 import usage_pb2
 from tests.browser.directory import a_directory
+from tests.browser.governance import Governance, governance
 from tests.browser.machines import machines
 from tests.control_plane.usage.books import put
 from tests.control_plane.usage.events import a_batch, an_event, an_exchange_id
@@ -76,8 +78,10 @@ class World:
     teams: dict[str, Team]
     providers: dict[str, Provider]
     account: ServiceAccount
+    governance: Governance
     member_key: VirtualKey
     admin_key: VirtualKey
+    scheduled_key: VirtualKey
     failed_exchange: str
     refused_exchange: str
     served_exchange: str
@@ -117,6 +121,7 @@ def a_world(*, exchanges_a_day: int = 60) -> World:
     while book_waiting(now=timezone.now(), ledger_days=396).events:
         pass
     a_directory(organization, actor)
+    governed = governance(organization, admin, teams, PASSWORD)
     everything_compile()
     _pods(organization)
     mine = [event for event in events if event.principal_id == people[MEMBER].id.hex]
@@ -127,8 +132,10 @@ def a_world(*, exchanges_a_day: int = 60) -> World:
         teams=teams,
         providers=providers,
         account=account,
+        governance=governed,
         member_key=keys[MEMBER].key,
         admin_key=keys[ADMIN].key,
+        scheduled_key=keys["deploys"].key,
         failed_exchange=_newest(events, usage_pb2.OUTCOME_FAILED),
         refused_exchange=_newest(events, usage_pb2.OUTCOME_REFUSED),
         served_exchange=_newest(mine, usage_pb2.OUTCOME_SERVED),
@@ -221,6 +228,33 @@ def _keys(
         created_by=grace,
     )
     key_rotate(key=turned.key, grace_seconds=86_400, actor=actor_of(grace), created_by=grace)
+    keys["deploys"] = key_mint(
+        organization=organization,
+        name="deploys",
+        service_account=account,
+        actor=actor,
+        created_by=people[ADMIN],
+        models=("claude-*",),
+        routes=("anthropic_messages", "openai_responses"),
+        source_networks=("10.0.0.0/8", "2001:db8::/32"),
+        rotation=Rotation(90, 7 * 86_400),
+    )
+    ending = key_mint(
+        organization=organization,
+        name="travel laptop",
+        user=grace,
+        team=teams["compilers"],
+        expires_at=timezone.now() + timedelta(days=5),
+        actor=actor_of(grace),
+        created_by=grace,
+    )
+    # As if they had been minted a while ago: one is due for rotation soon, the other ends.
+    long_ago = timezone.now() - timedelta(days=80)
+    VirtualKey.objects.filter(id=keys["deploys"].key.id).update(
+        created_at=long_ago, rotate_by=long_ago + timedelta(days=90), expires_at=long_ago + timedelta(days=97)
+    )
+    VirtualKey.objects.filter(id=ending.key.id).update(created_at=long_ago)
+    notices_write()
     return keys
 
 
