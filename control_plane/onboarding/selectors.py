@@ -8,8 +8,10 @@ from django.conf import settings
 from control_plane.credentials.models import Provider
 from control_plane.credentials.vendors import vendors
 from control_plane.keys.models import VirtualKey
+from control_plane.keys.services import rules_of
 from control_plane.onboarding.recipes.recipe import Protocol, SetupContext, UsableModel
-from control_plane.organizations.models import Organization
+from control_plane.onboarding.rollout.plan import RolloutContext
+from control_plane.organizations.models import Organization, Team
 from control_plane.routing.selectors import virtual_models_of
 
 _PROTOCOLS = {protocol.value: protocol for protocol in Protocol}
@@ -47,4 +49,29 @@ def setup_context(key: VirtualKey, token: str = "") -> SetupContext:
         key=token or f"{key.prefix}…",
         models=models_usable_by(key.organization, key.allowed_models),
         organization=key.organization.name,
+    )
+
+
+def rollout_context(
+    organization: Organization,
+    *,
+    team: Team | None = None,
+    with_helper: bool = True,
+    project: str = "",
+    repository: str = "",
+) -> RolloutContext:
+    """What files for a whole group are made for: everybody, or one team.
+
+    Named are the models that personal keys may use here; a tool that is rolled out asks with such a key.
+    """
+    return RolloutContext(
+        base_url=gateway_url(organization),
+        console_url=settings.SWITCHYARD.console_public_url.rstrip("/"),
+        organization=organization.name,
+        models=models_usable_by(organization, rules_of(organization).personal_models),
+        group=team.name if team is not None else "",
+        charged_to=team.name if team is not None else "",
+        with_helper=with_helper,
+        project=project.strip(),
+        repository=repository.strip(),
     )

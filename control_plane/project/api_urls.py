@@ -29,6 +29,7 @@ from control_plane.keys.api import (
     UserViewSet,
 )
 from control_plane.onboarding.api import RecipesView, RecipeView
+from control_plane.onboarding.rollout_api import RolloutsView, RolloutView
 from control_plane.organizations.api import TeamViewSet
 from control_plane.project.api.applied import AppliedKeyViewSet
 from control_plane.project.api.docs import DocsView, SchemaView
@@ -85,6 +86,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^workload-keys/?$", WorkloadKeysView.as_view(), name="workload-keys"),
     re_path(r"^recipes/?$", RecipesView.as_view(), name="recipes"),
     re_path(r"^recipes/(?P<tool>[^/]+)/?$", RecipeView.as_view(), name="recipe"),
+    re_path(r"^rollout/?$", RolloutsView.as_view(), name="rollouts"),
+    re_path(r"^rollout/(?P<tool>[^/]+)/(?P<target>[^/]+)/?$", RolloutView.as_view(), name="rollout"),
     path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", DocsView.as_view(), name="docs"),
     *router.urls,

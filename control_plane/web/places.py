@@ -76,6 +76,7 @@ PLACES: tuple[Place, ...] = (
         ("provider", "provider-add", "provider-edit", "provider-credential", "provider-delete", "provider-offer"),
     ),
     Place("Supply", "Models and prices", "models", "tags", "m", Permission.MODELS_READ),
+    Place("Supply", "Roll-out", "rollout", "laptop", "w", Permission.ROLLOUT_READ),
     Place(
         "People",
         "Members",

@@ -21,6 +21,7 @@ from control_plane.web.views import (
     people,
     policy_code,
     roles,
+    rollout,
     scim,
     second_factor,
     service_accounts,
@@ -270,6 +271,9 @@ urlpatterns: list[URLPattern] = [
     page("scim/people", scim.people, "scim-people", P.SIGN_IN_READ),
     page("scim/groups", scim.groups, "scim-groups", P.SIGN_IN_READ),
     page("scim/groups/<uuid:group_id>/role", scim.group_role, "scim-group-role", P.SIGN_IN_MANAGE, fresh=Fresh.FORM),
+    # Roll-out.
+    page("roll-out", rollout.rollout, "rollout", P.ROLLOUT_READ),
+    page("roll-out/<slug:tool>/<slug:format_name>/<str:name>", rollout.rollout_file, "rollout-file", P.ROLLOUT_READ),
     # Operate.
     page("fleet", operate.fleet, "fleet", P.FLEET_READ),
     page("fleet/<path:pod_id>", operate.pod, "pod", P.FLEET_READ),

@@ -24,6 +24,8 @@ PLUG_INS = [
     ("control_plane/alerts/channels", "CHANNEL", {"__init__", "channel", "catalog"}),
     ("control_plane/declarative/kinds", "KIND", {"__init__", "kind", "catalog", "rows"}),
     ("control_plane/onboarding/recipes", "RECIPE", {"__init__", "recipe", "catalog", "model_choice", "reachability"}),
+    ("control_plane/onboarding/rollout", "TOOL", {"__init__", "plan", "catalog", "profiles", "scripts"}),
+    ("control_plane/onboarding/rollout/mdm", "MDM", {"__init__", "apple"}),
 ]
 
 

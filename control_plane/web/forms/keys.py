@@ -154,18 +154,24 @@ class MintForm(ScopeForm):
         if len(teams) == 1:
             team.initial = teams[0].id
 
+    def _proposed(self) -> dict[str, Any]:
+        team = self.fields["team"]
+        assert isinstance(team, forms.ModelChoiceField)
+        proposed = team.queryset.filter(id=team.initial).first() if team.queryset and team.initial else None
+        return {"expires": self.fields["expires"].initial, "team": proposed}
+
     @property
     def wish(self) -> KeyWish:
-        """What is asked for so far; fields with mistakes count as left empty."""
-        given = getattr(self, "cleaned_data", {})
+        """What is asked for so far: of an empty form what it proposes; fields with mistakes count as left empty."""
+        given = getattr(self, "cleaned_data", None) or self._proposed()
         team = given.get("team")
-        rotation = self.rotation if given else None
+        rotation = self.rotation if self.is_bound else None
         knows_end = given.get("expires") and (given["expires"] != ON_DAY or given.get("until"))
         return KeyWish(
             given.get("models", ()),
             given.get("routes", ()),
             given.get("source_networks", ()),
-            self.expires_at if knows_end and rotation is None else None,
+            day_after(given["expires"], given.get("until")) if knows_end and rotation is None else None,
             rotation,
             team.name if team is not None else "",
         )
@@ -198,6 +204,7 @@ class ScheduleFields(forms.Form):
         empty_value=None,
         required=False,
         initial="604800",
+        widget=forms.Select(attrs={"data-needed": True}),
         label="An overdue key works on for",
         help_text="Then it stops by itself. This is also the grace when it is rotated.",
     )

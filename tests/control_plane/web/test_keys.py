@@ -262,6 +262,12 @@ def test_the_sentence_says_what_the_key_will_be(member_client: Client, tenant: T
     assert said in page
 
 
+def test_an_empty_form_says_what_it_proposes(member_client: Client, tenant: Tenant) -> None:
+    day = timezone.localtime(timezone.now() + timedelta(days=90))
+    said = f"Works with every tool, from anywhere, until {day:%-d %b %Y}; charged to platform."
+    assert said in member_client.get("/my/keys/new").content.decode()
+
+
 def test_the_rules_of_the_organization_are_shown_and_heeded(member_client: Client, tenant: Tenant) -> None:
     bind(tenant, max_personal_days=30, personal_models=["claude-haiku-*"], max_personal_keys=1)
     page = member_client.get("/my/keys/new")
@@ -478,7 +484,9 @@ def test_all_that_match_are_meant_and_no_others(admin_client: Client, tenant: Te
     for _ in range(55):
         a_key(tenant, user=member)
     where = f"owner=user:{member.id.hex}"
-    assert admin_client.get(f"/keys?{where}").context["matching"] == 55
+    listed = admin_client.get(f"/keys?{where}")
+    assert listed.context["matching"] == 55
+    assert 'name="do" value="revoke"' in listed.content.decode()
     page = admin_client.get("/keys/bulk", {"do": "revoke", "matching": where, "id": str(kept.id)})
     assert len(page.context["scope"].keys) == 55
     answer = admin_client.post(
