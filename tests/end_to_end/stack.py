@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from deploy.local.ports import HIGHEST, is_port_free, pick_free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT_S = 150.0
@@ -184,37 +185,18 @@ def _answers_200(url: str) -> bool:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that are free right now; the last ones (admin ports) have to follow one another."""
+    """Ports that are free right now; the last ones (admin ports) have to follow one another.
+
+    Below the range of outgoing connections, like all that `pick_free_ports` gives: a busy machine takes a neighbour
+    out of that range before the stack gets to it.
+    """
     while True:
-        sockets = [socket.socket() for _ in range(4)]
-        try:
-            for one in sockets:
-                one.bind(("127.0.0.1", 0))
-            ports = [int(one.getsockname()[1]) for one in sockets]
-            with socket.socket() as first:
-                first.bind(("127.0.0.1", 0))
-                start = int(first.getsockname()[1])
-            run = list(range(start, start + count - 4))
-            if run[-1] < 65000 and all(_is_free(port) for port in run) and not set(run) & set(ports):
-                return ports + run
-        finally:
-            for one in sockets:
-                one.close()
+        *ports, start = pick_free_ports(5)
+        run = list(range(start, start + count - 4))
+        if run[-1] <= HIGHEST and all(is_port_free(port) for port in run) and not set(run) & set(ports):
+            return [*ports, *run]
 
 
 def free_ports(count: int) -> list[int]:
     """Ports that are free right now, for whatever a test starts beside the stack."""
-    with contextlib.ExitStack() as opened:
-        sockets = [opened.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+    return list(pick_free_ports(count))
