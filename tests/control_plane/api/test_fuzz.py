@@ -77,7 +77,6 @@ def real(acme: Tenant) -> Mapping[str, str]:
         "organizations": "acme",
         "providers": "anthropic-main",
         "recipes": "claude-code",
-        "rollout": "claude-code",
         "service-accounts": "ci",
         "sessions": session_of(acme).id.hex,
         "snapshots": acme.snapshot.id.hex,

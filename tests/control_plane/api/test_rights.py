@@ -45,7 +45,7 @@ SEES_WHOLE_POLICY = {"plan", "apply", "export", "policy-drift"}
 """Ask for more rights besides the declared one, since a policy file holds people, accounts and addresses."""
 ALLOWED = (200, 201, 204, 400, 409, 412)
 """Let in: done, or refused for what was in the body, which was empty."""
-KNOWN = {"tool": "claude-code"}
+KNOWN = {"tool": "claude-code", "target": "linux"}
 """What stands in addresses besides ids."""
 METHODS = ("get", "post", "put", "patch", "delete")
 

@@ -55,7 +55,9 @@ document.addEventListener("close", (event) => {
 
 function countChosen() {
   for (const bar of document.querySelectorAll("[data-bulk]")) {
-    const boxes = [...document.querySelectorAll(`[data-choose][form="${bar.id}"]`)];
+    // bar.id would be the boxes, since a form offers its fields by their names, and theirs is "id".
+    const id = bar.getAttribute("id");
+    const boxes = [...document.querySelectorAll(`[data-choose][form="${id}"]`)];
     const chosen = boxes.filter((box) => box.checked).length;
     const said = bar.querySelector("[data-bulk-count]");
     const matching = bar.querySelector("[data-choose-matching]");
@@ -68,7 +70,7 @@ function countChosen() {
     const meansAll = matching?.getAttribute("aria-pressed") === "true";
     said.textContent = meansAll ? `All ${Number(matching.dataset.number).toLocaleString("en")} that match are chosen` : chosen ? `${chosen} of ${boxes.length} on this page chosen` : "Tick rows to change several at once";
     for (const button of bar.querySelectorAll("[data-bulk-button]")) button.hidden = chosen === 0;
-    const all = document.querySelector(`[data-choose-all="${bar.id}"]`);
+    const all = document.querySelector(`[data-choose-all="${id}"]`);
     if (all) {
       all.checked = chosen > 0 && chosen === boxes.length;
       all.indeterminate = chosen > 0 && chosen < boxes.length;
