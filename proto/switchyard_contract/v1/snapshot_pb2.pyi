@@ -18,12 +18,67 @@ class PrincipalKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PRINCIPAL_KIND_UNSPECIFIED: _ClassVar[PrincipalKind]
     PRINCIPAL_KIND_USER: _ClassVar[PrincipalKind]
     PRINCIPAL_KIND_SERVICE_ACCOUNT: _ClassVar[PrincipalKind]
+
+class RuleMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RULE_MODE_UNSPECIFIED: _ClassVar[RuleMode]
+    RULE_MODE_ENFORCE: _ClassVar[RuleMode]
+    RULE_MODE_SHADOW: _ClassVar[RuleMode]
+
+class RateUnit(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RATE_UNIT_UNSPECIFIED: _ClassVar[RateUnit]
+    RATE_UNIT_REQUESTS: _ClassVar[RateUnit]
+    RATE_UNIT_TOKENS: _ClassVar[RateUnit]
+    RATE_UNIT_INPUT_TOKENS: _ClassVar[RateUnit]
+    RATE_UNIT_OUTPUT_TOKENS: _ClassVar[RateUnit]
+    RATE_UNIT_CONCURRENT_REQUESTS: _ClassVar[RateUnit]
+
+class Bound(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    BOUND_UNSPECIFIED: _ClassVar[Bound]
+    BOUND_STRICT: _ClassVar[Bound]
+    BOUND_CALIBRATED: _ClassVar[Bound]
+
+class OutagePolicy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OUTAGE_POLICY_UNSPECIFIED: _ClassVar[OutagePolicy]
+    OUTAGE_POLICY_DENY: _ClassVar[OutagePolicy]
+    OUTAGE_POLICY_BOUNDED: _ClassVar[OutagePolicy]
+    OUTAGE_POLICY_ALLOW: _ClassVar[OutagePolicy]
+
+class StageAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STAGE_ACTION_UNSPECIFIED: _ClassVar[StageAction]
+    STAGE_ACTION_ALERT: _ClassVar[StageAction]
+    STAGE_ACTION_DOWNGRADE: _ClassVar[StageAction]
+    STAGE_ACTION_BLOCK: _ClassVar[StageAction]
 ORGANIZATION_STATE_UNSPECIFIED: OrganizationState
 ORGANIZATION_STATE_KNOWN: OrganizationState
 ORGANIZATION_STATE_DISABLED: OrganizationState
 PRINCIPAL_KIND_UNSPECIFIED: PrincipalKind
 PRINCIPAL_KIND_USER: PrincipalKind
 PRINCIPAL_KIND_SERVICE_ACCOUNT: PrincipalKind
+RULE_MODE_UNSPECIFIED: RuleMode
+RULE_MODE_ENFORCE: RuleMode
+RULE_MODE_SHADOW: RuleMode
+RATE_UNIT_UNSPECIFIED: RateUnit
+RATE_UNIT_REQUESTS: RateUnit
+RATE_UNIT_TOKENS: RateUnit
+RATE_UNIT_INPUT_TOKENS: RateUnit
+RATE_UNIT_OUTPUT_TOKENS: RateUnit
+RATE_UNIT_CONCURRENT_REQUESTS: RateUnit
+BOUND_UNSPECIFIED: Bound
+BOUND_STRICT: Bound
+BOUND_CALIBRATED: Bound
+OUTAGE_POLICY_UNSPECIFIED: OutagePolicy
+OUTAGE_POLICY_DENY: OutagePolicy
+OUTAGE_POLICY_BOUNDED: OutagePolicy
+OUTAGE_POLICY_ALLOW: OutagePolicy
+STAGE_ACTION_UNSPECIFIED: StageAction
+STAGE_ACTION_ALERT: StageAction
+STAGE_ACTION_DOWNGRADE: StageAction
+STAGE_ACTION_BLOCK: StageAction
 
 class SealHeader(_message.Message):
     __slots__ = ("domain", "deployment", "shard", "epoch", "version", "payload_sha256", "raw_size", "issued_at_ms", "contract_revision", "min_reader", "signing_key_id")
@@ -168,7 +223,7 @@ class PriceRow(_message.Message):
     def __init__(self, id: _Optional[str] = ..., vendor: _Optional[str] = ..., model: _Optional[str] = ..., valid_from_ms: _Optional[int] = ..., valid_to_ms: _Optional[int] = ..., rates: _Optional[_Union[Rates, _Mapping]] = ..., bands: _Optional[_Iterable[_Union[PriceBand, _Mapping]]] = ..., tiers: _Optional[_Iterable[_Union[TierMultiplier, _Mapping]]] = ..., per_web_search_nano_usd: _Optional[int] = ..., source: _Optional[str] = ..., is_override: _Optional[bool] = ..., us_geo_per_mille: _Optional[int] = ...) -> None: ...
 
 class Provider(_message.Message):
-    __slots__ = ("id", "name", "vendor", "base_url", "region", "account", "passthrough_caller", "credential", "models", "connect_timeout_ms", "first_byte_timeout_ms", "idle_timeout_ms", "allow_private_address", "protocols")
+    __slots__ = ("id", "name", "vendor", "base_url", "region", "account", "passthrough_caller", "credential", "models", "connect_timeout_ms", "first_byte_timeout_ms", "idle_timeout_ms", "allow_private_address", "protocols", "external", "limits")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     VENDOR_FIELD_NUMBER: _ClassVar[int]
@@ -183,6 +238,8 @@ class Provider(_message.Message):
     IDLE_TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
     ALLOW_PRIVATE_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     PROTOCOLS_FIELD_NUMBER: _ClassVar[int]
+    EXTERNAL_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     vendor: str
@@ -197,7 +254,19 @@ class Provider(_message.Message):
     idle_timeout_ms: int
     allow_private_address: bool
     protocols: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., vendor: _Optional[str] = ..., base_url: _Optional[str] = ..., region: _Optional[str] = ..., account: _Optional[str] = ..., passthrough_caller: _Optional[bool] = ..., credential: _Optional[_Union[SealedCredential, _Mapping]] = ..., models: _Optional[_Iterable[str]] = ..., connect_timeout_ms: _Optional[int] = ..., first_byte_timeout_ms: _Optional[int] = ..., idle_timeout_ms: _Optional[int] = ..., allow_private_address: _Optional[bool] = ..., protocols: _Optional[_Iterable[str]] = ...) -> None: ...
+    external: bool
+    limits: ProviderLimits
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., vendor: _Optional[str] = ..., base_url: _Optional[str] = ..., region: _Optional[str] = ..., account: _Optional[str] = ..., passthrough_caller: _Optional[bool] = ..., credential: _Optional[_Union[SealedCredential, _Mapping]] = ..., models: _Optional[_Iterable[str]] = ..., connect_timeout_ms: _Optional[int] = ..., first_byte_timeout_ms: _Optional[int] = ..., idle_timeout_ms: _Optional[int] = ..., allow_private_address: _Optional[bool] = ..., protocols: _Optional[_Iterable[str]] = ..., external: _Optional[bool] = ..., limits: _Optional[_Union[ProviderLimits, _Mapping]] = ...) -> None: ...
+
+class ProviderLimits(_message.Message):
+    __slots__ = ("concurrent_requests", "requests_per_minute", "tokens_per_minute")
+    CONCURRENT_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    concurrent_requests: int
+    requests_per_minute: int
+    tokens_per_minute: int
+    def __init__(self, concurrent_requests: _Optional[int] = ..., requests_per_minute: _Optional[int] = ..., tokens_per_minute: _Optional[int] = ...) -> None: ...
 
 class SealedCredential(_message.Message):
     __slots__ = ("key_version", "nonce", "ciphertext", "version")
@@ -265,7 +334,7 @@ class Team(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., cost_centre: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Principal(_message.Message):
-    __slots__ = ("id", "kind", "name", "active", "tags")
+    __slots__ = ("id", "kind", "name", "active", "tags", "role")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -278,15 +347,17 @@ class Principal(_message.Message):
     NAME_FIELD_NUMBER: _ClassVar[int]
     ACTIVE_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
     id: str
     kind: PrincipalKind
     name: str
     active: bool
     tags: _containers.ScalarMap[str, str]
-    def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[PrincipalKind, str]] = ..., name: _Optional[str] = ..., active: _Optional[bool] = ..., tags: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    role: str
+    def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[PrincipalKind, str]] = ..., name: _Optional[str] = ..., active: _Optional[bool] = ..., tags: _Optional[_Mapping[str, str]] = ..., role: _Optional[str] = ...) -> None: ...
 
 class PolicyShard(_message.Message):
-    __slots__ = ("organization_id", "name", "teams", "principals", "providers", "models", "virtual_models", "prices", "max_stale_ms", "gateway_public_url", "contact")
+    __slots__ = ("organization_id", "name", "teams", "principals", "providers", "models", "virtual_models", "prices", "max_stale_ms", "gateway_public_url", "contact", "access_rules", "rate_limits", "budgets", "session_caps", "metadata_keys", "budget_status", "counter_generation", "model_facts")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     TEAMS_FIELD_NUMBER: _ClassVar[int]
@@ -298,6 +369,14 @@ class PolicyShard(_message.Message):
     MAX_STALE_MS_FIELD_NUMBER: _ClassVar[int]
     GATEWAY_PUBLIC_URL_FIELD_NUMBER: _ClassVar[int]
     CONTACT_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_RULES_FIELD_NUMBER: _ClassVar[int]
+    RATE_LIMITS_FIELD_NUMBER: _ClassVar[int]
+    BUDGETS_FIELD_NUMBER: _ClassVar[int]
+    SESSION_CAPS_FIELD_NUMBER: _ClassVar[int]
+    METADATA_KEYS_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_STATUS_FIELD_NUMBER: _ClassVar[int]
+    COUNTER_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FACTS_FIELD_NUMBER: _ClassVar[int]
     organization_id: str
     name: str
     teams: _containers.RepeatedCompositeFieldContainer[Team]
@@ -309,7 +388,257 @@ class PolicyShard(_message.Message):
     max_stale_ms: int
     gateway_public_url: str
     contact: str
-    def __init__(self, organization_id: _Optional[str] = ..., name: _Optional[str] = ..., teams: _Optional[_Iterable[_Union[Team, _Mapping]]] = ..., principals: _Optional[_Iterable[_Union[Principal, _Mapping]]] = ..., providers: _Optional[_Iterable[_Union[Provider, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., virtual_models: _Optional[_Iterable[_Union[VirtualModel, _Mapping]]] = ..., prices: _Optional[_Iterable[_Union[PriceRow, _Mapping]]] = ..., max_stale_ms: _Optional[int] = ..., gateway_public_url: _Optional[str] = ..., contact: _Optional[str] = ...) -> None: ...
+    access_rules: _containers.RepeatedCompositeFieldContainer[AccessRule]
+    rate_limits: _containers.RepeatedCompositeFieldContainer[RateLimit]
+    budgets: _containers.RepeatedCompositeFieldContainer[Budget]
+    session_caps: _containers.RepeatedCompositeFieldContainer[SessionCap]
+    metadata_keys: _containers.RepeatedCompositeFieldContainer[MetadataKey]
+    budget_status: str
+    counter_generation: int
+    model_facts: _containers.RepeatedCompositeFieldContainer[ModelFacts]
+    def __init__(self, organization_id: _Optional[str] = ..., name: _Optional[str] = ..., teams: _Optional[_Iterable[_Union[Team, _Mapping]]] = ..., principals: _Optional[_Iterable[_Union[Principal, _Mapping]]] = ..., providers: _Optional[_Iterable[_Union[Provider, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., virtual_models: _Optional[_Iterable[_Union[VirtualModel, _Mapping]]] = ..., prices: _Optional[_Iterable[_Union[PriceRow, _Mapping]]] = ..., max_stale_ms: _Optional[int] = ..., gateway_public_url: _Optional[str] = ..., contact: _Optional[str] = ..., access_rules: _Optional[_Iterable[_Union[AccessRule, _Mapping]]] = ..., rate_limits: _Optional[_Iterable[_Union[RateLimit, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[Budget, _Mapping]]] = ..., session_caps: _Optional[_Iterable[_Union[SessionCap, _Mapping]]] = ..., metadata_keys: _Optional[_Iterable[_Union[MetadataKey, _Mapping]]] = ..., budget_status: _Optional[str] = ..., counter_generation: _Optional[int] = ..., model_facts: _Optional[_Iterable[_Union[ModelFacts, _Mapping]]] = ...) -> None: ...
+
+class ModelFacts(_message.Message):
+    __slots__ = ("vendor", "model", "context_tokens", "max_output_tokens", "retired_at_ms", "bytes_per_token_milli", "expected_per_mille", "calibrated_per_mille")
+    VENDOR_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    RETIRED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_PER_TOKEN_MILLI_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_PER_MILLE_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATED_PER_MILLE_FIELD_NUMBER: _ClassVar[int]
+    vendor: str
+    model: str
+    context_tokens: int
+    max_output_tokens: int
+    retired_at_ms: int
+    bytes_per_token_milli: int
+    expected_per_mille: int
+    calibrated_per_mille: int
+    def __init__(self, vendor: _Optional[str] = ..., model: _Optional[str] = ..., context_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., retired_at_ms: _Optional[int] = ..., bytes_per_token_milli: _Optional[int] = ..., expected_per_mille: _Optional[int] = ..., calibrated_per_mille: _Optional[int] = ...) -> None: ...
+
+class Condition(_message.Message):
+    __slots__ = ("subjects", "models", "metadata", "clients", "protocols", "hours")
+    SUBJECTS_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    CLIENTS_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOLS_FIELD_NUMBER: _ClassVar[int]
+    HOURS_FIELD_NUMBER: _ClassVar[int]
+    subjects: _containers.RepeatedScalarFieldContainer[str]
+    models: _containers.RepeatedScalarFieldContainer[str]
+    metadata: _containers.RepeatedCompositeFieldContainer[MetadataMatch]
+    clients: _containers.RepeatedScalarFieldContainer[str]
+    protocols: _containers.RepeatedScalarFieldContainer[str]
+    hours: Hours
+    def __init__(self, subjects: _Optional[_Iterable[str]] = ..., models: _Optional[_Iterable[str]] = ..., metadata: _Optional[_Iterable[_Union[MetadataMatch, _Mapping]]] = ..., clients: _Optional[_Iterable[str]] = ..., protocols: _Optional[_Iterable[str]] = ..., hours: _Optional[_Union[Hours, _Mapping]] = ...) -> None: ...
+
+class MetadataMatch(_message.Message):
+    __slots__ = ("key", "values")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, key: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Hours(_message.Message):
+    __slots__ = ("spans", "text")
+    SPANS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    spans: _containers.RepeatedCompositeFieldContainer[Span]
+    text: str
+    def __init__(self, spans: _Optional[_Iterable[_Union[Span, _Mapping]]] = ..., text: _Optional[str] = ...) -> None: ...
+
+class Span(_message.Message):
+    __slots__ = ("start_ms", "end_ms")
+    START_MS_FIELD_NUMBER: _ClassVar[int]
+    END_MS_FIELD_NUMBER: _ClassVar[int]
+    start_ms: int
+    end_ms: int
+    def __init__(self, start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ...) -> None: ...
+
+class Periods(_message.Message):
+    __slots__ = ("starts_ms", "fixed_ms", "anchor_ms", "timezone", "unit")
+    STARTS_MS_FIELD_NUMBER: _ClassVar[int]
+    FIXED_MS_FIELD_NUMBER: _ClassVar[int]
+    ANCHOR_MS_FIELD_NUMBER: _ClassVar[int]
+    TIMEZONE_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    starts_ms: _containers.RepeatedScalarFieldContainer[int]
+    fixed_ms: int
+    anchor_ms: int
+    timezone: str
+    unit: str
+    def __init__(self, starts_ms: _Optional[_Iterable[int]] = ..., fixed_ms: _Optional[int] = ..., anchor_ms: _Optional[int] = ..., timezone: _Optional[str] = ..., unit: _Optional[str] = ...) -> None: ...
+
+class AccessRule(_message.Message):
+    __slots__ = ("id", "name", "mode", "when", "when_not", "allow", "deny")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    WHEN_FIELD_NUMBER: _ClassVar[int]
+    WHEN_NOT_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_FIELD_NUMBER: _ClassVar[int]
+    DENY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    mode: RuleMode
+    when: Condition
+    when_not: _containers.RepeatedCompositeFieldContainer[Condition]
+    allow: Parts
+    deny: Parts
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., mode: _Optional[_Union[RuleMode, str]] = ..., when: _Optional[_Union[Condition, _Mapping]] = ..., when_not: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., allow: _Optional[_Union[Parts, _Mapping]] = ..., deny: _Optional[_Union[Parts, _Mapping]] = ...) -> None: ...
+
+class Parts(_message.Message):
+    __slots__ = ("models", "providers", "regions", "external")
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    EXTERNAL_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedScalarFieldContainer[str]
+    providers: _containers.RepeatedScalarFieldContainer[str]
+    regions: _containers.RepeatedScalarFieldContainer[str]
+    external: bool
+    def __init__(self, models: _Optional[_Iterable[str]] = ..., providers: _Optional[_Iterable[str]] = ..., regions: _Optional[_Iterable[str]] = ..., external: _Optional[bool] = ...) -> None: ...
+
+class RateLimit(_message.Message):
+    __slots__ = ("id", "name", "mode", "when", "when_not", "group", "per", "unit", "limit", "burst", "periods", "contact")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    WHEN_FIELD_NUMBER: _ClassVar[int]
+    WHEN_NOT_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    PER_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    BURST_FIELD_NUMBER: _ClassVar[int]
+    PERIODS_FIELD_NUMBER: _ClassVar[int]
+    CONTACT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    mode: RuleMode
+    when: Condition
+    when_not: _containers.RepeatedCompositeFieldContainer[Condition]
+    group: str
+    per: _containers.RepeatedScalarFieldContainer[str]
+    unit: RateUnit
+    limit: int
+    burst: int
+    periods: Periods
+    contact: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., mode: _Optional[_Union[RuleMode, str]] = ..., when: _Optional[_Union[Condition, _Mapping]] = ..., when_not: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., group: _Optional[str] = ..., per: _Optional[_Iterable[str]] = ..., unit: _Optional[_Union[RateUnit, str]] = ..., limit: _Optional[int] = ..., burst: _Optional[int] = ..., periods: _Optional[_Union[Periods, _Mapping]] = ..., contact: _Optional[str] = ...) -> None: ...
+
+class Stage(_message.Message):
+    __slots__ = ("at_percent", "action", "to", "uncached_input_tokens_below", "cache_aware", "told")
+    AT_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    UNCACHED_INPUT_TOKENS_BELOW_FIELD_NUMBER: _ClassVar[int]
+    CACHE_AWARE_FIELD_NUMBER: _ClassVar[int]
+    TOLD_FIELD_NUMBER: _ClassVar[int]
+    at_percent: int
+    action: StageAction
+    to: _containers.RepeatedScalarFieldContainer[str]
+    uncached_input_tokens_below: int
+    cache_aware: bool
+    told: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, at_percent: _Optional[int] = ..., action: _Optional[_Union[StageAction, str]] = ..., to: _Optional[_Iterable[str]] = ..., uncached_input_tokens_below: _Optional[int] = ..., cache_aware: _Optional[bool] = ..., told: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Budget(_message.Message):
+    __slots__ = ("id", "name", "mode", "when", "when_not", "group", "per", "limit_nano_usd", "periods", "stages", "bound", "on_counter_outage", "outage_allowance_nano_usd", "grace_turn_nano_usd", "raises", "contact")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    WHEN_FIELD_NUMBER: _ClassVar[int]
+    WHEN_NOT_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    PER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    PERIODS_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    BOUND_FIELD_NUMBER: _ClassVar[int]
+    ON_COUNTER_OUTAGE_FIELD_NUMBER: _ClassVar[int]
+    OUTAGE_ALLOWANCE_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    GRACE_TURN_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    RAISES_FIELD_NUMBER: _ClassVar[int]
+    CONTACT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    mode: RuleMode
+    when: Condition
+    when_not: _containers.RepeatedCompositeFieldContainer[Condition]
+    group: str
+    per: _containers.RepeatedScalarFieldContainer[str]
+    limit_nano_usd: int
+    periods: Periods
+    stages: _containers.RepeatedCompositeFieldContainer[Stage]
+    bound: Bound
+    on_counter_outage: OutagePolicy
+    outage_allowance_nano_usd: int
+    grace_turn_nano_usd: int
+    raises: _containers.RepeatedCompositeFieldContainer[Raise]
+    contact: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., mode: _Optional[_Union[RuleMode, str]] = ..., when: _Optional[_Union[Condition, _Mapping]] = ..., when_not: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., group: _Optional[str] = ..., per: _Optional[_Iterable[str]] = ..., limit_nano_usd: _Optional[int] = ..., periods: _Optional[_Union[Periods, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., bound: _Optional[_Union[Bound, str]] = ..., on_counter_outage: _Optional[_Union[OutagePolicy, str]] = ..., outage_allowance_nano_usd: _Optional[int] = ..., grace_turn_nano_usd: _Optional[int] = ..., raises: _Optional[_Iterable[_Union[Raise, _Mapping]]] = ..., contact: _Optional[str] = ...) -> None: ...
+
+class Raise(_message.Message):
+    __slots__ = ("counter", "amount_nano_usd", "from_ms", "until_ms", "id")
+    COUNTER_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    FROM_MS_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    counter: str
+    amount_nano_usd: int
+    from_ms: int
+    until_ms: int
+    id: str
+    def __init__(self, counter: _Optional[str] = ..., amount_nano_usd: _Optional[int] = ..., from_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., id: _Optional[str] = ...) -> None: ...
+
+class SessionCap(_message.Message):
+    __slots__ = ("id", "name", "mode", "when", "when_not", "group", "max_cost_nano_usd", "max_turns", "max_request_retries", "max_consecutive_failed_tool_results", "max_repeats_of_same_tool_call", "per_key_hour_factor", "contact")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    WHEN_FIELD_NUMBER: _ClassVar[int]
+    WHEN_NOT_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    MAX_COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    MAX_TURNS_FIELD_NUMBER: _ClassVar[int]
+    MAX_REQUEST_RETRIES_FIELD_NUMBER: _ClassVar[int]
+    MAX_CONSECUTIVE_FAILED_TOOL_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    MAX_REPEATS_OF_SAME_TOOL_CALL_FIELD_NUMBER: _ClassVar[int]
+    PER_KEY_HOUR_FACTOR_FIELD_NUMBER: _ClassVar[int]
+    CONTACT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    mode: RuleMode
+    when: Condition
+    when_not: _containers.RepeatedCompositeFieldContainer[Condition]
+    group: str
+    max_cost_nano_usd: int
+    max_turns: int
+    max_request_retries: int
+    max_consecutive_failed_tool_results: int
+    max_repeats_of_same_tool_call: int
+    per_key_hour_factor: int
+    contact: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., mode: _Optional[_Union[RuleMode, str]] = ..., when: _Optional[_Union[Condition, _Mapping]] = ..., when_not: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., group: _Optional[str] = ..., max_cost_nano_usd: _Optional[int] = ..., max_turns: _Optional[int] = ..., max_request_retries: _Optional[int] = ..., max_consecutive_failed_tool_results: _Optional[int] = ..., max_repeats_of_same_tool_call: _Optional[int] = ..., per_key_hour_factor: _Optional[int] = ..., contact: _Optional[str] = ...) -> None: ...
+
+class MetadataKey(_message.Message):
+    __slots__ = ("key", "is_required", "values", "pattern", "counts_unknown_as_other")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    IS_REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    PATTERN_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_UNKNOWN_AS_OTHER_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    is_required: bool
+    values: _containers.RepeatedScalarFieldContainer[str]
+    pattern: str
+    counts_unknown_as_other: bool
+    def __init__(self, key: _Optional[str] = ..., is_required: _Optional[bool] = ..., values: _Optional[_Iterable[str]] = ..., pattern: _Optional[str] = ..., counts_unknown_as_other: _Optional[bool] = ...) -> None: ...
 
 class VirtualKey(_message.Message):
     __slots__ = ("id", "digest", "pepper_version", "principal_id", "team_id", "models", "expires_at_ms", "tags", "name", "prefix", "routes", "source_networks")

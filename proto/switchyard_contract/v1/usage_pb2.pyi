@@ -67,7 +67,7 @@ class Tokens(_message.Message):
     def __init__(self, input_fresh: _Optional[int] = ..., input_tool: _Optional[int] = ..., cache_read: _Optional[int] = ..., cache_write_5m: _Optional[int] = ..., cache_write_1h: _Optional[int] = ..., cache_write_30m: _Optional[int] = ..., cache_write_12h: _Optional[int] = ..., cache_write_other: _Optional[int] = ..., output: _Optional[int] = ..., reasoning: _Optional[int] = ...) -> None: ...
 
 class UsageEvent(_message.Message):
-    __slots__ = ("exchange_id", "attempt", "kind", "revision", "outcome", "reason", "organization_id", "key_id", "principal_id", "principal_kind", "team_id", "tags", "request_tags", "protocol", "operation", "requested_model", "model", "provider_id", "provider_name", "vendor", "account", "host", "region", "client", "client_version", "session_id", "agent_id", "parent_session_id", "session_is_derived", "started_at_ms", "gateway_us", "first_byte_us", "first_token_us", "duration_us", "streamed", "client_status", "upstream_status", "request_bytes", "response_bytes", "stop_reason", "error_type", "error_text", "upstream_request_id", "chunks", "tokens", "web_searches", "service_tier", "inference_geo", "cost_nano_usd", "price_version", "usage_is_inconsistent", "is_subscription", "policy_epoch", "policy_version", "pod_id", "path", "traceparent")
+    __slots__ = ("exchange_id", "attempt", "kind", "revision", "outcome", "reason", "organization_id", "key_id", "principal_id", "principal_kind", "team_id", "tags", "request_tags", "protocol", "operation", "requested_model", "model", "provider_id", "provider_name", "vendor", "account", "host", "region", "client", "client_version", "session_id", "agent_id", "parent_session_id", "session_is_derived", "started_at_ms", "gateway_us", "first_byte_us", "first_token_us", "duration_us", "streamed", "client_status", "upstream_status", "request_bytes", "response_bytes", "stop_reason", "error_type", "error_text", "upstream_request_id", "chunks", "tokens", "web_searches", "service_tier", "inference_geo", "cost_nano_usd", "price_version", "usage_is_inconsistent", "is_subscription", "policy_epoch", "policy_version", "pod_id", "path", "traceparent", "charges", "rules", "counters_answer", "downgrade", "dropped", "degraded", "session_facts")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +139,13 @@ class UsageEvent(_message.Message):
     POD_ID_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    CHARGES_FIELD_NUMBER: _ClassVar[int]
+    RULES_FIELD_NUMBER: _ClassVar[int]
+    COUNTERS_ANSWER_FIELD_NUMBER: _ClassVar[int]
+    DOWNGRADE_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FACTS_FIELD_NUMBER: _ClassVar[int]
     exchange_id: str
     attempt: int
     kind: UsageKind
@@ -196,7 +203,102 @@ class UsageEvent(_message.Message):
     pod_id: str
     path: str
     traceparent: str
-    def __init__(self, exchange_id: _Optional[str] = ..., attempt: _Optional[int] = ..., kind: _Optional[_Union[UsageKind, str]] = ..., revision: _Optional[int] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., reason: _Optional[str] = ..., organization_id: _Optional[str] = ..., key_id: _Optional[str] = ..., principal_id: _Optional[str] = ..., principal_kind: _Optional[_Union[PrincipalKindOfEvent, str]] = ..., team_id: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., request_tags: _Optional[_Mapping[str, str]] = ..., protocol: _Optional[str] = ..., operation: _Optional[str] = ..., requested_model: _Optional[str] = ..., model: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., vendor: _Optional[str] = ..., account: _Optional[str] = ..., host: _Optional[str] = ..., region: _Optional[str] = ..., client: _Optional[str] = ..., client_version: _Optional[str] = ..., session_id: _Optional[str] = ..., agent_id: _Optional[str] = ..., parent_session_id: _Optional[str] = ..., session_is_derived: _Optional[bool] = ..., started_at_ms: _Optional[int] = ..., gateway_us: _Optional[int] = ..., first_byte_us: _Optional[int] = ..., first_token_us: _Optional[int] = ..., duration_us: _Optional[int] = ..., streamed: _Optional[bool] = ..., client_status: _Optional[int] = ..., upstream_status: _Optional[int] = ..., request_bytes: _Optional[int] = ..., response_bytes: _Optional[int] = ..., stop_reason: _Optional[str] = ..., error_type: _Optional[str] = ..., error_text: _Optional[str] = ..., upstream_request_id: _Optional[str] = ..., chunks: _Optional[int] = ..., tokens: _Optional[_Union[Tokens, _Mapping]] = ..., web_searches: _Optional[int] = ..., service_tier: _Optional[str] = ..., inference_geo: _Optional[str] = ..., cost_nano_usd: _Optional[int] = ..., price_version: _Optional[str] = ..., usage_is_inconsistent: _Optional[bool] = ..., is_subscription: _Optional[bool] = ..., policy_epoch: _Optional[int] = ..., policy_version: _Optional[int] = ..., pod_id: _Optional[str] = ..., path: _Optional[str] = ..., traceparent: _Optional[str] = ...) -> None: ...
+    charges: _containers.RepeatedCompositeFieldContainer[Charge]
+    rules: RulesSeen
+    counters_answer: bytes
+    downgrade: Downgrade
+    dropped: _containers.RepeatedCompositeFieldContainer[Dropped]
+    degraded: str
+    session_facts: SessionFacts
+    def __init__(self, exchange_id: _Optional[str] = ..., attempt: _Optional[int] = ..., kind: _Optional[_Union[UsageKind, str]] = ..., revision: _Optional[int] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., reason: _Optional[str] = ..., organization_id: _Optional[str] = ..., key_id: _Optional[str] = ..., principal_id: _Optional[str] = ..., principal_kind: _Optional[_Union[PrincipalKindOfEvent, str]] = ..., team_id: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., request_tags: _Optional[_Mapping[str, str]] = ..., protocol: _Optional[str] = ..., operation: _Optional[str] = ..., requested_model: _Optional[str] = ..., model: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., vendor: _Optional[str] = ..., account: _Optional[str] = ..., host: _Optional[str] = ..., region: _Optional[str] = ..., client: _Optional[str] = ..., client_version: _Optional[str] = ..., session_id: _Optional[str] = ..., agent_id: _Optional[str] = ..., parent_session_id: _Optional[str] = ..., session_is_derived: _Optional[bool] = ..., started_at_ms: _Optional[int] = ..., gateway_us: _Optional[int] = ..., first_byte_us: _Optional[int] = ..., first_token_us: _Optional[int] = ..., duration_us: _Optional[int] = ..., streamed: _Optional[bool] = ..., client_status: _Optional[int] = ..., upstream_status: _Optional[int] = ..., request_bytes: _Optional[int] = ..., response_bytes: _Optional[int] = ..., stop_reason: _Optional[str] = ..., error_type: _Optional[str] = ..., error_text: _Optional[str] = ..., upstream_request_id: _Optional[str] = ..., chunks: _Optional[int] = ..., tokens: _Optional[_Union[Tokens, _Mapping]] = ..., web_searches: _Optional[int] = ..., service_tier: _Optional[str] = ..., inference_geo: _Optional[str] = ..., cost_nano_usd: _Optional[int] = ..., price_version: _Optional[str] = ..., usage_is_inconsistent: _Optional[bool] = ..., is_subscription: _Optional[bool] = ..., policy_epoch: _Optional[int] = ..., policy_version: _Optional[int] = ..., pod_id: _Optional[str] = ..., path: _Optional[str] = ..., traceparent: _Optional[str] = ..., charges: _Optional[_Iterable[_Union[Charge, _Mapping]]] = ..., rules: _Optional[_Union[RulesSeen, _Mapping]] = ..., counters_answer: _Optional[bytes] = ..., downgrade: _Optional[_Union[Downgrade, _Mapping]] = ..., dropped: _Optional[_Iterable[_Union[Dropped, _Mapping]]] = ..., degraded: _Optional[str] = ..., session_facts: _Optional[_Union[SessionFacts, _Mapping]] = ...) -> None: ...
+
+class Charge(_message.Message):
+    __slots__ = ("budget_id", "counter", "period", "is_shadow")
+    BUDGET_ID_FIELD_NUMBER: _ClassVar[int]
+    COUNTER_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    IS_SHADOW_FIELD_NUMBER: _ClassVar[int]
+    budget_id: str
+    counter: str
+    period: str
+    is_shadow: bool
+    def __init__(self, budget_id: _Optional[str] = ..., counter: _Optional[str] = ..., period: _Optional[str] = ..., is_shadow: _Optional[bool] = ...) -> None: ...
+
+class RulesSeen(_message.Message):
+    __slots__ = ("rules",)
+    RULES_FIELD_NUMBER: _ClassVar[int]
+    rules: _containers.RepeatedCompositeFieldContainer[RuleSeen]
+    def __init__(self, rules: _Optional[_Iterable[_Union[RuleSeen, _Mapping]]] = ...) -> None: ...
+
+class RuleSeen(_message.Message):
+    __slots__ = ("kind", "id", "name", "is_shadow", "matched", "why_not", "counter", "period", "limit", "resets_at_ms", "candidates", "verdict")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    IS_SHADOW_FIELD_NUMBER: _ClassVar[int]
+    MATCHED_FIELD_NUMBER: _ClassVar[int]
+    WHY_NOT_FIELD_NUMBER: _ClassVar[int]
+    COUNTER_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    RESETS_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    id: str
+    name: str
+    is_shadow: bool
+    matched: bool
+    why_not: str
+    counter: str
+    period: str
+    limit: int
+    resets_at_ms: int
+    candidates: int
+    verdict: str
+    def __init__(self, kind: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., is_shadow: _Optional[bool] = ..., matched: _Optional[bool] = ..., why_not: _Optional[str] = ..., counter: _Optional[str] = ..., period: _Optional[str] = ..., limit: _Optional[int] = ..., resets_at_ms: _Optional[int] = ..., candidates: _Optional[int] = ..., verdict: _Optional[str] = ...) -> None: ...
+
+class Downgrade(_message.Message):
+    __slots__ = ("budget_id", "from_model", "to_model", "is_taken", "stay_nano_usd", "move_nano_usd", "why")
+    BUDGET_ID_FIELD_NUMBER: _ClassVar[int]
+    FROM_MODEL_FIELD_NUMBER: _ClassVar[int]
+    TO_MODEL_FIELD_NUMBER: _ClassVar[int]
+    IS_TAKEN_FIELD_NUMBER: _ClassVar[int]
+    STAY_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    MOVE_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    budget_id: str
+    from_model: str
+    to_model: str
+    is_taken: bool
+    stay_nano_usd: int
+    move_nano_usd: int
+    why: str
+    def __init__(self, budget_id: _Optional[str] = ..., from_model: _Optional[str] = ..., to_model: _Optional[str] = ..., is_taken: _Optional[bool] = ..., stay_nano_usd: _Optional[int] = ..., move_nano_usd: _Optional[int] = ..., why: _Optional[str] = ...) -> None: ...
+
+class Dropped(_message.Message):
+    __slots__ = ("model", "why")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    why: str
+    def __init__(self, model: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
+
+class SessionFacts(_message.Message):
+    __slots__ = ("failed_tool_results", "same_tool_call", "is_tool_loop", "has_signed_thinking", "request_digest", "turn")
+    FAILED_TOOL_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    SAME_TOOL_CALL_FIELD_NUMBER: _ClassVar[int]
+    IS_TOOL_LOOP_FIELD_NUMBER: _ClassVar[int]
+    HAS_SIGNED_THINKING_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    TURN_FIELD_NUMBER: _ClassVar[int]
+    failed_tool_results: int
+    same_tool_call: int
+    is_tool_loop: bool
+    has_signed_thinking: bool
+    request_digest: bytes
+    turn: int
+    def __init__(self, failed_tool_results: _Optional[int] = ..., same_tool_call: _Optional[int] = ..., is_tool_loop: _Optional[bool] = ..., has_signed_thinking: _Optional[bool] = ..., request_digest: _Optional[bytes] = ..., turn: _Optional[int] = ...) -> None: ...
 
 class SequencedEvent(_message.Message):
     __slots__ = ("sequence", "event")
@@ -231,9 +333,25 @@ class FailedAuthentications(_message.Message):
     def __init__(self, minute_ms: _Optional[int] = ..., reason: _Optional[str] = ..., source: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class UsageReceipt(_message.Message):
-    __slots__ = ("boot_id", "stored_through")
+    __slots__ = ("boot_id", "stored_through", "floors")
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     STORED_THROUGH_FIELD_NUMBER: _ClassVar[int]
+    FLOORS_FIELD_NUMBER: _ClassVar[int]
     boot_id: bytes
     stored_through: int
-    def __init__(self, boot_id: _Optional[bytes] = ..., stored_through: _Optional[int] = ...) -> None: ...
+    floors: _containers.RepeatedCompositeFieldContainer[Floor]
+    def __init__(self, boot_id: _Optional[bytes] = ..., stored_through: _Optional[int] = ..., floors: _Optional[_Iterable[_Union[Floor, _Mapping]]] = ...) -> None: ...
+
+class Floor(_message.Message):
+    __slots__ = ("organization_id", "budget_id", "counter", "period", "posted_nano_usd")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_ID_FIELD_NUMBER: _ClassVar[int]
+    COUNTER_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    POSTED_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    budget_id: str
+    counter: str
+    period: str
+    posted_nano_usd: int
+    def __init__(self, organization_id: _Optional[str] = ..., budget_id: _Optional[str] = ..., counter: _Optional[str] = ..., period: _Optional[str] = ..., posted_nano_usd: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,113 @@
+"""What an exchange asks of the counters: which of them, by which limits, and how much. Pure values.
+
+The rules that apply are worked out once for a caller, tool and model and kept until something may change
+(`Claims.valid_until_ms`); what differs from one exchange to the next are the amounts and, where a rule counts by
+session, the session. Money is nano-USD here; the counters keep micro-USD, rounded up.
+"""
+
+from enum import IntEnum
+from typing import Literal
+
+import msgspec
+
+from switchyard_contract.quantity import NanoUsd
+
+Outage = Literal["deny", "bounded", "allow"]
+FIRST, SECOND = 1, 2
+"""Candidates as bits: the model asked for, and the one that a downgrade would take."""
+
+
+class RateKind(IntEnum):
+    """How a rate is counted."""
+
+    SLIDING = 1
+    """GCRA: `limit` in `window_us`, `burst` of them at once."""
+    PERIOD = 2
+    """A counter that starts anew with its period."""
+    CONCURRENT = 3
+    """Slots that are held while a request runs."""
+
+
+RateUnit = Literal["requests", "tokens", "input_tokens", "output_tokens"]
+
+
+class RateClaim(msgspec.Struct, frozen=True):
+    """One counter of a rate limit, or of a provider account's own limits."""
+
+    rule_id: str
+    rule_name: str
+    counter: str
+    kind: RateKind
+    unit: RateUnit
+    limit: int
+    burst: int
+    window_us: int
+    """SLIDING: the window; else 0."""
+    period: str
+    """PERIOD: its id; else ""."""
+    period_end_ms: int
+    """PERIOD: when it ends; 0: never, or no period."""
+    candidates: int
+    is_shadow: bool
+    contact: str = ""
+    counts_session: bool = False
+    """The counter's text ends where the session's id is still to be put (`counter_of`)."""
+
+
+class BudgetClaim(msgspec.Struct, frozen=True):
+    """One counter of a budget in its present period."""
+
+    budget_id: str
+    budget_name: str
+    counter: str
+    period: str
+    period_end_ms: int
+    """0: never."""
+    limit: NanoUsd
+    """Raises included."""
+    soft: NanoUsd
+    """posted + expected stays within: the limit where there is no tolerance, else `hard`."""
+    hard: NanoUsd
+    """posted + worst (or calibrated) stays within. A budget that only warns has no line: -1."""
+    downgrade_at: NanoUsd
+    """posted + expected from which the second candidate is taken; -1: no such stage."""
+    grace: NanoUsd
+    """What a tool loop that was running may spend beyond `hard`."""
+    is_strict: bool
+    outage: Outage
+    allowance: NanoUsd
+    """For all pods together while the counters are away."""
+    candidates: int
+    is_shadow: bool
+    timezone: str = "UTC"
+    contact: str = ""
+    told: tuple[str, ...] = ()
+    """Who was alerted by the time the line is reached."""
+    counts_session: bool = False
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """All counters of an exchange."""
+
+    organization_id: str
+    key_id: str
+    generation: int
+    """Of the counter store's contents, as the policy says."""
+    rates: tuple[RateClaim, ...]
+    budgets: tuple[BudgetClaim, ...]
+    rules_seen: bytes
+    """A part of the usage event: UsageEvent(rules=…), written once."""
+    valid_until_ms: int
+    """When a period, a span of hours or a raise begins or ends next."""
+
+
+class Amounts(msgspec.Struct, frozen=True):
+    """What one candidate may come to."""
+
+    expected: NanoUsd
+    calibrated: NanoUsd
+    worst: NanoUsd
+    """expected <= calibrated <= worst."""
+    input_tokens: int
+    output_tokens: int
+    """Expected; rates of tokens are charged so much at admission and corrected at settlement."""
