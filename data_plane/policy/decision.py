@@ -13,6 +13,38 @@ Network = IPv4Network | IPv6Network
 PrincipalKind = Literal["user", "service_account"]
 
 
+RuleKind = Literal["budget", "rate", "concurrency", "session_cap", "provider_limit"]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleNumbers:
+    """The rule behind a refusal, with its numbers at that instant; protocols word it (protocols/refusal_text.py)."""
+
+    kind: RuleKind
+    rule_name: str
+    unit: str
+    """nano_usd, requests, tokens, input_tokens, output_tokens, turns, retries, failed_tool_results, tool_calls."""
+    used: int
+    """What counts already; money that is held for running exchanges included."""
+    limit: int
+    needed: int = 0
+    """What this exchange would have come to; 0: one, or not known."""
+    period: str = ""
+    """minute, hour, day, week, month, quarter, lifetime, session; empty: none."""
+    resets_at_ms: int = 0
+    """Unix milliseconds; 0: never, or little by little."""
+    timezone: str = "UTC"
+    """The rule's; IANA."""
+    contact: str = ""
+    """Whom to ask."""
+    told: tuple[str, ...] = ()
+    """Who was alerted by now."""
+    more_url: str = ""
+    """Where more can be asked for; empty: nowhere."""
+    counts: str = ""
+    """Whose counter it is, for people: "ada@example.com"; empty: everybody's whom the rule is about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """An expected no, rendered later in the caller's own protocol."""
@@ -27,6 +59,8 @@ class Refusal:
     """Model names this caller may use that come closest to what was asked for."""
     may_have_run: bool = False
     """The provider had the whole request and was at it when it was given up, so it may well charge for it."""
+    numbers: RuleNumbers | None = None
+    """The rule that says no; without a message, the sentence is made from it."""
 
     @property
     def sentence(self) -> str:
