@@ -21,6 +21,7 @@ from data_plane.snapshots.keeper import Accepted, Keeper, Rejected
 from data_plane.snapshots.key_material import PodKeyPair
 from data_plane.snapshots.shards import read_header
 from data_plane.snapshots.shelf import Shelf
+from data_plane.snapshots.shelving import Shelving
 from switchyard_contract.envelope import EnvelopeFailure
 from switchyard_contract.revision import REVISION
 from switchyard_contract.seal import SealFailure, ShardVersion, VerifyKeys, open_beacon
@@ -32,7 +33,6 @@ STATUS_INTERVAL_S = 5.0
 SILENCE_S = 20.0
 HEALTHY_AFTER_S = 5.0
 """A pod that lives on for so long after taking a version over did not die of it."""
-BEACON_SAVED_EVERY_S = 60.0
 THREAD_FROM_BYTES = 64 * 1024
 """From this size on an offer is judged in a thread: the loop then waits for slices and not for all of it."""
 _BACK_OFF_S = (0.2, 5.0)
@@ -100,12 +100,9 @@ class Subscription(Generic[P]):
         self._healthy_after_s = healthy_after_s
         self._boot_id = os.urandom(16)
         self._key_pair = PodKeyPair()
-        self._to_shelve: dict[str, snapshot_pb2.SealedShard | None] = {}
-        """None: to be taken off."""
-        self._something_to_shelve = asyncio.Event()
+        self._shelving = Shelving(shelf, keeper.freshness)
         self._heard_at_s = 0.0
         self._attempts_in_a_row = 0
-        self._beacon_saved_at_s = 0.0
         self._tell_now = asyncio.Event()
         self._was_told = asyncio.Event()
 
@@ -135,7 +132,7 @@ class Subscription(Generic[P]):
     async def run(self) -> None:
         """Stay subscribed until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._shelve())
+            tasks.create_task(self._shelving.run())
             for shard, at in self._shelf.breadcrumbs.marked:
                 if self._keeper.version_of(shard) == at:
                     self._clear_when_healthy(shard, at)
@@ -163,9 +160,8 @@ class Subscription(Generic[P]):
 
     def stop_in_good_order(self) -> None:
         """Put on the shelf what still waits, and tell the next start that nothing has killed this one. Blocking."""
-        changes, self._to_shelve = self._to_shelve, {}
         try:
-            self._write_shelf(changes)
+            self._shelving.finish()
             self._shelf.breadcrumbs.clear_all()
         except OSError as failure:
             log.warning("shelf not written", error=failure.strerror)
@@ -236,7 +232,7 @@ class Subscription(Generic[P]):
         is_new = accepted.policy is not None
         self._keeper.adopt(accepted)
         if is_new:
-            self._shelve_soon(accepted.shard, sealed)
+            self._shelving.soon(accepted.shard, sealed)
             log.info("snapshot applied", shard=accepted.shard, version=accepted.held.at.version)
 
     def _refuse(self, rejected: Rejected, nonce: bytes) -> delivery_pb2.PodMessage:
@@ -299,7 +295,7 @@ class Subscription(Generic[P]):
             return
         if self._keeper.take_beacon(body):
             self.live_pods = body.live_pods
-            self._something_to_shelve.set()
+            self._shelving.beacon_came()
 
     async def _take_keys(self, envelope: delivery_pb2.KeyEnvelope) -> None:
         try:
@@ -316,41 +312,11 @@ class Subscription(Generic[P]):
     def _forget(self, shard: str) -> None:
         if self._keeper.forget(shard):
             log.info("shard forgotten", shard=shard)
-            self._shelve_soon(shard, None)
+            self._shelving.soon(shard, None)
         else:
             log.warning("shard not forgotten: it is still listed, or not held", shard=shard[:200])
 
     # The other tasks.
-
-    def _shelve_soon(self, shard: str, sealed: snapshot_pb2.SealedShard | None) -> None:
-        self._to_shelve[shard] = sealed
-        self._something_to_shelve.set()
-
-    async def _shelve(self) -> None:
-        """Write what was adopted, newest only; what the disk refuses is tried again."""
-        while True:
-            await self._something_to_shelve.wait()
-            self._something_to_shelve.clear()
-            changes, self._to_shelve = self._to_shelve, {}
-            try:
-                await asyncio.to_thread(self._write_shelf, changes)
-            except OSError as failure:
-                log.warning("shelf not written", error=failure.strerror)
-                self._to_shelve = {**changes, **self._to_shelve}
-                await asyncio.sleep(_BACK_OFF_S[1])
-                self._something_to_shelve.set()
-
-    def _write_shelf(self, changes: dict[str, snapshot_pb2.SealedShard | None]) -> None:
-        added = [sealed for sealed in changes.values() if sealed is not None]
-        if added:
-            self._shelf.save(added)
-        for shard, sealed in changes.items():
-            if sealed is None:
-                self._shelf.remove(shard)
-        now_s = time.monotonic()
-        if now_s - self._beacon_saved_at_s > BEACON_SAVED_EVERY_S or not self._beacon_saved_at_s:
-            self._shelf.save_freshness(self._keeper.freshness)
-            self._beacon_saved_at_s = now_s
 
     async def _tell_status(self, link: "_Link") -> None:
         while True:

@@ -27,7 +27,6 @@ class UpstreamError(Exception):
     is_worth_another_target: another target may do better. Whether one may still be tried (no content sent to the
     client yet, attempts left) is for the forward stage to say.
     may_have_run: bytes of the request may have reached the provider, so it may have worked and charged.
-    elapsed_us: from the start of the attempt to the failure; set by `attempt`.
     """
 
     kind = "upstream_error"
@@ -37,7 +36,6 @@ class UpstreamError(Exception):
     def __init__(self, message: str, *, origin: str) -> None:
         super().__init__(message)
         self.origin = origin
-        self.elapsed_us = 0
 
 
 class ForbiddenAddress(UpstreamError):
