@@ -87,10 +87,9 @@ def turn_of(tokens: TokenCounts, *, at_ms: int, model: str, provider_id: str, ve
         + tokens.cache_write_other
     )
     prompt = tokens.prompt
+    kept = tokens.cache_read + written
     if vendor in CACHES_UNASKED:
         kept = prompt if prompt >= LEAST_KEPT else 0
-    else:
-        kept = tokens.cache_read + written
     return Turn(
         at_ms=at_ms,
         model=model,

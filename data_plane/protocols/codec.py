@@ -77,6 +77,25 @@ class Splice(msgspec.Struct, frozen=True):
     text: bytes
 
 
+class OutputLimit(msgspec.Struct, frozen=True):
+    """How much a request lets the model write (protocols/output_limit.py)."""
+
+    tokens: int = 0
+    """0: it does not say."""
+    answers: int = 1
+    """So many answers are asked for, each of so many tokens."""
+    least: int = 0
+    """The tokens it sets aside for thinking: the limit has to stay above."""
+    places: tuple[tuple[int, int], ...] = ()
+    """Byte ranges of the number in the body, or where it would be put in; none: it cannot be lowered."""
+    before: bytes = b""
+    after: bytes = b""
+    """What stands around a number that is put in."""
+
+
+NO_LIMIT = OutputLimit()
+
+
 class RequestFacts(msgspec.Struct, frozen=True):
     """What the gateway must know of a request; everything else in it is none of its business."""
 
@@ -99,6 +118,7 @@ class RequestFacts(msgspec.Struct, frozen=True):
     has_tools: bool = False
     body_bytes: int = 0
     """Size of the body: what a prompt is estimated from where nobody tells its tokens."""
+    output: OutputLimit = NO_LIMIT
 
 
 class Client(msgspec.Struct, frozen=True):
@@ -177,10 +197,13 @@ class Codec(Protocol):
         """Find what the gateway needs. The body is checked to be one JSON object; raises InvalidRequest."""
         ...
 
-    def rewrite_body(self, facts: RequestFacts, body: Body, model: str) -> tuple[bytes | bytearray | memoryview, ...]:
+    def rewrite_body(
+        self, facts: RequestFacts, body: Body, model: str, max_output: int = 0
+    ) -> tuple[bytes | bytearray | memoryview, ...]:
         """The body for the upstream, in parts to be written one after the other.
 
-        model: as the vendor names it. Nothing to change: the one part is the body itself.
+        model: as the vendor names it. max_output: lower the output's limit to so many tokens; 0: leave it. Nothing to
+        change: the one part is the body itself.
         """
         ...
 

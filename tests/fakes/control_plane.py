@@ -54,6 +54,8 @@ class ControlPlane(delivery_pb2_grpc.SnapshotDeliveryServicer, usage_pb2_grpc.Us
         """(reason, source)"""
         self.statuses: list[delivery_pb2.Status] = []
         self.nacks: list[delivery_pb2.Nack] = []
+        self.floors: list[usage_pb2.Floor] = []
+        """Sent with every receipt."""
         self._keeps_rows = keeps_rows
         self._rows: dict[tuple[str, int, int, int], usage_pb2.UsageEvent] = {}
         self._versions: dict[str, int] = {}
@@ -197,7 +199,9 @@ class ControlPlane(delivery_pb2_grpc.SnapshotDeliveryServicer, usage_pb2_grpc.Us
                 self._store(batch)
                 self._news.notify_all()
             if batch.events:
-                yield usage_pb2.UsageReceipt(boot_id=batch.boot_id, stored_through=batch.events[-1].sequence)
+                yield usage_pb2.UsageReceipt(
+                    boot_id=batch.boot_id, stored_through=batch.events[-1].sequence, floors=self.floors
+                )
 
     def _store(self, batch: usage_pb2.UsageBatch) -> None:
         self.received += len(batch.events)

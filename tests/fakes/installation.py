@@ -53,6 +53,8 @@ class Books:
     contact: str = ""
     max_stale_ms: int = -1
     is_disabled: bool = False
+    rules: snapshot_pb2.PolicyShard = field(default_factory=snapshot_pb2.PolicyShard)
+    """Rules, facts about models, further people and teams: put behind everything else of the policy."""
 
 
 class Installation:
@@ -75,6 +77,8 @@ class Installation:
         models: Sequence[str] = (),
         tags: Mapping[str, str] | None = None,
         expires_at_ms: int = 0,
+        principal_id: str = "",
+        team_id: str = "",
     ) -> virtual_key.KeyToken:
         """Add a key to the books; it is known to pods when the shard has been published."""
         token = virtual_key.mint(virtual_key.KeyKind.PERSONAL)
@@ -83,8 +87,8 @@ class Installation:
                 id=token.id,
                 digest=virtual_key.digest(token, self.pepper),
                 pepper_version=1,
-                principal_id=self.user_id,
-                team_id=self.team_id,
+                principal_id=principal_id or self.user_id,
+                team_id=team_id or self.team_id,
                 models=models,
                 tags=tags,
                 expires_at_ms=expires_at_ms,
@@ -163,7 +167,7 @@ class Installation:
     def _policy(self) -> snapshot_pb2.PolicyShard:
         books = self.books
         kind = snapshot_pb2.PRINCIPAL_KIND_USER
-        return snapshot_pb2.PolicyShard(
+        policy = snapshot_pb2.PolicyShard(
             organization_id=self.organization_id,
             name="Fleet",
             teams=[snapshot_pb2.Team(id=self.team_id, name=TEAM_NAME, tags={"cost": "c-1", "from": "team"})],
@@ -190,6 +194,8 @@ class Installation:
             max_stale_ms=books.max_stale_ms,
             contact=books.contact,
         )
+        policy.MergeFrom(books.rules)
+        return policy
 
     def _provider(self, supplier: Supplier) -> snapshot_pb2.Provider:
         provider = snapshot_pb2.Provider(

@@ -2,9 +2,15 @@
 
 from data_plane.protocols.body import Fields, read_fields, read_hints
 from data_plane.protocols.codec import Body, InvalidRequest, RequestFacts, RequestHead, Splice
+from data_plane.protocols.output_limit import read_limit
 from switchyard_contract.routes import OPENAI_CHAT
 
-WATCHED = frozenset({"model", "stream", "stream_options", "messages", "tools", "prompt_cache_key"})
+WATCHED = frozenset(
+    {
+        *("model", "stream", "stream_options", "messages", "tools", "prompt_cache_key"),
+        *("max_completion_tokens", "max_tokens", "n"),
+    }
+)
 _ASK = b'"include_usage":true'
 
 
@@ -29,6 +35,7 @@ def read_request(head: RequestHead, operation: str, body: Body) -> RequestFacts:
         cache_write_default=cache_lifetime(fields),
         has_tools=fields.has_items("tools"),
         body_bytes=len(body),
+        output=read_limit(fields, "max_completion_tokens", "max_tokens", absent="max_completion_tokens", choices="n"),
     )
 
 

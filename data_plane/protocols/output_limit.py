@@ -1,0 +1,92 @@
+"""How much a request lets the model write, and how that is lowered where a budget has room for less.
+
+Lowering is a splice like the model's name: everything else of the body stays byte for byte what it was.
+"""
+
+import msgspec
+
+from data_plane.protocols.body import Fields, read_fields
+from data_plane.protocols.codec import InvalidRequest, OutputLimit, Splice
+
+_NUMBER = msgspec.json.Decoder(int)
+_MOST = 10**9
+_NO_NAMES: frozenset[str] = frozenset()
+
+
+def read_limit(fields: Fields, *names: str, absent: str = "", least: int = 0, choices: str = "") -> OutputLimit:
+    """Find the field that limits the output.
+
+    names: of the fields that may, the strictest wins. absent: the field to be put in where none of them is there.
+    least: what it cannot be lowered below. choices: the field that says how many answers are asked for.
+    """
+    answers = _number(fields, choices) if choices in fields.spans else 1
+    found = OutputLimit(answers=max(1, answers), least=least)
+    for name in names:
+        if name not in fields.spans:
+            continue
+        tokens = _number(fields, name)
+        start, end = fields.spans[name]
+        # Null, or of another kind, is the provider's to refuse; in its place a number may be put all the same.
+        least_of_both = min(tokens, found.tokens) if tokens and found.tokens else tokens or found.tokens
+        found = OutputLimit(least_of_both, found.answers, least, (*found.places, (start, end)))
+    if not found.places and absent and fields.spans:
+        place = (fields.after_brace, fields.after_brace)
+        return OutputLimit(0, found.answers, least, (place,), b'"%b":' % absent.encode(), b",")
+    return found
+
+
+def read_nested_limit(fields: Fields, outer: str, *names: str, least: int = 0, choices: str = "") -> OutputLimit:
+    """The same for a field inside an object of the body, like Gemini's generationConfig.maxOutputTokens.
+
+    names: the first is the one that is put in.
+    """
+    name = names[0]
+    raw = fields.raw.get(outer)
+    if raw is None or bytes(raw) == b"null":
+        if not fields.spans:
+            return OutputLimit(least=least)
+        if raw is not None:
+            return OutputLimit(0, 1, least, (fields.spans[outer],), b'{"%b":' % name.encode(), b"}")
+        place = (fields.after_brace, fields.after_brace)
+        return OutputLimit(0, 1, least, (place,), b'"%b":{"%b":' % (outer.encode(), name.encode()), b"},")
+    try:
+        inner = read_fields(bytes(raw), _NO_NAMES)
+    except InvalidRequest:
+        # Of another kind, or given twice inside: the provider's to refuse.
+        return OutputLimit(least=least)
+    start = fields.spans[outer][0]
+    found = read_limit(inner, *names, absent=name, least=least, choices=choices)
+    if not inner.spans:
+        place = (start + inner.after_brace, start + inner.after_brace)
+        return OutputLimit(0, 1, least, (place,), b'"%b":' % name.encode(), b"")
+    places = tuple((start + begin, start + end) for begin, end in found.places)
+    return OutputLimit(found.tokens, found.answers, least, places, found.before, found.after)
+
+
+def lowered(limit: OutputLimit, tokens: int) -> tuple[Splice, ...]:
+    """What makes the request ask for so many tokens at most."""
+    text = limit.before + b"%d" % tokens + limit.after
+    return tuple(Splice(start, end, text) for start, end in limit.places)
+
+
+def number_in(fields: Fields, outer: str, *names: str) -> int:
+    """A number inside an object of the body; 0: it is not there, or none."""
+    raw = fields.raw.get(outer)
+    if raw is None or len(raw) > 4096:
+        return 0
+    try:
+        told = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return 0
+    for name in names:
+        if not isinstance(told, dict):
+            return 0
+        told = told.get(name)
+    return min(told, _MOST) if isinstance(told, int) and told > 0 else 0
+
+
+def _number(fields: Fields, name: str) -> int:
+    try:
+        return min(_MOST, max(0, _NUMBER.decode(fields.raw[name])))
+    except (msgspec.DecodeError, RecursionError):
+        return 0
