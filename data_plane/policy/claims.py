@@ -7,14 +7,19 @@ session, the session. Money is nano-USD here; the counters keep micro-USD, round
 
 from enum import IntEnum
 from typing import Literal
+from urllib.parse import quote
 
 import msgspec
 
 from switchyard_contract.quantity import NanoUsd
+from switchyard_contract.reason import Reason
 
 Outage = Literal["deny", "bounded", "allow"]
 FIRST, SECOND = 1, 2
 """Candidates as bits: the model asked for, and the one that a downgrade would take."""
+SESSION, REQUEST = "{session}", "{request}"
+"""What a counter's text holds where the session's id and the request's digest are still to be put. Values are
+percent-encoded in a counter, so that none can look like these."""
 
 
 class RateKind(IntEnum):
@@ -29,6 +34,7 @@ class RateKind(IntEnum):
 
 
 RateUnit = Literal["requests", "tokens", "input_tokens", "output_tokens"]
+RateSource = Literal["rate", "cap", "provider_limit"]
 
 
 class RateClaim(msgspec.Struct, frozen=True):
@@ -51,7 +57,20 @@ class RateClaim(msgspec.Struct, frozen=True):
     is_shadow: bool
     contact: str = ""
     counts_session: bool = False
-    """The counter's text ends where the session's id is still to be put (`counter_of`)."""
+    """The counter's text still holds SESSION, and REQUEST perhaps: `counter_for` makes it whole."""
+    reason: Reason = Reason.RATE_LIMITED
+    """What a refusal is told as: rate_limited, concurrency_limited, session_cap or retry_cap."""
+    source: RateSource = "rate"
+    """provider_limit: rule_id and rule_name are the provider account's."""
+    noun: str = "requests"
+    """What people are told is counted: requests, tokens, ..., turns, retries."""
+    span: str = ""
+    """minute, hour, day, session; for people."""
+    timezone: str = "UTC"
+    counts: str = ""
+    """Whose counter it is, for people; empty: of all whom the rule is about."""
+    idle_ms: int = 0
+    """A counter without an end is forgotten so long after it was last used; 0: never."""
 
 
 class BudgetClaim(msgspec.Struct, frozen=True):
@@ -84,6 +103,27 @@ class BudgetClaim(msgspec.Struct, frozen=True):
     told: tuple[str, ...] = ()
     """Who was alerted by the time the line is reached."""
     counts_session: bool = False
+    """The counter's text still holds SESSION: `counter_for` makes it whole."""
+    reason: Reason = Reason.BUDGET_EXCEEDED
+    """What a refusal is told as: budget_exceeded, or session_cap."""
+    is_cap: bool = False
+    """The cost of a session's cap: budget_id and budget_name are the cap's, and the books keep no sum of it, so its
+    exchanges carry no charge for it."""
+    span: str = ""
+    """minute, hour, day, week, month, quarter, lifetime, session; for people."""
+    counts: str = ""
+    """Whose counter it is, for people; empty: of all whom the rule is about."""
+    stages: tuple["StageLine", ...] = ()
+    """Ascending; what is in force from which posted amount on (`stage_at`)."""
+    idle_ms: int = 0
+    """A counter without an end is forgotten so long after it was last used; 0: never."""
+
+
+class StageLine(msgspec.Struct, frozen=True):
+    """A stage of a budget in nano-USD."""
+
+    at: NanoUsd
+    action: Literal["alert", "downgrade", "block"]
 
 
 class Claims(msgspec.Struct, frozen=True):
@@ -111,3 +151,24 @@ class Amounts(msgspec.Struct, frozen=True):
     input_tokens: int
     output_tokens: int
     """Expected; rates of tokens are charged so much at admission and corrected at settlement."""
+
+
+def counter_for(counter: str, session_id: str, request_digest: bytes = b"") -> str:
+    """Make whole the counter of a claim that counts by session: with this exchange's session and request."""
+    whole = counter.replace(SESSION, quote(session_id, safe=""))
+    return whole.replace(REQUEST, request_digest.hex()) if REQUEST in whole else whole
+
+
+def stage_at(claim: BudgetClaim, posted: NanoUsd) -> Literal["", "alert", "downgrade", "block"]:
+    """The stage of a budget that is in force once so much is posted."""
+    action: Literal["", "alert", "downgrade", "block"] = ""
+    for stage in claim.stages:
+        if posted < stage.at:
+            break
+        action = stage.action
+    return action
+
+
+def percent_of(claim: BudgetClaim, posted: NanoUsd) -> int:
+    """How much of a budget is spent, rounded down; of nothing at all everything is."""
+    return posted * 100 // claim.limit if claim.limit > 0 else 100

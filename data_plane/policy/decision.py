@@ -43,6 +43,7 @@ class RuleNumbers:
     """Where more can be asked for; empty: nowhere."""
     counts: str = ""
     """Whose counter it is, for people: "ada@example.com"; empty: everybody's whom the rule is about."""
+    rule_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class Refusal:
     """The provider had the whole request and was at it when it was given up, so it may well charge for it."""
     numbers: RuleNumbers | None = None
     """The rule that says no; without a message, the sentence is made from it."""
+    rules_seen: bytes = b""
+    """Which rules were looked at and what each said: a part of the usage event, UsageEvent(rules=…)."""
 
     @property
     def sentence(self) -> str:
@@ -99,6 +102,8 @@ class Caller:
     """Merged: the key's win over the principal's, those over the team's."""
     contact: str = ""
     """Whom a refused person may ask."""
+    role: str = ""
+    """Of a user: owner, admin, finance, auditor, team_lead, member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +127,5 @@ class Destination:
     idle_timeout_ms: int
     allow_private: bool
     price: Price | None
+    is_external: bool = False
+    """Outside the organization's own networks."""
