@@ -47,6 +47,12 @@ class Provider(models.Model):
     credential_replaced_at = models.DateTimeField(null=True)
     allows_private_address = models.BooleanField(default=False)
     """Whether the address was found inside the deployment's private networks when it was saved."""
+    is_external = models.BooleanField(default=True)
+    """Outside the organization's own networks: its prompts leave the house. Access rules speak of it."""
+    max_concurrent_requests = models.BigIntegerField(default=0)
+    """What protects the account or the machine, counted for all callers together; 0: no limit."""
+    max_requests_per_minute = models.BigIntegerField(default=0)
+    max_tokens_per_minute = models.BigIntegerField(default=0)
     connect_timeout_ms = models.IntegerField(default=5_000)
     first_byte_timeout_ms = models.IntegerField(default=600_000)
     idle_timeout_ms = models.IntegerField(default=300_000)
@@ -67,6 +73,12 @@ class Provider(models.Model):
                 & models.Q(first_byte_timeout_ms__gte=1_000)
                 & models.Q(idle_timeout_ms__gte=1_000),
                 name="credentials_timeouts",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    max_concurrent_requests__gte=0, max_requests_per_minute__gte=0, max_tokens_per_minute__gte=0
+                ),
+                name="credentials_limits",
             ),
             models.CheckConstraint(
                 condition=models.Q(credential_source__in=["none", "passthrough"], sealed_key_version=0)

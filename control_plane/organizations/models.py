@@ -15,6 +15,7 @@ name_is_plain = RegexValidator(
     NAME_PATTERN, "Letters, digits, spaces, dots, dashes and underscores; at most 100; starts with a letter or digit."
 )
 
+FIRST_COUNTER_GENERATION = 1
 DAY_MS = 24 * 3600 * 1000
 DEFAULT_MAX_STALE_MS = 7 * DAY_MS
 NEVER_TOO_STALE = -1
@@ -23,6 +24,15 @@ NEVER_TOO_STALE = -1
 class OrganizationState(models.TextChoices):
     KNOWN = "known"
     DISABLED = "disabled"
+
+
+class BudgetStatus(models.TextChoices):
+    """Which HTTP status a spent budget is told with."""
+
+    AUTO = "auto"
+    """What each protocol and tool understands best."""
+    ALWAYS_429 = "429", "429"
+    """For automation that counts 429s already."""
 
 
 class Organization(models.Model):
@@ -44,12 +54,19 @@ class Organization(models.Model):
     """Team leads may make service accounts of their teams, and keys for them."""
     leads_may_add_members = models.BooleanField(default=False)
     """Team leads may put members of the organization into their teams, and take them out."""
+    budget_status = models.CharField(max_length=4, choices=BudgetStatus.choices, default=BudgetStatus.AUTO)
+    """How pods tell that a budget is spent."""
+    counter_generation = models.BigIntegerField(default=FIRST_COUNTER_GENERATION)
+    """Of the counter store's contents; raised when they were lost or went back in time."""
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         ordering = ["name"]
         constraints = [
+            models.CheckConstraint(
+                condition=models.Q(budget_status__in=BudgetStatus.values), name="organizations_budget_status"
+            ),
             models.CheckConstraint(
                 condition=models.Q(state__in=OrganizationState.values), name="organizations_organization_state"
             ),

@@ -1,0 +1,1 @@
+"""Budgets, their temporary raises, and requests for more."""

@@ -1,0 +1,1 @@
+"""What all rules share: which exchanges they are about, their periods, and how they are read, checked and told."""
