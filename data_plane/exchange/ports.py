@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from data_plane.exchange.stages import Buffer
+from data_plane.policy.claims import Amounts, Claims
+from data_plane.policy.grant import Ask, Denial, Grant, Restart, Spent
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.upstream.connections import UpstreamRequest, UpstreamResponse
 from switchyard_contract.v1.snapshot_pb2 import SealedCredential
@@ -85,6 +87,38 @@ class Secrets(Protocol):
     def digest_of(self, token: KeyToken, pepper_version: int) -> bytes | None: ...
     def open_credential(self, sealed: SealedCredential, organization_id: str, provider_id: str) -> str:
         """Raises EnvelopeFailure."""
+
+
+class Packed(Protocol):
+    """Claims, put once into the form in which the store takes them; kept with the claims."""
+
+    @property
+    def claims(self) -> Claims: ...
+
+
+class Counters(Protocol):
+    """Rates and budgets that all pods share. Nothing here raises when the store is away: the rules of an outage
+    decide then (`reliability.md` c)."""
+
+    @property
+    def now_ms(self) -> int:
+        """By the store's clock, as far as it is known: what periods are chosen by."""
+
+    def pack(self, claims: Claims) -> Packed:
+        """Prepare claims that will be asked about again and again."""
+
+    async def reserve(self, packed: Packed, ask: Ask) -> Grant | Denial | Restart:
+        """Decide about one attempt and count it, all or nothing, in one round trip.
+
+        A caller that is cancelled while it waits has nothing to settle: what was reserved for it is given back.
+        """
+
+    async def extend(self, grant: Grant, amounts: Amounts) -> bool:
+        """Have a running attempt's reservation be this much from now on. False: there is no room for it, and the
+        reservation is as it was."""
+
+    def settle(self, grant: Grant, spent: Spent) -> None:
+        """Replace a reservation by the truth and free its slots, once; kept and sent again until the store has it."""
 
 
 class Meters(Protocol):
