@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 from msgspec.structs import force_setattr
 
+from data_plane.conversation.session_signs import SessionSigns
 from data_plane.conversation.tally import Tally
 from data_plane.policy.access import ListedModel
 from data_plane.policy.decision import Refusal
@@ -119,6 +120,8 @@ class RequestFacts(msgspec.Struct, frozen=True):
     body_bytes: int = 0
     """Size of the body: what a prompt is estimated from where nobody tells its tokens."""
     output: OutputLimit = NO_LIMIT
+    fields: Mapping[str, msgspec.Raw] = {}
+    """The body's top level, for whoever needs more of it (protocols/sizing.py)."""
 
 
 class Client(msgspec.Struct, frozen=True):
@@ -195,6 +198,13 @@ class Codec(Protocol):
 
     def read_request(self, head: RequestHead, operation: str, path_model: str | None, body: Body) -> RequestFacts:
         """Find what the gateway needs. The body is checked to be one JSON object; raises InvalidRequest."""
+        ...
+
+    def session_signs(self, body: Body) -> SessionSigns:
+        """What the body shows of its session; never raises: what cannot be read shows nothing.
+
+        Called only where a rule asks, since it looks at the whole body again (0.7 ms for 400 KB, 25 us for 8 KB).
+        """
         ...
 
     def rewrite_body(

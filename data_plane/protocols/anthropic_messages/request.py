@@ -23,6 +23,7 @@ def read_request(head: RequestHead, operation: str, body: Body) -> RequestFacts:
         cache_write_default="cache_write_5m",
         has_tools=fields.has_items("tools"),
         body_bytes=len(body),
+        fields=fields.raw,
         output=read_limit(fields, "max_tokens", least=number_in(fields, "thinking", "budget_tokens")),
     )
 

@@ -31,6 +31,7 @@ def read_request(head: RequestHead, operation: str, path_model: str | None, body
         hints=read_hints(head, fields, "", system=system, turns="contents", parts="parts"),
         has_tools=fields.has_items("tools"),
         body_bytes=len(body),
+        fields=fields.raw,
         output=read_nested_limit(
             fields,
             settings,

@@ -35,6 +35,7 @@ def read_request(head: RequestHead, operation: str, body: Body) -> RequestFacts:
         cache_write_default=cache_lifetime(fields),
         has_tools=fields.has_items("tools"),
         body_bytes=len(body),
+        fields=fields.raw,
         output=read_limit(fields, "max_completion_tokens", "max_tokens", absent="max_completion_tokens", choices="n"),
     )
 

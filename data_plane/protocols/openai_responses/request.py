@@ -29,6 +29,7 @@ def read_request(head: RequestHead, operation: str, body: Body) -> RequestFacts:
         # Codex's newest models get their tools as an input item, the first one.
         has_tools=fields.has_items("tools") or b'"additional_tools"' in fields.prefix("input", 256),
         body_bytes=len(body),
+        fields=fields.raw,
         output=read_limit(fields, "max_output_tokens", absent="max_output_tokens"),
     )
 
