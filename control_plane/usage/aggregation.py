@@ -7,7 +7,7 @@ adds nothing the second time.
 Failure: `UnbookableBatches`, when PostgreSQL refuses the values of a claim.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import blake2b
@@ -19,7 +19,16 @@ from google.protobuf.message import DecodeError
 from psycopg import sql
 
 from control_plane.organizations.models import Organization
-from control_plane.usage import partitions, replacement, rollups, staging
+from control_plane.usage import (
+    decisions,
+    listening,
+    partitions,
+    replacement,
+    rollups,
+    rule_days,
+    spending,
+    staging,
+)
 from control_plane.usage.entries import COLUMNS, FINAL, LedgerRow
 from control_plane.usage.judgement import Horizon, Oddity, judge
 from control_plane.usage.models import InboxBatch
@@ -123,6 +132,7 @@ def _book(batches: Sequence[_Batch], now: datetime, ledger_days: int) -> Booked:
         organizations=frozenset(Organization.objects.values_list("id", flat=True)),
     )
     arrived: list[LedgerRow] = []
+    rules: dict[UUID, usage_pb2.RulesSeen] = {}
     odd: list[tuple[object, ...]] = []
     events = 0
     for batch in batches:
@@ -133,14 +143,32 @@ def _book(batches: Sequence[_Batch], now: datetime, ledger_days: int) -> Booked:
                 odd.append(_odd_row(batch, sequenced, verdict))
             else:
                 arrived.append(verdict)
+                if verdict.rules_digest is not None and verdict.rules_digest not in rules:
+                    rules[verdict.rules_digest] = sequenced.event.rules
     partitions.partitions_ensure({row.day for row in arrived})
     written = _write(arrived) if arrived else []
     staging.merge_deltas(rollups.fold(written))
+    staging.merge_rules(_rules_to_keep(written, rules))
+    staging.merge_rule_days(rule_days.fold_rule_days(written, rules))
+    # Near the end: a counter of a whole organization is touched by every worker, and held from here on.
+    if posted := staging.merge_spending(spending.fold_spending(written)):
+        listening.tell_listeners(posted)
     if odd:
         staging.quarantine(odd, at=now)
         log.warning("usage events quarantined", count=len(odd))
     staging.delete_batches([batch.id for batch in batches])
     return Booked(len(batches), events, len(written), len(odd))
+
+
+def _rules_to_keep(
+    written: Iterable[LedgerRow], rules: Mapping[UUID, usage_pb2.RulesSeen]
+) -> dict[UUID, tuple[bytes, date]]:
+    """The rules that new rows name, with the newest of their days."""
+    days: dict[UUID, date] = {}
+    for row in written:
+        if row.rules_digest is not None and row.rules_digest in rules:
+            days[row.rules_digest] = max(row.day, days.get(row.rules_digest, row.day))
+    return {digest: (decisions.deflate_rules(rules[digest]), day) for digest, day in days.items()}
 
 
 def _write(arrived: Sequence[LedgerRow]) -> list[LedgerRow]:

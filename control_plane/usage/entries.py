@@ -115,6 +115,10 @@ class LedgerRow:
     pod_id: str
     path: str
     traceparent: str
+    decision: bytes | None = None
+    """What was decided, packed (`control_plane.usage.decisions`); None: the pod said nothing of it."""
+    rules_digest: UUID | None = None
+    """Names the rules that were looked at."""
 
     @property
     def key(self) -> LedgerKey:

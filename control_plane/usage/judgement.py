@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
-from control_plane.usage import entries, ulid
+from control_plane.usage import decisions, entries, ulid
 from control_plane.usage.entries import LedgerRow
 from switchyard_contract.usage import KINDS as TOKEN_KINDS
 from switchyard_contract.v1 import usage_pb2
@@ -74,7 +74,8 @@ class Oddity:
     """Why an event is not believed."""
 
     reason: str
-    """One of: id_missing, id_malformed, time_ahead, time_too_old, organization_unknown, number_absurd, kind_unknown."""
+    """One of: id_missing, id_malformed, time_ahead, time_too_old, organization_unknown, number_absurd, kind_unknown,
+    charge_malformed."""
     detail: str
 
 
@@ -138,6 +139,8 @@ def _odd_numbers(event: usage_pb2.UsageEvent) -> Oddity | None:
     for name in TOKEN_KINDS:
         if (number := getattr(tokens, name)) > HIGHEST_TOKENS:
             return Oddity("number_absurd", f"tokens.{name} is {number}")
+    if event.charges and (fault := decisions.fault_of(event)):
+        return Oddity("charge_malformed", fault)
     return None
 
 
@@ -213,6 +216,8 @@ def _row_of(event: usage_pb2.UsageEvent) -> LedgerRow:
         pod_id=_clip(event.pod_id),
         path=_clip(event.path, TEXT_LENGTH),
         traceparent=_clip(event.traceparent),
+        decision=decisions.pack(event),
+        rules_digest=decisions.rules_digest(event),
     )
 
 

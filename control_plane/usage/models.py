@@ -2,6 +2,7 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.functions import Now
 
 from control_plane.usage import entries, histogram
 
@@ -108,6 +109,8 @@ class LedgerEntry(models.Model):
     pod_id = models.CharField(max_length=200)
     path = models.CharField(max_length=2000)
     traceparent = models.CharField(max_length=200)
+    decision = models.BinaryField(null=True)
+    rules_digest = models.UUIDField(null=True)
     recorded_at = models.DateTimeField()
 
     class Meta:
@@ -288,3 +291,76 @@ class KeyLastUse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key_id} {self.used_at}"
+
+
+class RulesSeen(models.Model):
+    """The rules that were looked at for some exchanges: once for all of them, named by a digest of their text."""
+
+    digest = models.UUIDField(primary_key=True)
+    payload = models.BinaryField()
+    """A compressed RulesSeen message."""
+    last_day = models.DateField()
+    """The newest day whose rows name it; it goes with that day's partition."""
+
+    class Meta:
+        indexes = [models.Index(fields=["last_day"], name="usage_rules_seen_age")]
+
+    def __str__(self) -> str:
+        return self.digest.hex
+
+
+class BudgetSpend(models.Model):
+    """What was posted to one counter of one budget in one period: the sum of the ledger's rows that name it."""
+
+    id = models.UUIDField(primary_key=True)
+    """Of the five fields that follow (`control_plane.usage.spending.Counter`)."""
+    organization_id = models.UUIDField()
+    budget_id = models.UUIDField()
+    """A budget, or a session cap's: what was charged outlives the rule."""
+    counter = models.TextField()
+    """Values of the rule's `per`, as `switchyard_contract.counters` writes them."""
+    period_ms = models.BigIntegerField()
+    """When the period began, Unix milliseconds; 0: for ever."""
+    is_shadow = models.BooleanField()
+    posted_nano_usd = models.BigIntegerField()
+    count = models.BigIntegerField()
+    """Attempts that stand."""
+    last_at = models.DateTimeField()
+    """When the newest of them began."""
+    changed_at = models.DateTimeField(db_default=Now())
+    """When the sum last moved, by the database's clock."""
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["organization_id", "budget_id", "period_ms"], name="usage_budget_spend_period"),
+            models.Index(fields=["changed_at"], name="usage_budget_spend_changed"),
+            models.Index(fields=["last_at"], name="usage_budget_spend_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.budget_id.hex} {self.counter!r} {self.period_ms}: {self.posted_nano_usd}"
+
+
+class RuleDay(models.Model):
+    """What one rule did on one UTC day, by the admissions of that day."""
+
+    pk = models.CompositePrimaryKey("organization_id", "day", "rule_id")
+    organization_id = models.UUIDField()
+    day = models.DateField()
+    rule_id = models.CharField(max_length=200)
+    kind = models.CharField(max_length=20)
+    """access, rate, budget, cap, provider_limit, metadata."""
+    matched = models.BigIntegerField(default=0)
+    """Exchanges that the rule was about."""
+    refused = models.BigIntegerField(default=0)
+    """Exchanges that it refused."""
+    shadow_refused = models.BigIntegerField(default=0)
+    """Exchanges that it would have refused had it been enforced."""
+    downgraded = models.BigIntegerField(default=0)
+    """Exchanges that went to a cheaper model because of it."""
+
+    class Meta:
+        indexes = [models.Index(fields=["day"], name="usage_rule_day_age")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.kind} {self.rule_id}: {self.matched}"

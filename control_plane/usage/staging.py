@@ -3,9 +3,11 @@
 The merging statements take rows in the order of the key, so that workers wait for one another in one direction only.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple
+from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from psycopg import sql
@@ -24,6 +26,8 @@ from control_plane.usage.rollups import (
     Measures,
     SessionDelta,
 )
+from control_plane.usage.rule_days import RULE_SUMS, RuleDelta
+from control_plane.usage.spending import Posted, Spent
 
 LEDGER_KEY = ("day", "exchange_id", "attempt", "kind", "revision")
 SESSION_COLUMNS = (
@@ -201,6 +205,82 @@ def _merge_last_uses(last_uses: Sequence[LastUse]) -> None:
         "client = excluded.client "
         "WHERE known.organization_id = excluded.organization_id AND known.used_at < excluded.used_at"
     ).format(columns=_names(LAST_USE_COLUMNS), staged=sql.Identifier("pg_temp", staged))
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def merge_rules(payloads: Mapping[UUID, tuple[bytes, date]]) -> None:
+    """Keep the rules that rows name: by digest, their text and the newest day that names it."""
+    if not payloads:
+        return
+    staged = _stage(
+        "usage_rulesseen",
+        ("digest", "payload", "last_day"),
+        ((digest, payload, day) for digest, (payload, day) in payloads.items()),
+    )
+    statement = sql.SQL(
+        "INSERT INTO usage_rulesseen AS known (digest, payload, last_day) "
+        "SELECT digest, payload, last_day FROM {staged} ORDER BY digest "
+        "ON CONFLICT (digest) DO UPDATE SET last_day = excluded.last_day WHERE known.last_day < excluded.last_day"
+    ).format(staged=sql.Identifier("pg_temp", staged))
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def merge_spending(spending: Sequence[Spent]) -> list[Posted]:
+    """Add to the counters of budgets; returns where each stands then, in the order given."""
+    if not spending:
+        return []
+    columns = ("id", "organization_id", "budget_id", "counter", "period_ms", "is_shadow")
+    sums = ("posted_nano_usd", "count", "last_at")
+    staged = _stage(
+        "usage_budgetspend",
+        (*columns, *sums),
+        (
+            (
+                spent.counter.id,
+                spent.counter.organization_id,
+                spent.counter.budget_id,
+                spent.counter.counter,
+                spent.counter.period_ms,
+                spent.counter.is_shadow,
+                spent.nano_usd,
+                spent.count,
+                spent.last_at,
+            )
+            for spent in spending
+        ),
+    )
+    # The clock of the statement and not of the transaction: a floor that was asked for meanwhile must find the row.
+    statement = sql.SQL(
+        "INSERT INTO usage_budgetspend AS known ({columns}, changed_at) "
+        "SELECT {columns}, clock_timestamp() FROM {staged} ORDER BY id "
+        "ON CONFLICT (id) DO UPDATE SET posted_nano_usd = known.posted_nano_usd + excluded.posted_nano_usd, "
+        "count = known.count + excluded.count, last_at = GREATEST(known.last_at, excluded.last_at), "
+        "changed_at = excluded.changed_at RETURNING id, posted_nano_usd"
+    ).format(columns=_names((*columns, *sums)), staged=sql.Identifier("pg_temp", staged))
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        posted = dict(cursor.fetchall())
+    return [Posted(spent.counter, posted[spent.counter.id], spent.nano_usd) for spent in spending]
+
+
+def merge_rule_days(days: Sequence[RuleDelta]) -> None:
+    """Add to what rules did on their days; in the order given."""
+    if not days:
+        return
+    columns = ("organization_id", "day", "rule_id", "kind", *RULE_SUMS)
+    staged = _stage("usage_ruleday", columns, (astuple(delta) for delta in days))
+    statement = sql.SQL(
+        "INSERT INTO usage_ruleday AS known ({columns}) SELECT {columns} FROM {staged} "
+        "ORDER BY organization_id, day, rule_id ON CONFLICT (organization_id, day, rule_id) DO UPDATE SET {sums}"
+    ).format(
+        columns=_names(columns),
+        staged=sql.Identifier("pg_temp", staged),
+        sums=sql.SQL(", ").join(
+            sql.SQL("{name} = known.{name} + excluded.{name}").format(name=sql.Identifier(name)) for name in RULE_SUMS
+        ),
+    )
     with connection.cursor() as cursor:
         cursor.execute(statement)
 

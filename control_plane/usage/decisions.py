@@ -1,0 +1,131 @@
+"""What was decided about an exchange, as the ledger keeps it. Pure.
+
+Rows are many, so a row holds no more than what is its own: the charges, the script's answer, the downgrade. The rules
+that were looked at are the same for every exchange of a caller, tool and model until a period ends; they are kept once,
+under a digest. Both are compressed: most of a decision are ids.
+"""
+
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from uuid import UUID
+
+import zstandard
+
+from switchyard_contract.v1 import usage_pb2
+
+MOST_CHARGES = 64
+"""Budgets, those in shadow and caps of a session counted; pods match far fewer."""
+MOST_RULES = 500
+MOST_DROPPED = 64
+LONGEST_ANSWER = 32 * 1024
+LONGEST_COUNTER = 4000
+HIGHEST_PERIOD_MS = 1 << 53
+_MOST_RAW_BYTES = 4 * 1024 * 1024
+
+
+class _Codec(threading.local):
+    """zstd's contexts are costly to make and not for two threads at once."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=3)
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_codec = _Codec()
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """The counter of a budget that a row's cost counts in. period_ms: its start; 0: for ever."""
+
+    budget_id: UUID
+    counter: str
+    period_ms: int
+    is_shadow: bool
+
+
+def fault_of(event: usage_pb2.UsageEvent) -> str:
+    """Say why the charges of an event cannot be; empty: they can."""
+    if len(event.charges) > MOST_CHARGES:
+        return f"{len(event.charges)} charges"
+    for charge in event.charges:
+        if _uuid(charge.budget_id) is None:
+            return "charges: budget_id is no UUID"
+        if len(charge.counter) > LONGEST_COUNTER or "\x00" in charge.counter:
+            return "charges: counter is too long"
+        if not charge.period.isascii() or not charge.period.isdigit() or len(charge.period) > 16:
+            return "charges: period is no instant"
+        if int(charge.period) > HIGHEST_PERIOD_MS:
+            return "charges: period is beyond all time"
+    return ""
+
+
+def pack(event: usage_pb2.UsageEvent) -> bytes | None:
+    """Keep what was decided, without the rules; None: the event says nothing of it."""
+    kept = usage_pb2.UsageEvent(
+        charges=event.charges,
+        counters_answer=event.counters_answer[:LONGEST_ANSWER],
+        downgrade=event.downgrade if event.HasField("downgrade") else None,
+        dropped=event.dropped[:MOST_DROPPED],
+        degraded=event.degraded[:200],
+        session_facts=event.session_facts if event.HasField("session_facts") else None,
+    )
+    raw = kept.SerializeToString(deterministic=True)
+    return _codec.compressor.compress(raw) if raw else None
+
+
+def unpack(decision: bytes | None) -> usage_pb2.UsageEvent:
+    """Read a decision back: an event with nothing but what `pack` kept."""
+    if not decision:
+        return usage_pb2.UsageEvent()
+    return usage_pb2.UsageEvent.FromString(_inflate(decision))
+
+
+def charges_of(decision: bytes | None) -> tuple[Charge, ...]:
+    """The counters that a row's cost counts in; each once, whatever the event said twice."""
+    if not decision:
+        return ()
+    found: dict[Charge, None] = {}
+    for charge in unpack(decision).charges:
+        budget_id = _uuid(charge.budget_id)
+        assert budget_id is not None
+        found[Charge(budget_id, charge.counter, int(charge.period), charge.is_shadow)] = None
+    return tuple(found)
+
+
+def rules_digest(event: usage_pb2.UsageEvent) -> UUID | None:
+    """Name the rules that were looked at; None: the event names none."""
+    return _digest_of(_rules_payload(event.rules)) if event.rules.rules else None
+
+
+def deflate_rules(rules: usage_pb2.RulesSeen) -> bytes:
+    return _codec.compressor.compress(_rules_payload(rules))
+
+
+def inflate_rules(stored: bytes) -> usage_pb2.RulesSeen:
+    return usage_pb2.RulesSeen.FromString(_inflate(stored))
+
+
+def _rules_payload(rules: usage_pb2.RulesSeen) -> bytes:
+    if len(rules.rules) > MOST_RULES:
+        rules = usage_pb2.RulesSeen(rules=rules.rules[:MOST_RULES])
+    return rules.SerializeToString(deterministic=True)
+
+
+def _inflate(stored: bytes) -> bytes:
+    return _codec.decompressor.decompress(stored, max_output_size=_MOST_RAW_BYTES)
+
+
+@lru_cache(maxsize=2048)
+def _digest_of(payload: bytes) -> UUID:
+    return UUID(bytes=blake2b(payload, digest_size=16).digest())
+
+
+@lru_cache(maxsize=8192)
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
