@@ -6,6 +6,7 @@ from uuid import uuid4
 from django.db import models
 
 from control_plane.accounts.models import User
+from control_plane.keys.buckets import BucketField
 from control_plane.organizations.models import Organization, ServiceAccount, Team
 from switchyard_contract.virtual_key import KeyKind
 
@@ -19,6 +20,8 @@ class VirtualKey(models.Model):
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="virtual_keys")
     key_id = models.CharField(max_length=12, unique=True)
     """The public part of the token; what pods and events name."""
+    bucket = BucketField()
+    """Which of many key shards it is in."""
     kind = models.CharField(max_length=6, choices=VIRTUAL_KIND_CHOICES)
     name = models.CharField(max_length=100)
     prefix = models.CharField(max_length=20)
@@ -67,6 +70,7 @@ class VirtualKey(models.Model):
         indexes = [
             models.Index(fields=["organization", "revoked_at"], name="keys_by_revocation"),
             models.Index(fields=["organization", "user"], name="keys_by_user"),
+            models.Index(fields=["organization", "bucket"], name="keys_by_bucket"),
             models.Index(fields=["organization", "-created_at", "id"], name="keys_by_age"),
             models.Index(fields=["expires_at"], name="keys_by_end", condition=models.Q(revoked_at__isnull=True)),
             models.Index(fields=["rotate_by"], name="keys_by_rotation", condition=models.Q(revoked_at__isnull=True)),

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
-from operator import attrgetter
+from operator import itemgetter
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -39,22 +40,30 @@ class PrincipalRow:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+class KeyScopes(NamedTuple):
+    """What narrows a key, as it is kept; most keys have none of it."""
+
+    models: Sequence[str] = ()
+    routes: Sequence[str] = ()
+    source_networks: Sequence[str] = ()
+    tags: Mapping[str, str] = MappingProxyType({})
+
+
 class KeyRow(NamedTuple):
-    """A key as it is read for its shard: the columns of `keys.VirtualKey` by their names. None: empty."""
+    """A key as its shard tells of it. Ids are 32 hex digits."""
 
     key_id: str
     digest: bytes
     pepper_version: int
-    user_id: UUID | None
-    service_account_id: UUID | None
-    team_id: UUID
+    owner_id: str
+    is_personal: bool
+    team_id: str
     name: str
     prefix: str
-    allowed_models: list[str] | None
-    allowed_routes: list[str] | None
-    source_networks: list[str] | None
-    tags: dict[str, str] | None
-    expires_at: datetime | None
+    scopes: KeyScopes | None
+    """None: the key is not narrowed."""
+    expires_at_ms: int
+    """0: never."""
 
 
 class RevokedRow(NamedTuple):
@@ -63,9 +72,6 @@ class RevokedRow(NamedTuple):
     key_id: str
     revoked_at: datetime
     cut_streams: bool
-
-
-KeyFacts = KeyRow | VirtualKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +164,7 @@ def compile_policy(rows: PolicyRows) -> snapshot_pb2.PolicyShard:
 
 
 def compile_keys(
-    keys: Iterable[KeyFacts], buckets: int, personal_models: Sequence[str] = ()
+    keys: Iterable[KeyRow], buckets: int, personal_models: Sequence[str] = ()
 ) -> list[snapshot_pb2.KeyShard]:
     """One message per bucket, keys ascending by id.
 
@@ -167,32 +173,46 @@ def compile_keys(
     """
     shards = [snapshot_pb2.KeyShard() for _ in range(buckets)]
     add = [shard.keys.add for shard in shards]
-    for row in sorted(keys, key=attrgetter("key_id")):
-        owner = row.user_id or row.service_account_id
-        assert owner is not None, "the database allows no key without an owner"
-        key_id = row.key_id
+    for row in sorted(keys, key=itemgetter(0)):
+        key_id, digest, pepper_version, owner_id, is_personal, team_id, name, prefix, scopes, expires_at_ms = row
         key = add[bucket_of(key_id, buckets)](
             id=key_id,
-            digest=bytes(row.digest),
-            pepper_version=row.pepper_version,
-            principal_id=owner.hex,
-            team_id=row.team_id.hex,
-            name=row.name,
-            prefix=row.prefix,
+            digest=digest,
+            pepper_version=pepper_version,
+            principal_id=owner_id,
+            team_id=team_id,
+            name=name,
+            prefix=prefix,
         )
-        if personal_models and row.user_id:
-            key.models.extend(intersect(row.allowed_models or (), personal_models))
-        elif row.allowed_models:
-            key.models.extend(row.allowed_models)
-        if row.allowed_routes:
-            key.routes.extend(row.allowed_routes)
-        if row.source_networks:
-            key.source_networks.extend(row.source_networks)
-        if row.tags:
-            key.tags.update(row.tags)
-        if row.expires_at is not None:
-            key.expires_at_ms = _milliseconds(row.expires_at)
+        if personal_models and is_personal:
+            key.models.extend(intersect(() if scopes is None else scopes.models, personal_models))
+        elif scopes is not None:
+            key.models.extend(scopes.models)
+        if scopes is not None:
+            key.routes.extend(scopes.routes)
+            key.source_networks.extend(scopes.source_networks)
+            key.tags.update(scopes.tags)
+        if expires_at_ms:
+            key.expires_at_ms = expires_at_ms
     return shards
+
+
+def key_row(key: VirtualKey) -> KeyRow:
+    """A key that is at hand as a row."""
+    owner_id = key.user_id or key.service_account_id
+    assert owner_id is not None, "the database allows no key without an owner"
+    return KeyRow(
+        key.key_id,
+        bytes(key.digest),
+        key.pepper_version,
+        owner_id.hex,
+        key.user_id is not None,
+        key.team_id.hex,
+        key.name,
+        key.prefix,
+        KeyScopes(key.allowed_models, key.allowed_routes, key.source_networks, key.tags),
+        _milliseconds(key.expires_at),
+    )
 
 
 def oldest_reader(message: Message) -> int:

@@ -1,14 +1,16 @@
 """Read what snapshots are made of, and what was published."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Exists, JSONField, OuterRef, QuerySet, Value
-from django.db.models.functions import NullIf
+from django.db import connection
+from django.db.models import BigIntegerField, Case, Exists, Func, OuterRef, Q, QuerySet, TextField, Value, When
+from django.db.models.functions import Coalesce
 
 from control_plane.accounts.models import User
 from control_plane.catalog.models import KnownModel
@@ -22,19 +24,12 @@ from control_plane.keys.selectors import (
 )
 from control_plane.organizations.models import Membership, Organization, ServiceAccount, Team
 from control_plane.routing.selectors import routes_for_pods
-from control_plane.snapshots.compile import KeyRow, PolicyRows, PrincipalRow, RevokedRow
+from control_plane.snapshots.compile import KeyRow, KeyScopes, PolicyRows, PrincipalRow, RevokedRow
 from control_plane.snapshots.delivery import Head
 from control_plane.snapshots.models import ShardHead, Snapshot
 from control_plane.snapshots.shards import deny_shard, key_shard, policy_shard
 from switchyard_contract.seal import ShardVersion
 from switchyard_contract.v1 import snapshot_pb2
-
-_EMPTY_AS_JSON: Mapping[str, list[str] | dict[str, str]] = {
-    "allowed_models": [],
-    "allowed_routes": [],
-    "source_networks": [],
-    "tags": {},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +97,54 @@ def _left_rows(organization_id: UUID, now: datetime) -> list[PrincipalRow]:
     return [PrincipalRow(user_id, True, email, False) for user_id, email in people.values_list("id", "email")]
 
 
-def key_rows(organization_id: UUID, now: datetime) -> list[KeyRow]:
+_NARROWING = ("allowed_models", "allowed_routes", "source_networks", "tags")
+"""In the order of `KeyScopes`."""
+
+
+def key_rows(organization_id: UUID, now: datetime, buckets: Collection[int] | None = None) -> list[KeyRow]:
     """The keys that pods hold, as their shards are made of them.
 
-    Columns of JSON that are empty come as NULL: a hundred thousand keys are read at once, and most have no scopes.
+    buckets: of those of the `KEY_BUCKETS` alone; None: all. A hundred thousand keys are read at once, so the database
+    writes ids and times as the shards have them, gives nothing for keys that nothing narrows, and its rows are taken
+    as they come: Django's own reading takes five times as long.
     """
-    plain = [name for name in KeyRow._fields if name not in _EMPTY_AS_JSON]
-    keys = (
-        keys_told_to_pods(organization_id, now)
-        .order_by()
-        .annotate(**{f"_{name}": NullIf(name, Value(empty, JSONField())) for name, empty in _EMPTY_AS_JSON.items()})
-        .values_list(*(name if name in plain else f"_{name}" for name in KeyRow._fields))
+    keys = keys_told_to_pods(organization_id, now)
+    if buckets is not None:
+        if not buckets:
+            return []
+        keys = keys.filter(bucket__in=sorted(buckets))
+    not_narrowed = Q(allowed_models=[], allowed_routes=[], source_networks=[], tags={})
+    found = keys.order_by().values_list(
+        "key_id",
+        "digest",
+        "pepper_version",
+        _hex(Coalesce("user_id", "service_account_id")),
+        Case(When(user_id__isnull=True, then=Value(value=False)), default=Value(value=True)),
+        _hex("team_id"),
+        "name",
+        "prefix",
+        Case(
+            When(not_narrowed, then=Value(None)),
+            default=Func(*_NARROWING, function="jsonb_build_array", template="(%(function)s(%(expressions)s))::text"),
+            output_field=TextField(),
+        ),
+        Func(
+            "expires_at",
+            template="coalesce(trunc(extract(epoch from %(expressions)s) * 1000), 0)::bigint",
+            output_field=BigIntegerField(),
+        ),
     )
-    return list(map(KeyRow._make, keys.iterator(chunk_size=5000)))
+    with connection.cursor() as cursor:
+        cursor.execute(*found.query.sql_with_params())
+        return [
+            KeyRow._make(row if row[8] is None else (*row[:8], KeyScopes._make(json.loads(row[8])), row[9]))
+            for row in cursor.fetchall()
+        ]
+
+
+def _hex(of: str | Coalesce) -> Func:
+    """An id as 32 hex digits."""
+    return Func(of, template="replace((%(expressions)s)::text, '-', '')", output_field=TextField())
 
 
 def denied_keys(organization_id: UUID, now: datetime) -> list[RevokedRow]:
@@ -142,6 +172,18 @@ def key_shard_prefix(organization_id: UUID) -> str:
 def key_bucket_count(organization_id: UUID) -> int:
     """How many key shards an organization has."""
     return _bucket_counts(ShardHead.objects.filter(organization_id=organization_id)).get(organization_id, 0)
+
+
+def newest_key_version(organization_id: UUID) -> ShardVersion | None:
+    """Buckets have chains of their own; the highest number is the one that stands for all of them."""
+    heads = ShardHead.objects.filter(
+        organization_id=organization_id, shard__startswith=key_shard_prefix(organization_id), version__gte=1
+    )
+    return max(
+        (ShardVersion(epoch, version) for epoch, version in heads.values_list("epoch", "version")),
+        key=lambda at: (at.epoch, at.version),
+        default=None,
+    )
 
 
 def key_bucket_counts() -> dict[UUID, int]:

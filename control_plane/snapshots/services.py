@@ -23,7 +23,10 @@ from control_plane.audit.models import Outbox, ShardKind
 from control_plane.audit.selectors import newest_published_heads, open_outbox, organizations_with_open_outbox
 from control_plane.audit.services import Actor, Subject, record_change
 from control_plane.catalog.selectors import list_prices
+from control_plane.keys.buckets import KEY_BUCKETS
+from control_plane.keys.models import VirtualKey
 from control_plane.keys.services import rules_of
+from control_plane.keys.services.virtual_keys import KEY_SUBJECT
 from control_plane.organizations.models import Organization
 from control_plane.snapshots import compile as compiler
 from control_plane.snapshots.announcement import announce
@@ -36,6 +39,7 @@ from control_plane.snapshots.selectors import (
     key_bucket_count,
     key_bucket_counts,
     key_rows,
+    newest_key_version,
     organizations_without_shards,
     policy_rows,
 )
@@ -70,7 +74,7 @@ def organization_compile(organization_id: UUID, *, waits: bool = False, force: b
         organization_id.hex,
         [ShardKind.POLICY, ShardKind.KEYS],
         organization_id,
-        functools.partial(_compile_organization_once, organization_id),
+        functools.partial(_compile_organization_once, organization_id, force),
         waits=waits,
         force=force,
     )
@@ -210,27 +214,44 @@ def _compile_global_once(now: datetime) -> dict[ShardKind, ShardVersion | None]:
     return {ShardKind.GLOBAL: _publish(GLOBAL, None, message, check_global(message), now)}
 
 
-def _compile_organization_once(organization_id: UUID, now: datetime) -> dict[ShardKind, ShardVersion | None]:
+def _compile_organization_once(
+    organization_id: UUID,
+    is_full: bool,
+    now: datetime,
+) -> dict[ShardKind, ShardVersion | None]:
     organization = Organization.objects.get(id=organization_id)
     rows = policy_rows(organization, now)
     policy = compiler.compile_policy(rows)
     at_policy = _publish(policy_shard(organization_id), organization_id, policy, check_policy(policy), now)
-    keys = key_rows(organization_id, now)
     held = key_bucket_count(organization_id)
+    touched = None if is_full else _touched_buckets(organization_id, held)
+    keys = key_rows(organization_id, now, touched)
     buckets = buckets_for(len(keys), held)
     shards = compiler.compile_keys(keys, buckets, rules_of(organization).personal_models)
     findings = check_keys(shards, {row.id.hex for row in rows.principals}, {row.id.hex for row in rows.teams})
-    at_keys: ShardVersion | None = None
     for bucket, message in enumerate(shards):
-        at_bucket = _publish(key_shard(organization_id, bucket), organization_id, message, findings, now)
-        if at_bucket is None:
+        if touched is not None and bucket not in touched:
+            continue
+        if _publish(key_shard(organization_id, bucket), organization_id, message, findings, now) is None:
             return {ShardKind.POLICY: at_policy, ShardKind.KEYS: None}
-        # Buckets have chains of their own; the highest number is the one that stands for all of them.
-        if at_keys is None or at_keys.is_before(at_bucket):
-            at_keys = at_bucket
     if 0 < held < buckets:
         _note_spreading(organization, held, buckets)
-    return {ShardKind.POLICY: at_policy, ShardKind.KEYS: at_keys}
+    return {ShardKind.POLICY: at_policy, ShardKind.KEYS: newest_key_version(organization_id)}
+
+
+def _touched_buckets(organization_id: UUID, held: int) -> set[int] | None:
+    """The key shards that open changes are about; None: all of them, where only some cannot be told apart.
+
+    The others are left as they are, their time too: whoever waits for old shards goes by the oldest.
+    """
+    open_rows = open_outbox(ShardKind.KEYS, organization_id)
+    subjects = set(open_rows.values_list("change__subject_kind", "change__subject_id"))
+    if held and not subjects:
+        return set()
+    if held != KEY_BUCKETS or any(kind != KEY_SUBJECT for kind, _ in subjects):
+        return None
+    ids = [subject_id for _, subject_id in subjects]
+    return set(VirtualKey.objects.filter(organization_id=organization_id, id__in=ids).values_list("bucket", flat=True))
 
 
 def _note_spreading(organization: Organization, before: int, after: int) -> None:

@@ -2,9 +2,11 @@
 
 from uuid import UUID
 
+from control_plane.keys.buckets import KEY_BUCKETS
+
 GLOBAL = "global"
 MANY_KEYS = 10_000
-MANY_BUCKETS = 16
+MANY_BUCKETS = KEY_BUCKETS
 
 
 def policy_shard(organization_id: UUID) -> str:

@@ -22,6 +22,8 @@ from control_plane.organizations.services import check_same_organization
 from control_plane.organizations.tags import checked_tags
 from switchyard_contract.virtual_key import KeyKind
 
+KEY_SUBJECT = "key"
+"""What kind of thing a change of a key is about."""
 MAX_GRACE_S = 30 * 24 * 3600
 MAX_ROTATION_DAYS = 3660
 
@@ -328,7 +330,7 @@ def _record(
         organization_id=key.organization_id,
         actor=actor,
         action=action,
-        subject=Subject("key", key.id.hex, f"{key.name} ({key.prefix}…)"),
+        subject=Subject(KEY_SUBJECT, key.id.hex, f"{key.name} ({key.prefix}…)"),
         before=before,
         after=after,
         reason=reason,

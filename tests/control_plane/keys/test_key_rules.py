@@ -18,7 +18,7 @@ from control_plane.keys.services import (
     keys_revoke,
 )
 from control_plane.keys.services.rules import rules_of
-from control_plane.snapshots.compile import compile_keys
+from control_plane.snapshots.compile import compile_keys, key_row
 from tests.builders.tenants import Tenant, a_key, a_member, a_service_account, a_tenant
 
 pytestmark = pytest.mark.django_db
@@ -86,9 +86,9 @@ def test_nobody_mints_where_members_may_not_but_admins_do_it_for_them(tenant: Te
 def test_rules_about_models_bite_on_keys_that_exist(tenant: Tenant) -> None:
     key = mint_own(tenant, models=["claude-*", "gpt-5.1"])
     rules = key_rules_update(organization=tenant.organization, actor=tenant.actor, personal_models=["claude-haiku-*"])
-    [shard] = compile_keys([key], 1, rules.personal_models)
+    [shard] = compile_keys([key_row(key)], 1, rules.personal_models)
     assert list(shard.keys[0].models) == ["claude-haiku-*"]
-    [shard] = compile_keys([mint_own(tenant)], 1, ["nothing-of-that"])
+    [shard] = compile_keys([key_row(mint_own(tenant))], 1, ["nothing-of-that"])
     assert "gpt-5.1" not in shard.keys[0].models
 
 

@@ -21,6 +21,7 @@ from control_plane.snapshots.compile import (
     compile_global,
     compile_keys,
     compile_policy,
+    key_row,
     oldest_reader,
 )
 from control_plane.snapshots.consistency import check_deny, check_global, check_keys, check_policy
@@ -147,7 +148,7 @@ def test_a_provider_that_is_switched_off_is_left_out() -> None:
 
 def test_a_key_carries_its_scope_and_expiry() -> None:
     key = a_key("k" * 12, allowed_models=["claude-*"], tags={"env": "ci"}, expires_at=NOW)
-    (shard,) = compile_keys([key], 1)
+    (shard,) = compile_keys([key_row(key)], 1)
     assert shard.keys[0] == snapshot_pb2.VirtualKey(
         id="k" * 12,
         digest=b"d" * 32,
@@ -193,7 +194,7 @@ KEY_IDS = st.lists(st.text(ALPHABET, min_size=12, max_size=12), unique=True, max
 
 @given(key_ids=KEY_IDS, buckets=st.sampled_from([1, 16]), seed=st.integers())
 def test_the_same_rows_give_the_same_bytes_in_any_order(key_ids: list[str], buckets: int, seed: int) -> None:
-    keys = [a_key(key_id, tags={"b": "1", "a": "2"}) for key_id in key_ids]
+    keys = [key_row(a_key(key_id, tags={"b": "1", "a": "2"})) for key_id in key_ids]
     shuffled = list(keys)
     Random(seed).shuffle(shuffled)
     assert _bytes(compile_keys(keys, buckets)) == _bytes(compile_keys(shuffled, buckets))
@@ -201,7 +202,7 @@ def test_the_same_rows_give_the_same_bytes_in_any_order(key_ids: list[str], buck
 
 @given(key_ids=KEY_IDS, buckets=st.sampled_from([1, 16]))
 def test_every_key_is_in_the_bucket_where_a_pod_looks(key_ids: list[str], buckets: int) -> None:
-    shards = compile_keys([a_key(key_id) for key_id in key_ids], buckets)
+    shards = compile_keys([key_row(a_key(key_id)) for key_id in key_ids], buckets)
     found = {key.id: bucket for bucket, shard in enumerate(shards) for key in shard.keys}
     assert found == {key_id: bucket_of(key_id, buckets) for key_id in key_ids}
 
@@ -257,7 +258,7 @@ def test_a_policy_that_refers_to_nothing_or_contradicts_itself_is_found(message:
     ],
 )
 def test_a_key_without_form_owner_or_team_is_found(key: VirtualKey) -> None:
-    assert len(check_keys(compile_keys([key], 1), {OWNER.id.hex}, {TEAM.id.hex})) == 1
+    assert len(check_keys(compile_keys([key_row(key)], 1), {OWNER.id.hex}, {TEAM.id.hex})) == 1
 
 
 def test_a_price_without_a_rate_is_found() -> None:

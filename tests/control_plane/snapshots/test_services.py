@@ -9,17 +9,19 @@ from uuid import UUID
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
 from control_plane.audit.models import Outbox, ShardKind
 from control_plane.audit.selectors import changes_between
 from control_plane.keys.models import VirtualKey
-from control_plane.keys.services import key_revoke, key_update, user_deactivate
+from control_plane.keys.services import key_revoke, key_rules_update, key_update, user_deactivate
 from control_plane.organizations.services import INSTALLATION, organization_disable, team_create
 from control_plane.project.environment import read_signing_key
 from control_plane.snapshots import selectors
 from control_plane.snapshots import services as snapshot_services
+from control_plane.snapshots.consistency import Finding
 from control_plane.snapshots.locks import Lane, compiling
 from control_plane.snapshots.models import ShardHead, Snapshot
 from control_plane.snapshots.services import (
@@ -35,6 +37,7 @@ from control_plane.snapshots.shards import GLOBAL, deny_shard, key_shard, policy
 from control_plane.snapshots.tasks import wait_for_quiet
 from switchyard_contract.seal import ShardVersion, VerifyKeys, open_sealed
 from switchyard_contract.v1 import snapshot_pb2
+from switchyard_contract.virtual_key import bucket_of
 from tests.builders.tenants import SYSTEM, Tenant, a_key, a_member, a_provider, a_tenant
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -133,7 +136,7 @@ def test_a_change_committed_while_compiling_stays_open_for_the_next_version(tena
         snapshot_services._compile_and_stamp(
             [ShardKind.POLICY, ShardKind.KEYS],
             tenant.organization.id,
-            lambda now: snapshot_services._compile_organization_once(tenant.organization.id, now),
+            lambda now: snapshot_services._compile_organization_once(tenant.organization.id, False, now),
         )
     stamped = {
         row.change.subject_name: row.compiled_version is not None
@@ -150,9 +153,9 @@ def test_whoever_finds_the_lock_taken_leaves_the_work_to_the_holder(tenant: Tena
     real = snapshot_services._compile_organization_once
     calls: list[int] = []
 
-    def once(organization_id: object, now: object) -> object:
+    def once(*arguments: object) -> object:
         calls.append(1)
-        answer = real(organization_id, now)  # type: ignore[arg-type]
+        answer = real(*arguments)  # type: ignore[arg-type]
         if len(calls) == 1:
             thread = threading.Thread(target=_commit_and_compile_elsewhere, args=(tenant, "late"))
             thread.start()
@@ -273,6 +276,73 @@ def test_many_keys_spread_over_buckets_and_the_global_shard_says_so(
     assert sorted(found) == sorted(keys)
     entry = snapshot_pb2.GlobalShard.FromString(opened(GLOBAL)[1]).organizations[0]
     assert entry.key_buckets == 16
+
+
+def test_a_change_of_one_key_reads_and_publishes_its_shard_alone(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("control_plane.snapshots.shards.MANY_KEYS", 3)
+    keys = [a_key(tenant).key for _ in range(20)]
+    everything_compile()
+    shards = [key_shard(tenant.organization.id, bucket) for bucket in range(16)]
+    before = dict(ShardHead.objects.values_list("shard", "version"))
+    times = dict(ShardHead.objects.values_list("shard", "updated_at"))
+    key_update(key=keys[0], actor=tenant.actor, name="renamed", models=["claude-*"], tags={"a": "b"})
+    organization_compile(tenant.organization.id)
+    own = key_shard(tenant.organization.id, bucket_of(keys[0].key_id, 16))
+    after = dict(ShardHead.objects.values_list("shard", "version"))
+    assert {shard for shard in shards if after[shard] != before[shard]} == {own}
+    now = dict(ShardHead.objects.values_list("shard", "updated_at"))
+    assert {shard for shard in shards if now[shard] != times[shard]} == {own}
+    (told,) = (row for row in snapshot_pb2.KeyShard.FromString(opened(own)[1]).keys if row.id == keys[0].key_id)
+    assert (told.name, list(told.models), dict(told.tags)) == ("renamed", ["claude-*"], {"a": "b"})
+    assert not Outbox.objects.filter(compiled_version__isnull=True).exists()
+    organization_compile(tenant.organization.id, force=True)
+    assert dict(ShardHead.objects.values_list("shard", "version")) == after
+
+
+def test_a_rule_for_all_personal_keys_reaches_every_shard(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("control_plane.snapshots.shards.MANY_KEYS", 3)
+    for _ in range(40):
+        a_key(tenant)
+    everything_compile()
+    key_rules_update(organization=tenant.organization, personal_models=["gpt-*"], actor=SYSTEM)
+    organization_compile(tenant.organization.id)
+    told = [
+        list(row.models)
+        for bucket in range(16)
+        for row in snapshot_pb2.KeyShard.FromString(opened(key_shard(tenant.organization.id, bucket))[1]).keys
+    ]
+    assert told == [["gpt-*"]] * 40
+
+
+def test_a_change_of_policy_touches_no_key(tenant: Tenant) -> None:
+    a_key(tenant)
+    everything_compile()
+    with CaptureQueriesContext(connection) as queries:
+        team_create(organization=tenant.organization, name="new", actor=SYSTEM)
+        organization_compile(tenant.organization.id)
+    assert version(policy_shard(tenant.organization.id)) > 1
+    assert not [each for each in queries if '"digest"' in each["sql"]]
+
+
+def test_a_key_that_failed_its_checks_is_tried_again_with_the_next(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("control_plane.snapshots.shards.MANY_KEYS", 3)
+    keys = [a_key(tenant).key for _ in range(8)]
+    everything_compile()
+    key_update(key=keys[0], actor=tenant.actor, name="first")
+    with patch.object(snapshot_services, "check_keys", lambda *_: [Finding("keys", "is broken")]):
+        organization_compile(tenant.organization.id)
+    key_update(key=keys[1], actor=tenant.actor, name="second")
+    organization_compile(tenant.organization.id)
+    told = {
+        row.id: row.name
+        for bucket in range(16)
+        for row in snapshot_pb2.KeyShard.FromString(opened(key_shard(tenant.organization.id, bucket))[1]).keys
+    }
+    assert (told[keys[0].key_id], told[keys[1].key_id]) == ("first", "second")
 
 
 def test_one_tenant_is_in_no_shard_of_another(tenant: Tenant) -> None:
