@@ -134,7 +134,7 @@ def read_fields(body: Body, watched: frozenset[str]) -> Fields:
     except InvalidRequest:
         # Tools cut text in the middle of an emoji; providers differ in what they make of it, so it is not ours to
         # refuse. The stand-in has the same length, so its offsets are the body's.
-        stand_in = _HALF_OF_A_PAIR.sub(_blank_out, text)
+        stand_in = without_half_pairs(text)
         if stand_in == text:
             raise
         raw = _decode(stand_in)
@@ -152,6 +152,12 @@ def _decode(text: bytes | bytearray) -> dict[str, msgspec.Raw]:
         raise InvalidRequest("body", "is no JSON object") from failure
     except RecursionError as failure:
         raise InvalidRequest("body", "is nested too deeply") from failure
+
+
+def without_half_pairs(text: bytes | bytearray) -> bytes | bytearray:
+    """The same text with a space, written as long, in place of each half of an emoji; itself where there is none."""
+    stand_in = _HALF_OF_A_PAIR.sub(_blank_out, text)
+    return text if stand_in == text else stand_in
 
 
 def _blank_out(match: re.Match[bytes]) -> bytes:

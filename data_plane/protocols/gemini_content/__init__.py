@@ -2,14 +2,19 @@
 
 from collections.abc import Iterable
 
+from data_plane.conversation.session_signs import SessionSigns
 from data_plane.policy.access import ListedModel
 from data_plane.policy.decision import Refusal
+from data_plane.protocols.body import splice
 from data_plane.protocols.body_tap import BodyTap
 from data_plane.protocols.codec import Body, Client, Codec, RequestFacts, RequestHead, Tap, WireAnswer
 from data_plane.protocols.gemini_content.failure import stream_failure, write_refusal
 from data_plane.protocols.gemini_content.request import read_request
 from data_plane.protocols.gemini_content.response import list_models, one_model, read_document
+from data_plane.protocols.gemini_content.signs import read_signs as read_own
 from data_plane.protocols.gemini_content.stream import ContentTap
+from data_plane.protocols.history import read_signs
+from data_plane.protocols.output_limit import lowered
 from switchyard_contract.routes import GEMINI_CONTENT
 
 
@@ -23,8 +28,13 @@ class GeminiContent:
     def read_request(self, head: RequestHead, operation: str, path_model: str | None, body: Body) -> RequestFacts:
         return read_request(head, operation, path_model, body)
 
-    def rewrite_body(self, facts: RequestFacts, body: Body, model: str) -> tuple[bytes | bytearray | memoryview, ...]:
-        return (body,)
+    def rewrite_body(
+        self, facts: RequestFacts, body: Body, model: str, max_output: int = 0
+    ) -> tuple[bytes | bytearray | memoryview, ...]:
+        return splice(body, lowered(facts.output, max_output)) if max_output else (body,)
+
+    def session_signs(self, body: Body) -> SessionSigns:
+        return read_signs(body, read_own)
 
     def tap(self, facts: RequestFacts, *, streamed: bool) -> Tap:
         if streamed:

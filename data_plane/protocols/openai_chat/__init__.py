@@ -2,16 +2,20 @@
 
 from collections.abc import Iterable
 
+from data_plane.conversation.session_signs import SessionSigns
 from data_plane.policy.access import ListedModel
 from data_plane.policy.decision import Refusal
 from data_plane.protocols import openai_envelope
 from data_plane.protocols.body import model_splice, splice
 from data_plane.protocols.body_tap import BodyTap
 from data_plane.protocols.codec import Body, Client, Codec, RequestFacts, RequestHead, Tap, WireAnswer
+from data_plane.protocols.history import read_signs
 from data_plane.protocols.openai_chat.failure import stream_failure
 from data_plane.protocols.openai_chat.request import read_request
 from data_plane.protocols.openai_chat.response import read_document
+from data_plane.protocols.openai_chat.signs import read_signs as read_own
 from data_plane.protocols.openai_chat.stream import ChatTap
+from data_plane.protocols.output_limit import lowered
 from switchyard_contract.routes import OPENAI_CHAT
 
 
@@ -24,9 +28,16 @@ class OpenAiChat:
     def read_request(self, head: RequestHead, operation: str, path_model: str | None, body: Body) -> RequestFacts:
         return read_request(head, operation, body)
 
-    def rewrite_body(self, facts: RequestFacts, body: Body, model: str) -> tuple[bytes | bytearray | memoryview, ...]:
+    def rewrite_body(
+        self, facts: RequestFacts, body: Body, model: str, max_output: int = 0
+    ) -> tuple[bytes | bytearray | memoryview, ...]:
         cuts = model_splice(facts.model_span, facts.model, model)
+        if max_output:
+            cuts = (*cuts, *lowered(facts.output, max_output))
         return splice(body, cuts if facts.usage_splice is None else (*cuts, facts.usage_splice))
+
+    def session_signs(self, body: Body) -> SessionSigns:
+        return read_signs(body, read_own)
 
     def tap(self, facts: RequestFacts, *, streamed: bool) -> Tap:
         if streamed:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from data_plane.conversation.session_signs import NO_SIGNS, SessionSigns
 from data_plane.policy.access import ListedModel
 from data_plane.policy.decision import Refusal
 from data_plane.protocols import openai_envelope
@@ -22,8 +23,13 @@ class OpenAiEmbeddings:
     def read_request(self, head: RequestHead, operation: str, path_model: str | None, body: Body) -> RequestFacts:
         return read_request(head, operation, body)
 
-    def rewrite_body(self, facts: RequestFacts, body: Body, model: str) -> tuple[bytes | bytearray | memoryview, ...]:
+    def rewrite_body(
+        self, facts: RequestFacts, body: Body, model: str, max_output: int = 0
+    ) -> tuple[bytes | bytearray | memoryview, ...]:
         return splice(body, model_splice(facts.model_span, facts.model, model))
+
+    def session_signs(self, body: Body) -> SessionSigns:
+        return NO_SIGNS
 
     def tap(self, facts: RequestFacts, *, streamed: bool) -> Tap:
         return BodyTap(lambda text: read_document(text, facts), b'"usage"', facts.body_bytes)

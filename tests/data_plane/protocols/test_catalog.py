@@ -21,6 +21,7 @@ def test_folders_have_the_same_files(protocol: str) -> None:
     assert {path.name for path in (FOLDER / protocol).glob("*.py")} == {
         "__init__.py",
         "request.py",
+        "signs.py",
         "response.py",
         "stream.py",
         "failure.py",
