@@ -85,6 +85,7 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("policy-revision", reverse("web:policy-revision", args=[newest.number])),
         Spot("policy-restore", reverse("web:policy-restore", args=[newest.number - 1])),
         Spot("policy-compare", reverse("web:policy-compare")),
+        Spot("policy-compare-split", reverse("web:policy-compare") + "?view=split"),
         Spot("policy-compare-unified", reverse("web:policy-compare") + "?view=unified"),
         Spot("policy-drift", reverse("web:policy-drift")),
         Spot("providers", reverse("web:providers")),
@@ -157,6 +158,7 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("connection-add-saml", reverse("web:connection-add", args=["saml"])),
         Spot("profile", reverse("web:profile")),
         Spot("confirm", reverse("web:confirm")),
+        Spot("confirm-sent", reverse("web:confirm") + "?sent=1"),
         Spot("tokens", reverse("web:tokens")),
         Spot("token-mint", reverse("web:token-mint")),
         Spot("token-minted", reverse("web:token-mint"), opens="mint"),
@@ -184,6 +186,7 @@ def guarded_spots() -> tuple[Spot, ...]:
     """As somebody with an authenticator app sees them."""
     return (
         Spot("guarded-profile", reverse("web:profile")),
+        Spot("confirm-code", reverse("web:confirm")),
         Spot("recovery-codes", reverse("web:recovery-codes")),
         Spot("second-factor-remove", reverse("web:second-factor-remove")),
         Spot("tokens-none", reverse("web:tokens")),

@@ -172,3 +172,17 @@ def test_the_palette_finds_things_by_what_people_know_of_them(visitor: SignIn, w
     ):
         jump(page, text, found)
         page.wait_for_url(re.compile(re.escape(address)))
+
+
+def test_what_was_refused_is_not_left_unasked(visitor: SignIn, console_url: str, world: World) -> None:
+    """A form that came back with errors holds what nobody has saved."""
+    page = visitor(world.admin)
+    page.goto(f"{console_url}/members/new")
+    asks = "() => !window.dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    assert page.evaluate(asks) is False
+    tab_to(page, lambda name: name.startswith("E-mail"))
+    page.keyboard.type("nobody")
+    assert page.evaluate(asks) is True
+    page.keyboard.press("Enter")
+    expect(page.locator(".field-error").first).to_be_visible()
+    assert page.evaluate(asks) is True

@@ -173,4 +173,6 @@ def _facts(found: Change) -> list[tuple[str, object, object, bool]]:
     return [
         (name, before.get(name, ""), after.get(name, ""), before.get(name) != after.get(name))
         for name in sorted({*before, *after})
+        # What was empty and is empty says nothing.
+        if not all(side.get(name) in ("", None, [], {}) for side in (before, after))
     ]

@@ -75,7 +75,7 @@ def download(request: ConsoleRequest) -> HttpResponse:
 def plan(request: ConsoleRequest) -> HttpResponse:
     _check_sees_all(request)
     form = FileForm(request.POST, request.FILES) if request.method == "POST" else FileForm()
-    context: dict[str, Any] = {"form": form}
+    context: dict[str, Any] = {"form": form, "drift": drift_of(request.organization)}
     if request.method == "POST" and form.is_valid():
         text, prunes = form.cleaned_data["text"], form.cleaned_data["prunes"]
         # What was uploaded stands in the field too: it can be mended there.
@@ -130,7 +130,11 @@ def history(request: ConsoleRequest) -> HttpResponse:
         filters=(Filter("source", "Source", tuple((it.value, it.label) for it in RevisionSource)),),
         filtered={"source": lambda rows, value: rows.filter(source=value)},
     )
-    return render(request, "web/policy/history.html", {"listing": listing, "rows": listing.rows})
+    return render(
+        request,
+        "web/policy/history.html",
+        {"listing": listing, "rows": listing.rows, "drift": drift_of(request.organization)},
+    )
 
 
 @require_GET
@@ -142,6 +146,7 @@ def revision(request: ConsoleRequest, number: int) -> HttpResponse:
         "revision": found,
         "before": before,
         "changes": changes_between(before.text, found.text) if before is not None else [],
+        "drift": drift_of(request.organization),
         "newest": newest_revision(request.organization.id),
         "copied": found.text if len(found.text) <= COPIED_BYTES else "",
         "text": "".join(found.text.splitlines(keepends=True)[:SHOWN_LINES]),
@@ -163,11 +168,14 @@ def compare(request: ConsoleRequest) -> HttpResponse:
         raise Http404
     before = _revision(request, _number(request, "from", max(1, newest.number - 1)))
     after = _revision(request, _number(request, "to", newest.number))
-    is_unified = request.GET.get("view") == "unified"
+    view = request.GET.get("view", "")
+    is_unified = view == "unified"
     names = (f"revision {before.number}", f"revision {after.number}")
+    # Where nothing was chosen both come along: a phone is too narrow for two columns.
     rows = [] if is_unified else side_by_side(before.text, after.text)
-    lines = unified(before.text, after.text, names=names) if is_unified else []
+    lines = [] if view == "split" else unified(before.text, after.text, names=names)[2:]
     context = {
+        "drift": drift_of(request.organization),
         "before": before,
         "after": after,
         "changes": changes_between(before.text, after.text),
@@ -191,7 +199,12 @@ def restore(request: ConsoleRequest, number: int) -> HttpResponse:
         takes_people=form.cleaned_data["takes_people"],
         is_confirmed=form.cleaned_data["is_confirmed"] or request.method == "GET",
     )
-    context: dict[str, Any] = {"revision": found, "form": form, "confirm": confirm}
+    context: dict[str, Any] = {
+        "revision": found,
+        "form": form,
+        "confirm": confirm,
+        "drift": drift_of(request.organization),
+    }
     try:
         if request.method == "POST" and confirm.is_valid():
             done = restore_apply(

@@ -39,7 +39,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
     focusFirst(event.target);
   }
   if (event.target.id === "palette-results") markFirst();
-  if (event.target.id === "main") byId("main").focus();
+  if (event.target.id === "main") (byId("main").querySelector("[autofocus]") || byId("main")).focus();
 });
 
 document.addEventListener("sheet-close", () => byId("sheet-dialog").close());
@@ -360,12 +360,14 @@ function showChanges(form) {
     }
   }
   const line = form.querySelector(".changes");
-  if (line) line.textContent = changed.size ? `Changes: ${[...changed].join(", ")}` : "Nothing changed";
+  if (line) line.textContent = changed.size ? `Changes: ${[...changed].join(", ")}` : wasRefused(form) ? "Not saved yet" : "Nothing changed";
 }
 
 // What was typed and not sent is asked about before it is lost: on leaving the page, on closing the sheet.
 const GUARDED = "form[data-guard], form[data-changes]";
-const isUnsent = (form) => form.dataset.sent === undefined && [...form.elements].some(isChanged);
+// A form that came back with errors holds what was typed as if it had always stood there, and none of it is saved.
+const wasRefused = (form) => form.querySelector("[aria-invalid=true], .field-error, .notice-stopped[role=alert]") !== null;
+const isUnsent = (form) => form.dataset.sent === undefined && (wasRefused(form) || [...form.elements].some(isChanged));
 const mayLeave = (root) =>
   ![...root.querySelectorAll(GUARDED)].some(isUnsent) || confirm("Leave without saving what you typed?");
 
