@@ -144,6 +144,7 @@ def _admit(
         scope=key.scope,
         tags={**team.tags, **principal.tags, **key.tags},
         contact=policy.contact,
+        role=principal.role,
     )
 
 

@@ -5,14 +5,16 @@ so a changed bucket of keys costs that bucket and nothing else.
 """
 
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_network
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from google.protobuf.message import DecodeError, Message
 
-from data_plane.policy.decision import KeyScope, PrincipalKind
+from data_plane.policy.conditions_from_proto import ROLES, Known
+from data_plane.policy.decision import PrincipalKind
+from data_plane.policy.keys_from_proto import read_keys
 from data_plane.policy.price_rows import read_prices
+from data_plane.policy.rules_from_proto import read_provider_limits, read_rules
 from data_plane.policy.snapshot import (
     DEFAULT_CONNECT_TIMEOUT_MS,
     DEFAULT_FIRST_BYTE_TIMEOUT_MS,
@@ -43,8 +45,6 @@ Shards = Mapping[str, tuple[ShardVersion, Message]]
 VendorProtocols = Mapping[str, frozenset[str]]
 
 GLOBAL_SHARD = "global"
-DIGEST_BYTES = 32
-_NO_TAGS: Mapping[str, str] = MappingProxyType({})
 _PRINCIPAL_KINDS: Mapping[int, PrincipalKind] = {
     pb.PRINCIPAL_KIND_USER: "user",
     pb.PRINCIPAL_KIND_SERVICE_ACCOUNT: "service_account",
@@ -109,7 +109,7 @@ def _read_part(
     if isinstance(message, pb.PolicyShard):
         return _read_organization(shard, at, message, vendor_protocols)
     if isinstance(message, pb.KeyShard):
-        return _read_keys(shard, message)
+        return read_keys(shard, message)
     assert isinstance(message, pb.DenyShard)
     return Deny({key.key_id: key.cut_streams for key in message.keys}, frozenset(message.principal_ids))
 
@@ -237,47 +237,6 @@ def _read_global(shard: str, message: pb.GlobalShard) -> GlobalPart:
     return GlobalPart(tuple(listings.values()), read_prices(f"{shard}.list_prices", message.list_prices))
 
 
-def _read_keys(shard: str, message: pb.KeyShard) -> KeyPart:
-    _, organization_id, _, bucket = shard.split("/")
-    if not bucket.isdecimal():
-        raise InvalidSnapshot(shard, "is no shard this pod knows")
-    keys: dict[str, KeyRecord] = {}
-    newest_pepper = 1
-    for key in message.keys:
-        key_id = key.id
-        if len(key.digest) != DIGEST_BYTES:
-            raise InvalidSnapshot(f"{shard}.keys[{key_id}].digest", f"is {len(key.digest)} bytes long")
-        tags = key.tags
-        keys[key_id] = KeyRecord(
-            key_id,
-            organization_id,
-            key.digest,
-            key.pepper_version,
-            key.principal_id,
-            key.team_id,
-            tuple(key.models),
-            key.expires_at_ms,
-            dict(tags) if tags else _NO_TAGS,
-            key.name,
-            key.prefix,
-            _read_scope(shard, key) if key.routes or key.source_networks else None,
-        )
-        newest_pepper = max(newest_pepper, key.pepper_version)
-    if len(keys) != len(message.keys):
-        raise InvalidSnapshot(f"{shard}.keys", "holds a key id twice")
-    return KeyPart(organization_id, int(bucket), keys, newest_pepper)
-
-
-def _read_scope(shard: str, key: pb.VirtualKey) -> KeyScope:
-    networks = []
-    for text in key.source_networks:
-        try:
-            networks.append(ip_network(text))
-        except ValueError as failure:
-            raise InvalidSnapshot(f"{shard}.keys[{key.id}].source_networks", str(failure)) from failure
-    return KeyScope(frozenset(key.routes), tuple(networks))
-
-
 def _read_organization(
     shard: str, at: ShardVersion, message: pb.PolicyShard, vendor_protocols: VendorProtocols
 ) -> OrganizationPolicy:
@@ -288,12 +247,14 @@ def _read_organization(
     if len(by_name) != len(message.providers):
         raise InvalidSnapshot(f"{shard}.providers", "two providers share an id or a name")
     models = {model.id: _read_model(shard, model, providers) for model in message.models}
+    teams = {team.id: TeamRecord(team.id, team.name, dict(team.tags)) for team in message.teams}
+    principals = {person.id: _read_principal(shard, person) for person in message.principals}
     return OrganizationPolicy(
         id=message.organization_id,
         name=message.name,
         at=at,
-        teams={team.id: TeamRecord(team.id, team.name, dict(team.tags)) for team in message.teams},
-        principals={person.id: _read_principal(shard, person) for person in message.principals},
+        teams=teams,
+        principals=principals,
         providers=providers,
         providers_by_name=by_name,
         models=models,
@@ -305,14 +266,22 @@ def _read_organization(
         max_stale_ms=message.max_stale_ms or DEFAULT_MAX_STALE_MS,
         gateway_public_url=message.gateway_public_url,
         contact=message.contact,
+        rules=read_rules(shard, message, _known(teams, principals)),
     )
+
+
+def _known(teams: Mapping[str, TeamRecord], principals: Mapping[str, PrincipalRecord]) -> Known:
+    people = frozenset(person.id for person in principals.values() if person.kind == "user")
+    return Known(frozenset(teams), people, frozenset(principals) - people)
 
 
 def _read_principal(shard: str, person: pb.Principal) -> PrincipalRecord:
     kind = _PRINCIPAL_KINDS.get(person.kind)
     if kind is None:
         raise InvalidSnapshot(f"{shard}.principals[{person.id}].kind", "is neither user nor service account")
-    return PrincipalRecord(person.id, kind, person.name, person.active, dict(person.tags))
+    if person.role and person.role not in ROLES:
+        raise InvalidSnapshot(f"{shard}.principals[{person.id}].role", f"{person.role!r} is no role")
+    return PrincipalRecord(person.id, kind, person.name, person.active, dict(person.tags), person.role)
 
 
 def _read_provider(shard: str, provider: pb.Provider, vendor_protocols: VendorProtocols) -> ProviderRecord:
@@ -335,6 +304,8 @@ def _read_provider(shard: str, provider: pb.Provider, vendor_protocols: VendorPr
         idle_timeout_ms=provider.idle_timeout_ms or DEFAULT_IDLE_TIMEOUT_MS,
         allow_private=provider.allow_private_address,
         protocols=frozenset(provider.protocols) or vendor_protocols.get(provider.vendor, frozenset()),
+        is_external=provider.external,
+        limits=read_provider_limits(f"{where}.limits", provider.limits),
     )
 
 

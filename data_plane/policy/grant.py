@@ -19,6 +19,8 @@ class Ask(msgspec.Struct, frozen=True):
     """Given: a downgrade may be taken, and would come to this."""
     session_id: str = ""
     """Where a claim counts by session."""
+    request_digest: bytes = b""
+    """Where a claim counts how often the same request comes; `counter_for` puts both into a counter's text."""
     is_tool_loop: bool = False
     """Goes on with a tool loop that ran before: a budget's grace holds for it."""
     is_further: bool = False

@@ -69,6 +69,7 @@ def _resolve(policy: PolicySnapshot, caller: Caller, requested_model: str, proto
         allow_private=provider.allow_private,
         # Without a clock the row in force cannot be chosen here: the caller asks price_for when the model is known.
         price=None,
+        is_external=provider.is_external,
     )
 
 

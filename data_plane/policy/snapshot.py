@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from data_plane.policy.decision import KeyScope, PrincipalKind
 from data_plane.policy.memory import PolicyMemory
+from data_plane.policy.rules import NO_LIMITS, NO_RULES, ProviderLimits, Rules
 from switchyard_contract.pricing import Price
 from switchyard_contract.seal import ShardVersion
 from switchyard_contract.v1.snapshot_pb2 import SealedCredential
@@ -53,6 +54,8 @@ class PrincipalRecord:
     name: str
     is_active: bool
     tags: Mapping[str, str] = field(default_factory=dict)
+    role: str = ""
+    """Of a user: owner, admin, finance, auditor, team_lead, member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,9 @@ class ProviderRecord:
     allow_private: bool
     protocols: frozenset[str]
     """What the account speaks; empty: nobody said, so anything is tried."""
+    is_external: bool = False
+    """Outside the organization's own networks: its prompts leave the house."""
+    limits: ProviderLimits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,7 @@ class OrganizationPolicy:
     max_stale_ms: int
     gateway_public_url: str
     contact: str
+    rules: Rules = NO_RULES
 
 
 @dataclass(frozen=True, slots=True)

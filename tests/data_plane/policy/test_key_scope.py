@@ -6,7 +6,7 @@ import pytest
 
 from data_plane.policy.access import outside_scope
 from data_plane.policy.decision import Caller, KeyScope
-from data_plane.policy.from_proto import _read_keys
+from data_plane.policy.keys_from_proto import read_keys
 from data_plane.policy.snapshot import InvalidSnapshot
 from switchyard_contract.reason import Reason
 from switchyard_contract.routes import ANTHROPIC_MESSAGES, OPENAI_CHAT, ROUTES
@@ -66,11 +66,11 @@ def _a_shard(**scope: list[str]) -> snapshot_pb2.KeyShard:
 
 
 def test_scopes_are_read_from_the_shard() -> None:
-    read = _read_keys("org/o/keys/0", _a_shard(routes=[OPENAI_CHAT], source_networks=["10.0.0.0/8"]))
+    read = read_keys("org/o/keys/0", _a_shard(routes=[OPENAI_CHAT], source_networks=["10.0.0.0/8"]))
     assert read.keys["A" * 12].scope == KeyScope(frozenset({OPENAI_CHAT}), (ip_network("10.0.0.0/8"),))
-    assert _read_keys("org/o/keys/0", _a_shard()).keys["A" * 12].scope is None
+    assert read_keys("org/o/keys/0", _a_shard()).keys["A" * 12].scope is None
 
 
 def test_a_network_that_is_none_makes_the_shard_invalid() -> None:
     with pytest.raises(InvalidSnapshot, match="source_networks"):
-        _read_keys("org/o/keys/0", _a_shard(source_networks=["10.0.0.0/99"]))
+        read_keys("org/o/keys/0", _a_shard(source_networks=["10.0.0.0/99"]))
