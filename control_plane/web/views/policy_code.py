@@ -18,7 +18,6 @@ from control_plane.declarative.plan import Removal
 from control_plane.declarative.selectors import (
     missing_reading_rights,
     newest_revision,
-    policy_code_of,
     policy_text,
     revision_by_number,
     revisions_of,
@@ -36,6 +35,7 @@ from control_plane.declarative.services import (
     restore_plan,
 )
 from control_plane.declarative.texts import changes_between, side_by_side, unified
+from control_plane.web.drift_note import drift_note
 from control_plane.web.forms.keys import ConfirmForm
 from control_plane.web.forms.policy_code import ApplyForm, FileForm, RestoreForm
 from control_plane.web.listing import Filter, Sort, list_rows
@@ -58,8 +58,7 @@ def policy(request: ConsoleRequest) -> HttpResponse:
         "copied": text if len(text) <= COPIED_BYTES else "",
         "hidden_lines": max(0, len(lines) - SHOWN_LINES),
         "newest": newest_revision(request.organization.id),
-        "code": policy_code_of(request.organization),
-        "drift": drift_of(request.organization),
+        "drift_note": drift_note(request.organization),
         "kinds": list(kinds()),
     }
     return render(request, "web/policy/current.html", context)
@@ -75,7 +74,7 @@ def download(request: ConsoleRequest) -> HttpResponse:
 def plan(request: ConsoleRequest) -> HttpResponse:
     _check_sees_all(request)
     form = FileForm(request.POST, request.FILES) if request.method == "POST" else FileForm()
-    context: dict[str, Any] = {"form": form, "drift": drift_of(request.organization)}
+    context: dict[str, Any] = {"form": form, "drift_note": drift_note(request.organization)}
     if request.method == "POST" and form.is_valid():
         text, prunes = form.cleaned_data["text"], form.cleaned_data["prunes"]
         # What was uploaded stands in the field too: it can be mended there.
@@ -133,7 +132,7 @@ def history(request: ConsoleRequest) -> HttpResponse:
     return render(
         request,
         "web/policy/history.html",
-        {"listing": listing, "rows": listing.rows, "drift": drift_of(request.organization)},
+        {"listing": listing, "rows": listing.rows, "drift_note": drift_note(request.organization)},
     )
 
 
@@ -146,7 +145,7 @@ def revision(request: ConsoleRequest, number: int) -> HttpResponse:
         "revision": found,
         "before": before,
         "changes": changes_between(before.text, found.text) if before is not None else [],
-        "drift": drift_of(request.organization),
+        "drift_note": drift_note(request.organization),
         "newest": newest_revision(request.organization.id),
         "copied": found.text if len(found.text) <= COPIED_BYTES else "",
         "text": "".join(found.text.splitlines(keepends=True)[:SHOWN_LINES]),
@@ -175,7 +174,7 @@ def compare(request: ConsoleRequest) -> HttpResponse:
     rows = [] if is_unified else side_by_side(before.text, after.text)
     lines = [] if view == "split" else unified(before.text, after.text, names=names)[2:]
     context = {
-        "drift": drift_of(request.organization),
+        "drift_note": drift_note(request.organization),
         "before": before,
         "after": after,
         "changes": changes_between(before.text, after.text),
@@ -203,7 +202,7 @@ def restore(request: ConsoleRequest, number: int) -> HttpResponse:
         "revision": found,
         "form": form,
         "confirm": confirm,
-        "drift": drift_of(request.organization),
+        "drift_note": drift_note(request.organization),
     }
     try:
         if request.method == "POST" and confirm.is_valid():
