@@ -1,12 +1,13 @@
 """May this caller use this model, and which may it use at all."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
+from data_plane.policy.access_rules import Sight, gate_of
+from data_plane.policy.conditions import Scene, scene_of
 from data_plane.policy.decision import Caller, Refusal
+from data_plane.policy.globs import globs_of
 from data_plane.policy.snapshot import ModelRecord, OrganizationPolicy, PolicySnapshot
 from switchyard_contract.reason import Reason
 
@@ -24,16 +25,9 @@ class ListedModel:
     """0: unknown."""
 
 
-@lru_cache(maxsize=4096)
-def _pattern(glob: str) -> re.Pattern[str]:
-    # Only * and ? are wild: model names carry brackets and dots that must stay themselves.
-    parts = (".*" if sign == "*" else "." if sign == "?" else re.escape(sign) for sign in glob)
-    return re.compile("".join(parts), re.DOTALL)
-
-
 def fits(globs: tuple[str, ...], name: str) -> bool:
     """Whether a name matches one of the globs (`*` any text, `?` one character, case counts)."""
-    return any(glob == "*" or glob == name or _pattern(glob).fullmatch(name) is not None for glob in globs)
+    return globs_of(globs).fits(name)
 
 
 def outside_scope(caller: Caller, protocol: str | None, source: str) -> Refusal | None:
@@ -85,33 +79,37 @@ def may_use(policy: PolicySnapshot, caller: Caller, requested_model: str) -> boo
     return bool(slash) and provider_name in organization.policy.providers_by_name and fits(caller.models, model)
 
 
-def models_for(policy: PolicySnapshot, caller: Caller) -> tuple[ListedModel, ...]:
+def models_for(policy: PolicySnapshot, caller: Caller, scene: Scene | None = None) -> tuple[ListedModel, ...]:
     """All names this caller may ask for, in alphabetical order: virtual models, and catalogue models by full name.
 
     A catalogue model that exactly one provider serves is listed by its plain id instead, unless a virtual model
-    already has that name.
+    already has that name. scene: what is known of the request; of what is not, the list takes the friendlier view, and
+    the request itself is judged when it comes.
     """
     organization = policy.organizations.get(caller.organization_id)
     if organization is None or organization.policy is None:
         return ()
+    own = organization.policy
+    gate = gate_of(own.rules.access, scene or scene_of(caller, caller.tags))
     listed: dict[str, ListedModel] = {}
-    for name, record in _names(organization.policy):
+    for name, provider_id, model in _names(own):
         if name not in listed and may_use(policy, caller, name):
-            listed[name] = _list(name, record)
+            provider = own.providers[provider_id]
+            if gate.lets(Sight(name, provider.name, model, provider.region, provider.is_external)):
+                listed[name] = _list(name, own.models.get(f"{provider.name}/{model}"))
     return tuple(listed[name] for name in sorted(listed))
 
 
-def _names(policy: OrganizationPolicy) -> Iterator[tuple[str, ModelRecord | None]]:
+def _names(policy: OrganizationPolicy) -> Iterator[tuple[str, str, str]]:
+    """Name, provider id and the vendor's name of all that may be asked for."""
     for virtual in policy.virtual_models.values():
-        provider_id, model = virtual.targets[0]
-        provider = policy.providers[provider_id]
-        yield virtual.name, policy.models.get(f"{provider.name}/{model}")
+        yield virtual.name, *virtual.targets[0]
     for plain_id, records in policy.models_by_plain_id.items():
         if len(records) == 1 and plain_id not in policy.virtual_models:
-            yield plain_id, records[0]
+            yield plain_id, records[0].provider_id, plain_id
         else:
             for record in records:
-                yield record.id, record
+                yield record.id, record.provider_id, plain_id
 
 
 def _list(name: str, record: ModelRecord | None) -> ListedModel:
