@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
-from operator import itemgetter
 from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
@@ -166,14 +165,15 @@ def compile_policy(rows: PolicyRows) -> snapshot_pb2.PolicyShard:
 def compile_keys(
     keys: Iterable[KeyRow], buckets: int, personal_models: Sequence[str] = ()
 ) -> list[snapshot_pb2.KeyShard]:
-    """One message per bucket, keys ascending by id.
+    """One message per bucket.
 
+    keys: ascending by id, so that the same keys give the same bytes; they are taken one by one and not held.
     personal_models: what personal keys stay within, whatever they were minted with; none: all. A hundred thousand keys
     are compiled at once, so fields that are empty are not touched.
     """
     shards = [snapshot_pb2.KeyShard() for _ in range(buckets)]
     add = [shard.keys.add for shard in shards]
-    for row in sorted(keys, key=itemgetter(0)):
+    for row in keys:
         key_id, digest, pepper_version, owner_id, is_personal, team_id, name, prefix, scopes, expires_at_ms = row
         key = add[bucket_of(key_id, buckets)](
             id=key_id,

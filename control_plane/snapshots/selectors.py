@@ -1,16 +1,18 @@
 """Read what snapshots are made of, and what was published."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
+from itertools import chain
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 from django.db.models import BigIntegerField, Case, Exists, Func, OuterRef, Q, QuerySet, TextField, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Collate
 
 from control_plane.accounts.models import User
 from control_plane.catalog.models import KnownModel
@@ -101,20 +103,26 @@ _NARROWING = ("allowed_models", "allowed_routes", "source_networks", "tags")
 """In the order of `KeyScopes`."""
 
 
-def key_rows(organization_id: UUID, now: datetime, buckets: Collection[int] | None = None) -> list[KeyRow]:
-    """The keys that pods hold, as their shards are made of them.
+def key_count(organization_id: UUID, now: datetime) -> int:
+    """How many keys pods hold of an organization."""
+    return keys_told_to_pods(organization_id, now).count()
+
+
+def key_rows(organization_id: UUID, now: datetime, buckets: Collection[int] | None = None) -> Iterator[KeyRow]:
+    """The keys that pods hold, as their shards are made of them, ascending by id.
 
     buckets: of those of the `KEY_BUCKETS` alone; None: all. A hundred thousand keys are read at once, so the database
-    writes ids and times as the shards have them, gives nothing for keys that nothing narrows, and its rows are taken
-    as they come: Django's own reading takes five times as long.
+    writes ids and times as the shards have them, sorts, and gives nothing for keys that nothing narrows. Its rows are
+    taken one by one as they come: Django's own reading takes five times as long, and rows that are all held at once
+    are walked by the collector of garbage again and again.
     """
     keys = keys_told_to_pods(organization_id, now)
     if buckets is not None:
         if not buckets:
-            return []
+            return
         keys = keys.filter(bucket__in=sorted(buckets))
     not_narrowed = Q(allowed_models=[], allowed_routes=[], source_networks=[], tags={})
-    found = keys.order_by().values_list(
+    found = keys.order_by(Collate("key_id", "C")).values_list(
         "key_id",
         "digest",
         "pepper_version",
@@ -136,10 +144,11 @@ def key_rows(organization_id: UUID, now: datetime, buckets: Collection[int] | No
     )
     with connection.cursor() as cursor:
         cursor.execute(*found.query.sql_with_params())
-        return [
-            KeyRow._make(row if row[8] is None else (*row[:8], KeyScopes._make(json.loads(row[8])), row[9]))
-            for row in cursor.fetchall()
-        ]
+        for row in chain.from_iterable(iter(partial(cursor.fetchmany, 1000), [])):
+            narrowing = row[8]
+            if narrowing is not None:
+                row = (*row[:8], KeyScopes._make(json.loads(narrowing)), row[9])
+            yield KeyRow._make(row)
 
 
 def _hex(of: str | Coalesce) -> Func:

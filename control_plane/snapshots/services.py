@@ -38,6 +38,7 @@ from control_plane.snapshots.selectors import (
     denied_principals,
     key_bucket_count,
     key_bucket_counts,
+    key_count,
     key_rows,
     newest_key_version,
     organizations_without_shards,
@@ -225,9 +226,10 @@ def _compile_organization_once(
     at_policy = _publish(policy_shard(organization_id), organization_id, policy, check_policy(policy), now)
     held = key_bucket_count(organization_id)
     touched = None if is_full else _touched_buckets(organization_id, held)
-    keys = key_rows(organization_id, now, touched)
-    buckets = buckets_for(len(keys), held)
-    shards = compiler.compile_keys(keys, buckets, rules_of(organization).personal_models)
+    buckets = held if touched is not None else buckets_for(key_count(organization_id, now), held)
+    shards = compiler.compile_keys(
+        key_rows(organization_id, now, touched), buckets, rules_of(organization).personal_models
+    )
     findings = check_keys(shards, {row.id.hex for row in rows.principals}, {row.id.hex for row in rows.teams})
     for bucket, message in enumerate(shards):
         if touched is not None and bucket not in touched:

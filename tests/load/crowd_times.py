@@ -131,8 +131,12 @@ def lists() -> Iterator[str]:
 
 
 def _snapshots() -> None:
+    from django.db.models import Value
+    from django.db.models.functions import Concat
+
+    from control_plane.audit.services import Actor
     from control_plane.keys.models import VirtualKey
-    from control_plane.keys.services import key_revoke
+    from control_plane.keys.services import key_revoke, key_update
     from control_plane.organizations.models import Organization
     from control_plane.snapshots.services import deny_compile, everything_compile, organization_compile
 
@@ -143,10 +147,17 @@ def _snapshots() -> None:
     started = time.perf_counter()
     organization_compile(organization.id, force=True)
     print(f"compiled again, nothing changed, in {time.perf_counter() - started:.2f} s")
-    from control_plane.audit.services import Actor
-
-    key = VirtualKey.objects.filter(revoked_at__isnull=True).first()
+    VirtualKey.objects.filter(organization=organization).update(name=Concat("name", Value(" again")))
+    started, cpu = time.perf_counter(), time.process_time()
+    organization_compile(organization.id, force=True)
+    taken, cpu = time.perf_counter() - started, time.process_time() - cpu
+    print(f"compiled again, every key changed, in {taken:.2f} s ({cpu:.2f} s CPU time here)")
+    key = VirtualKey.objects.filter(organization=organization, revoked_at__isnull=True).first()
     assert key is not None
+    key_update(key=key, name="measured", actor=Actor.system("crowd"))
+    started = time.perf_counter()
+    organization_compile(organization.id)
+    print(f"compiled again, one key changed, in {time.perf_counter() - started:.2f} s")
     key_revoke(key=key, reason="measured", actor=Actor.system("crowd"))
     started = time.perf_counter()
     deny_compile(organization.id)

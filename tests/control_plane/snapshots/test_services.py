@@ -274,6 +274,7 @@ def test_many_keys_spread_over_buckets_and_the_global_shard_says_so(
         for row in snapshot_pb2.KeyShard.FromString(opened(key_shard(tenant.organization.id, bucket))[1]).keys
     ]
     assert sorted(found) == sorted(keys)
+    assert [row.key_id for row in selectors.key_rows(tenant.organization.id, timezone.now())] == sorted(keys)
     entry = snapshot_pb2.GlobalShard.FromString(opened(GLOBAL)[1]).organizations[0]
     assert entry.key_buckets == 16
 
