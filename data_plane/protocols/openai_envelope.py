@@ -8,7 +8,8 @@ import msgspec
 from data_plane.policy.access import ListedModel
 from data_plane.policy.decision import Refusal
 from data_plane.protocols.codec import Client, WireAnswer
-from data_plane.protocols.refusals import judge, text_of
+from data_plane.protocols.refusal_text import text_of
+from data_plane.protocols.refusals import CODEX, SPENT, Verdict, judge
 from switchyard_contract.reason import Reason
 from switchyard_contract.usage import TokenCounts
 
@@ -61,7 +62,7 @@ def error_object(refusal: Refusal, decision_id: str, *, status: int) -> dict[str
     """The `error` object."""
     return {
         "message": text_of(refusal, decision_id),
-        "type": _TYPES.get(status, "server_error"),
+        "type": "insufficient_quota" if refusal.reason in SPENT else _TYPES.get(status, "server_error"),
         "param": "model" if refusal.reason in (Reason.NO_TARGET, Reason.MODEL_NOT_ALLOWED) else None,
         "code": _CODES.get(refusal.reason, refusal.reason.code),
     }
@@ -71,7 +72,17 @@ def write_refusal(refusal: Refusal, client: Client, decision_id: str) -> WireAns
     """The whole answer."""
     verdict = judge(refusal, client, decision_id)
     error = error_object(refusal, decision_id, status=verdict.status)
-    return WireAnswer(verdict.status, verdict.headers, msgspec.json.encode({"error": error}))
+    body: dict[str, object] = {"error": error}
+    if verdict.is_usage_limit:
+        body["error"] = {**error, "type": "usage_limit_reached", **_reset_of(verdict)}
+    elif client.name == CODEX and verdict.status == 400:
+        # Codex shows the whole body of a 400, unless it has a text of this name.
+        body["detail"] = verdict.text
+    return WireAnswer(verdict.status, verdict.headers, msgspec.json.encode(body))
+
+
+def _reset_of(verdict: Verdict) -> dict[str, int]:
+    return {"resets_at": verdict.resets_at_s} if verdict.resets_at_s else {}
 
 
 def list_models(models: Iterable[ListedModel]) -> bytes:

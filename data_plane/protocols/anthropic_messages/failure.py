@@ -4,7 +4,8 @@ import msgspec
 
 from data_plane.policy.decision import Refusal
 from data_plane.protocols.codec import Client, WireAnswer
-from data_plane.protocols.refusals import judge, text_of
+from data_plane.protocols.refusal_text import text_of
+from data_plane.protocols.refusals import SPENT, judge
 
 _TYPES = {
     400: "invalid_request_error",
@@ -34,7 +35,7 @@ def stream_failure(refusal: Refusal, request_id: str) -> bytes:
 
 def _envelope(status: int, text: str, refusal: Refusal, request_id: str) -> dict[str, object]:
     error = {
-        "type": _TYPES.get(status, "api_error"),
+        "type": "billing_error" if refusal.reason in SPENT else _TYPES.get(status, "api_error"),
         "message": text,
         "details": {"error_code": refusal.reason.code},
     }

@@ -4,7 +4,8 @@ import msgspec
 
 from data_plane.policy.decision import Refusal
 from data_plane.protocols.codec import Client, WireAnswer
-from data_plane.protocols.refusals import judge, text_of
+from data_plane.protocols.refusal_text import text_of
+from data_plane.protocols.refusals import judge
 
 _STATUSES = {
     400: "INVALID_ARGUMENT",
@@ -19,15 +20,21 @@ _STATUSES = {
     504: "DEADLINE_EXCEEDED",
 }
 
+_TOO_LONG_S = 3600
+"""Gemini CLI tries a 429 again for minutes, unless it is to wait for more than 300 s: then it stops at once."""
+
 
 def write_refusal(refusal: Refusal, client: Client, decision_id: str) -> WireAnswer:
     """The whole answer."""
     verdict = judge(refusal, client, decision_id)
     error = _error(verdict.status, verdict.text, refusal, decision_id)
-    if verdict.retry_after_s is not None and refusal.reason.waiting_helps:
+    delay_s = verdict.retry_after_s
+    if delay_s is None and verdict.status == 429:
+        delay_s = _TOO_LONG_S
+    if delay_s is not None:
         details = error["details"]
         assert isinstance(details, list)
-        details.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{verdict.retry_after_s}s"})
+        details.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{delay_s}s"})
     return WireAnswer(verdict.status, verdict.headers, msgspec.json.encode({"error": error}))
 
 

@@ -12,6 +12,8 @@ def stream_failure(refusal: Refusal, request_id: str) -> bytes:
     The official SDKs would hand it out as one more event; they raise on an `error` member beside it.
     """
     error = error_object(refusal, request_id, status=refusal.reason.http_status)
+    # Of the codes that end Codex's turn this is the one after which it shows our words instead of its own.
+    code = error["code"] if refusal.reason.waiting_helps else "invalid_prompt"
     event = {
         "type": "response.failed",
         "response": {
@@ -19,7 +21,7 @@ def stream_failure(refusal: Refusal, request_id: str) -> bytes:
             "object": "response",
             "created_at": 0,
             "status": "failed",
-            "error": {"code": error["code"], "message": error["message"]},
+            "error": {"code": code, "message": error["message"]},
             "incomplete_details": None,
             "instructions": None,
             "metadata": {},

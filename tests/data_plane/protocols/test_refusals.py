@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import anthropic
@@ -10,7 +11,7 @@ import pytest
 from google import genai
 from google.genai import errors as genai_errors
 
-from data_plane.policy.decision import Refusal
+from data_plane.policy.decision import Refusal, RuleNumbers
 from data_plane.protocols.catalog import CODECS
 from data_plane.protocols.codec import Client
 from switchyard_contract.reason import Reason
@@ -61,6 +62,109 @@ def test_codex_is_told_in_the_one_status_that_stops_it() -> None:
     assert status_of(Reason.KEY_EXPIRED, CODEX) == 401
     assert status_of(Reason.UNAUTHENTICATED, CODEX) == 401
     assert status_of(Reason.POLICY_PENDING, CODEX) == 503
+
+
+RESETS_AT_MS = 1_795_388_400_000
+"""2026-11-23 00:00 in Berlin, an hour before midnight in UTC."""
+DAILY = Refusal(
+    Reason.BUDGET_EXCEEDED,
+    numbers=RuleNumbers(
+        kind="budget",
+        rule_name="engineer-daily",
+        unit="nano_usd",
+        used=10_020_000_000,
+        limit=10_000_000_000,
+        period="day",
+        resets_at_ms=RESETS_AT_MS,
+        timezone="Europe/Berlin",
+        contact="finance@example.com",
+        told=("the team lead",),
+        counts="ada@example.com",
+    ),
+)
+
+
+def test_codex_is_told_of_a_budget_in_its_own_form_with_our_words_beside_it() -> None:
+    answer = CODECS["openai_responses"].write_refusal(DAILY, CODEX, DECISION)
+
+    error = json.loads(answer.body)["error"]
+    headers = dict(answer.headers)
+    assert (answer.status, error["type"], error["resets_at"]) == (429, "usage_limit_reached", RESETS_AT_MS // 1000)
+    assert b'The budget "engineer-daily" is spent: $10.02 of $10.00 a day' in headers[b"x-codex-promo-message"]
+    assert headers[b"x-codex-promo-message"].isascii()
+    assert b"retry-after" not in headers
+
+
+def test_a_line_break_in_a_rules_name_stays_out_of_the_header() -> None:
+    assert DAILY.numbers is not None
+    odd = replace(DAILY, numbers=replace(DAILY.numbers, rule_name="a\r\nx-evil: 1 ü"))
+    headers = dict(CODECS["openai_responses"].write_refusal(odd, CODEX, DECISION).headers)
+
+    assert b"a x-evil: 1 ?" in headers[b"x-codex-promo-message"]
+    assert b"\n" not in headers[b"x-codex-promo-message"]
+
+
+def test_codex_shows_the_detail_of_a_400_alone() -> None:
+    answer = CODECS["openai_responses"].write_refusal(Refusal(Reason.SESSION_CAP), CODEX, DECISION)
+
+    assert answer.status == 400
+    assert json.loads(answer.body)["detail"] == f"Switchyard: This session has reached its cap. (decision {DECISION})"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "status", "kind"),
+    [
+        ("anthropic_messages", 402, "billing_error"),
+        ("openai_chat", 402, "insufficient_quota"),
+        ("openai_responses", 402, "insufficient_quota"),
+    ],
+)
+def test_a_spent_budget_is_402_of_the_protocols_own_kind(protocol: str, status: int, kind: str) -> None:
+    answer = CODECS[protocol].write_refusal(DAILY, Client("opencode"), DECISION)
+
+    assert (answer.status, json.loads(answer.body)["error"]["type"]) == (status, kind)
+    assert dict(answer.headers)[b"x-should-retry"] == b"false"
+    assert b"retry-after" not in dict(answer.headers)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("client", [CLAUDE, CODEX, Client("opencode"), Client()], ids=lambda client: client.name)
+def test_an_organization_that_counts_429s_gets_them(protocol: str, client: Client) -> None:
+    answer = CODECS[protocol].write_refusal(replace(DAILY, http_status=429), client, DECISION)
+
+    error = json.loads(answer.body)["error"]
+    headers = dict(answer.headers)
+    assert (answer.status, headers[b"x-should-retry"]) == (429, b"false")
+    assert b"retry-after" not in headers
+    if protocol == "anthropic_messages":
+        assert error["type"] == "billing_error"
+    elif protocol == "gemini_content":
+        # Above 300 s Gemini CLI stops at once.
+        assert error["details"][-1]["retryDelay"] == "3600s"
+    else:
+        assert error["type"] == ("usage_limit_reached" if client is CODEX else "insufficient_quota")
+
+
+@pytest.mark.parametrize(
+    ("client", "status"),
+    [(CLAUDE, 429), (CODEX, 429), (Client("opencode"), 402), (Client("cline"), 402), (Client("curl"), 429)],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_after_a_rate_limit_that_ends_in_hours_nobody_waits_in_silence(client: Client, status: int) -> None:
+    answer = CODECS["openai_chat"].write_refusal(Refusal(Reason.RATE_LIMITED, retry_after_s=7200), client, DECISION)
+
+    headers = dict(answer.headers)
+    assert answer.status == status
+    assert headers[b"x-should-retry"] == b"false"
+    assert b"retry-after" not in headers
+
+
+@pytest.mark.parametrize("client", [CLAUDE, CODEX, Client("opencode"), Client()], ids=lambda client: client.name)
+def test_after_a_short_rate_limit_every_client_is_told_to_wait(client: Client) -> None:
+    answer = CODECS["openai_responses"].write_refusal(Refusal(Reason.RATE_LIMITED, retry_after_s=4), client, DECISION)
+
+    assert (answer.status, dict(answer.headers)[b"retry-after"]) == (429, b"4")
+    assert b"x-should-retry" not in dict(answer.headers)
 
 
 def test_the_wait_of_the_refusal_is_passed_on_in_header_and_details() -> None:
@@ -132,6 +236,21 @@ def test_the_google_sdk_raises_its_own_class_after_one_request(reason: Reason) -
 
     assert reason.sentence in str(raised.value)
     assert len(play.requests) == 1
+
+
+@pytest.mark.parametrize("protocol", ["anthropic_messages", "openai_chat", "openai_responses", "gemini_content"])
+def test_the_sdks_raise_our_sentence_when_an_answer_may_not_go_on(protocol: str) -> None:
+    name, reader, kind = READERS[protocol]
+    begun = b"".join(stream(name).events[:2])
+    play = Play(
+        200,
+        ((b"content-type", b"text/event-stream"),),
+        begun + CODECS[protocol].stream_failure(DAILY, DECISION),
+        aborts=True,
+    )
+
+    with playing(play) as url, pytest.raises(kind, match="engineer-daily"):
+        list(reader(url))
 
 
 TRUNCATED = Refusal(Reason.UPSTREAM_TRUNCATED, "Provider anthropic-main broke off.")
