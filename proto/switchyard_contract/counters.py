@@ -73,9 +73,10 @@ class Verdict(IntEnum):
 
 COUNTED, REFUSED, ISSUED = 1, 2, 4
 """Flags of a claim: it counts this exchange; it refuses (or, in shadow mode, would); an allowance was given with it."""
-HEAD_NUMBERS = 13
-"""form, verdict, candidate, index, retry_after_ms, now_ms, generation, sequence, expected, calibrated, worst,
-rates, budgets; then RATE_NUMBERS for each rate and BUDGET_NUMBERS for each budget, in the order of the claims."""
+HEAD_NUMBERS = 14
+"""form, verdict, candidate, index, retry_after_ms, now_ms, generation, sequence, expected, calibrated, worst, rates,
+budgets, which claims count this exchange (bits: rates, then budgets); then RATE_NUMBERS for each rate and
+BUDGET_NUMBERS for each budget, in the order of the claims."""
 RATE_NUMBERS = 3
 """flags, used, retry_after_ms."""
 BUDGET_NUMBERS = 5
@@ -150,6 +151,7 @@ def write_answer(answer: CountersAnswer) -> list[int]:
         answer.worst,
         len(answer.rates),
         len(answer.budgets),
+        sum(claim.counted << place for place, claim in enumerate((*answer.rates, *answer.budgets))),
     ]
     for rate in answer.rates:
         head += (rate.counted * COUNTED + rate.refused * REFUSED, rate.used, rate.retry_after_ms)

@@ -1,0 +1,86 @@
+-- What every script of the counters begins with. Put before each of them by scripts.py.
+--
+-- Names, all with the tag {org} so that an organization lives on one node:
+--   rev:{org}    set      ids of revoked keys; written by the control plane
+--   meta:{org}   hash     gen: generation of the contents; seq: grows with each admission; lost: 1 while they are
+--                         known to be incomplete
+--   held:{org}   hash     <exchange>:<attempt> -> what is reserved for it: {answer, candidate, key, e, s, key, e, s ...}
+--   due:{org}    zset     <exchange>:<attempt> -> when it is given back because its pod no longer renews it, Unix ms
+--   done:{org}:<exchange>:<attempt>   string, for a while: it is settled
+--   r:{org}:<rule>:<period>:<counter> sliding: theoretical arrival time, Unix us; period: what was used;
+--                                     concurrent: zset of <exchange>:<attempt> -> end of its lease, Unix ms
+--   b:{org}:<budget>:<period>:<counter>  hash  p: posted, e: reserved as expected, s: reserved as bounded,
+--                                     o: allowances given out, o:<pod>: what that pod still has of its own
+--
+-- Money is whole micro-USD. Lua's numbers are doubles: every one here stays below 2^53.
+
+local HOLD_MS, LEASE_MS, DONE_MS, LINGER_MS = 120000, 30000, 900000, 60000
+local HOUR_MS, DAY_MS = 3600000, 86400000
+
+-- Time is the server's, in microseconds; a test may bring its own.
+local function time_us(given)
+  if given > 0 then
+    return given
+  end
+  local now = redis.call('TIME')
+  return tonumber(now[1]) * 1000000 + tonumber(now[2])
+end
+
+-- How long a counter is kept: some time after its period, for what comes late. period_end 0: for ever, but what counts
+-- by session goes a week after it was last used.
+local function keep(key, period_end, now_ms, counts_session)
+  if period_end > 0 then
+    local left = period_end - now_ms
+    redis.call('PEXPIRE', key, math.max(left, 0) + math.min(math.max(left, HOUR_MS), 3 * DAY_MS))
+  elseif counts_session then
+    redis.call('PEXPIRE', key, 7 * DAY_MS)
+  end
+end
+
+-- Give back what is reserved. A counter that is gone by now has nothing to give back to.
+local function release(held_key, due_key, member)
+  local text = redis.call('HGET', held_key, member)
+  if text then
+    local hold = cmsgpack.unpack(text)
+    for at = 3, #hold, 3 do
+      local now = redis.call('HMGET', hold[at], 'e', 's')
+      if now[1] then
+        redis.call('HSET', hold[at], 'e', math.max(0, tonumber(now[1]) - hold[at + 1]),
+          's', math.max(0, tonumber(now[2]) - hold[at + 2]))
+      end
+    end
+    redis.call('HDEL', held_key, member)
+  end
+  redis.call('ZREM', due_key, member)
+end
+
+-- Give back what pods that are gone had reserved, some of it at a time.
+local function reap(held_key, due_key, now_ms, most)
+  local due = redis.call('ZRANGEBYSCORE', due_key, '-inf', now_ms, 'LIMIT', 0, most)
+  for at = 1, #due do
+    release(held_key, due_key, due[at])
+  end
+  return #due
+end
+
+-- Whether the contents are what the caller last saw, or later: the generation and sequence now, or nil when they were
+-- lost or are older. wanted: the generation that the policy names; a new one means that the books were read in.
+local function contents(meta_key, wanted, seen_generation, seen_sequence)
+  local now = redis.call('HMGET', meta_key, 'gen', 'seq', 'lost')
+  local generation, sequence = tonumber(now[1] or '-1'), tonumber(now[2] or '0')
+  local known = math.max(generation, seen_generation)
+  if wanted > known and (generation >= 0 or wanted == 0) then
+    redis.call('HSET', meta_key, 'gen', wanted)
+    redis.call('HDEL', meta_key, 'lost')
+    return wanted, sequence
+  end
+  if now[3] then
+    return nil
+  end
+  if generation < 0 or generation < seen_generation
+    or (generation == seen_generation and sequence < seen_sequence) then
+    redis.call('HSET', meta_key, 'gen', math.max(known, wanted), 'lost', 1)
+    return nil
+  end
+  return generation, sequence
+end

@@ -1,0 +1,242 @@
+"""What an exchange asks of the store, as bytes: everything lasting once per claims, only a few numbers per exchange."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from urllib.parse import quote
+
+import msgspec
+
+from data_plane.counters.scripts import EXTEND, RESERVE, SETTLE, Script
+from data_plane.policy.claims import Amounts, BudgetClaim, Claims, RateClaim, RateKind
+from data_plane.policy.grant import Ask
+from switchyard_contract.counters import MICRO, budget_key, rate_key
+from switchyard_contract.quantity import NanoUsd
+
+_UNITS = {"requests": 1, "tokens": 2, "input_tokens": 3, "output_tokens": 4}
+OFFERED, TOOL_LOOP, FURTHER, UNCHECKED = 1, 2, 4, 8
+"""Flags of what is asked."""
+POST_UNHELD, FROM_ALLOWANCE = 1, 2
+"""Flags of a settlement."""
+NO_AMOUNTS = (0, 0, 0, 0, 0)
+_MAX_SESSION = 64
+"""Characters; the client chooses them, and a longer one counts under its digest."""
+_MAX_AIMS = 64
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Aim:
+    """Claims of one session, ready to be sent; where no claim counts by session there is one for all."""
+
+    __slots__ = (
+        "budget_keys",
+        "claims",
+        "denial",
+        "denied_until_s",
+        "extend_head",
+        "is_issued",
+        "lasting",
+        "lasting_bulk",
+        "member_head",
+        "organization_id",
+        "rate_keys",
+        "reserve_head",
+        "settle_head",
+    )
+
+    def __init__(self, claims: Claims, lasting: bytes, session: str) -> None:
+        organization_id = claims.organization_id
+        self.claims = claims
+        self.organization_id = organization_id
+        self.lasting = lasting
+        self.rate_keys = tuple(rate_name(organization_id, claim, session) for claim in claims.rates)
+        self.budget_keys = tuple(budget_name(organization_id, claim, session) for claim in claims.budgets)
+        keys = (*organization_keys(organization_id), *self.rate_keys, *self.budget_keys)
+        self.lasting_bulk = bulk(lasting)
+        self.reserve_head = head(RESERVE, keys, 2) + self.lasting_bulk
+        self.extend_head = head(EXTEND, keys, 2) + self.lasting_bulk
+        self.settle_head = head(SETTLE, keys, 2, more_keys=1)
+        self.member_head = f"done:{{{organization_id}}}:".encode()
+        # What this pod was told of the allowances, and a no that stands for a while.
+        self.is_issued = not any(gives_allowance(claim) for claim in claims.budgets)
+        self.denied_until_s = 0.0
+        self.denial: object = None
+
+    def reserve(self, asked: bytes) -> bytes:
+        return b"%b$%d\r\n%b\r\n" % (self.reserve_head, len(asked), asked)
+
+    def extend(self, asked: bytes) -> bytes:
+        return b"%b$%d\r\n%b\r\n" % (self.extend_head, len(asked), asked)
+
+    def settle(self, member: str, told: bytes) -> bytes:
+        done = self.member_head + member.encode()
+        return b"%b$%d\r\n%b\r\n%b$%d\r\n%b\r\n" % (
+            self.settle_head, len(done), done, self.lasting_bulk, len(told), told,
+        )  # fmt: skip
+
+
+class PackedClaims:
+    """Claims in the form in which the store takes them."""
+
+    __slots__ = ("_aims", "_lasting", "_whole", "claims")
+
+    def __init__(self, claims: Claims) -> None:
+        self.claims = claims
+        self._lasting = lasting_of(claims)
+        by_session = any(claim.counts_session for claim in all_claims(claims))
+        self._whole = None if by_session else Aim(claims, self._lasting, "")
+        self._aims: dict[str, Aim] = {}
+
+    def aim(self, session_id: str) -> Aim:
+        """Give the claims as they are for a session."""
+        if self._whole is not None:
+            return self._whole
+        aim = self._aims.get(session_id)
+        if aim is None:
+            if len(self._aims) >= _MAX_AIMS:
+                del self._aims[next(iter(self._aims))]
+            aim = self._aims[session_id] = Aim(self.claims, self._lasting, session_id)
+        return aim
+
+
+def all_claims(claims: Claims) -> tuple[RateClaim | BudgetClaim, ...]:
+    """Rates, then budgets: the order in which answers speak of them."""
+    return (*claims.rates, *claims.budgets)
+
+
+def organization_keys(organization_id: str) -> tuple[str, str, str, str]:
+    """The names that every script about exchanges starts with."""
+    tag = f"{{{organization_id}}}"
+    return f"rev:{tag}", f"meta:{tag}", f"held:{tag}", f"due:{tag}"
+
+
+def rate_name(organization_id: str, claim: RateClaim, session_id: str) -> str:
+    return rate_key(organization_id, claim.rule_id, claim.period, _counter(claim, session_id))
+
+
+def budget_name(organization_id: str, claim: BudgetClaim, session_id: str) -> str:
+    return budget_key(organization_id, claim.budget_id, claim.period, _counter(claim, session_id))
+
+
+def _counter(claim: RateClaim | BudgetClaim, session_id: str) -> str:
+    if not claim.counts_session:
+        return claim.counter
+    if len(session_id) > _MAX_SESSION:
+        session_id = hashlib.sha256(session_id.encode(errors="surrogatepass")).hexdigest()
+    return claim.counter + quote(session_id, safe="")
+
+
+def gives_allowance(claim: BudgetClaim) -> bool:
+    """Whether pods are issued a part of what may be spent while the counters are away."""
+    return claim.outage == "bounded" and claim.allowance > 0 and not claim.is_shadow
+
+
+def lasting_of(claims: Claims) -> bytes:
+    """Write what is the same for every exchange, as `reserve.lua` explains it."""
+    return _encode(lasting_numbers(claims))
+
+
+def lasting_numbers(claims: Claims) -> list[str | int]:
+    periods = [(claim.period, claim.period_end_ms) for claim in all_claims(claims)]
+    ends = [end_ms for _, end_ms in periods if end_ms > 0]
+    numbers: list[str | int] = [
+        claims.key_id,
+        claims.generation,
+        max((int(period) for period, _ in periods if period), default=0),
+        min(ends, default=0),
+        len(claims.rates),
+        len(claims.budgets),
+    ]
+    for rate in claims.rates:
+        numbers += _rate_numbers(rate)
+    for budget in claims.budgets:
+        numbers += _budget_numbers(budget)
+    return numbers
+
+
+def _rate_numbers(claim: RateClaim) -> tuple[int, int, int, int]:
+    flags = claim.candidates | claim.is_shadow << 2 | claim.kind << 3 | _UNITS[claim.unit] << 5
+    if claim.kind is not RateKind.SLIDING:
+        return flags, max(0, claim.limit), claim.period_end_ms, 0
+    limit, window_us = claim.limit, claim.window_us
+    if limit <= 0 or window_us <= 0:
+        # Nothing fits into it, ever.
+        return flags, 1, 1, 0
+    return flags, limit, window_us, burst_us(claim)
+
+
+def burst_us(claim: RateClaim) -> int:
+    """How far ahead of now a sliding rate may run: so many at once. At least one, or nothing would ever pass."""
+    burst = max(1, claim.burst or claim.limit)
+    if claim.unit == "requests":
+        return burst * math.ceil(claim.window_us / claim.limit)
+    return math.ceil(burst * claim.window_us / claim.limit)
+
+
+def _budget_numbers(claim: BudgetClaim) -> tuple[int, int, int, int, int, int, int]:
+    flags = (
+        claim.candidates
+        | claim.is_shadow << 2
+        | claim.is_strict << 3
+        | gives_allowance(claim) << 4
+        | claim.counts_session << 5
+    )
+    has_line = claim.hard >= 0
+    return (
+        flags,
+        claim.soft // MICRO if has_line else -1,
+        claim.hard // MICRO if has_line else -1,
+        micro_up(claim.downgrade_at) if claim.downgrade_at >= 0 else -1,
+        max(0, claim.grace) // MICRO,
+        max(0, claim.allowance) // MICRO,
+        claim.period_end_ms,
+    )
+
+
+def micro_up(amount: NanoUsd) -> int:
+    """Money as the store keeps it, never less than it is."""
+    return -(-amount // MICRO)
+
+
+def micro_near(amount: NanoUsd) -> int:
+    """Money as the store keeps it, for what was really spent."""
+    return (amount + MICRO // 2) // MICRO
+
+
+def numbers_of(amounts: Amounts | None) -> tuple[int, int, int, int, int]:
+    """Amounts as `reserve.lua` takes them; a bound below what it bounds is raised to it. Raises ValueError where one is
+    negative."""
+    if amounts is None:
+        return NO_AMOUNTS
+    expected, calibrated, worst = amounts.expected, amounts.calibrated, amounts.worst
+    input_tokens, output_tokens = amounts.input_tokens, amounts.output_tokens
+    if expected < 0 or input_tokens < 0 or output_tokens < 0:
+        raise ValueError("an amount that is negative")
+    if not expected <= calibrated <= worst:
+        calibrated = max(expected, calibrated)
+        worst = max(calibrated, worst)
+    return -(-expected // MICRO), -(-calibrated // MICRO), -(-worst // MICRO), input_tokens, output_tokens
+
+
+def member_of(ask: Ask) -> str:
+    return f"{ask.exchange_id}:{ask.attempt}"
+
+
+def encode_numbers(numbers: Sequence[str | int]) -> bytes:
+    return _encode(numbers)
+
+
+def head(script: Script, keys: Sequence[str], arguments: int, *, more_keys: int = 0) -> bytes:
+    """Write the beginning of an EVALSHA: everything up to its keys. more_keys: keys that follow."""
+    count = len(keys) + more_keys
+    parts = [b"*%d\r\n$7\r\nEVALSHA\r\n" % (3 + count + arguments), bulk(script.sha), bulk(b"%d" % count)]
+    return b"".join((*parts, *(bulk(key.encode()) for key in keys)))
+
+
+def bulk(text: bytes) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(text), text)
+
+
+def command(*words: bytes) -> bytes:
+    """Write a command whole."""
+    return b"*%d\r\n%b" % (len(words), b"".join(map(bulk, words)))

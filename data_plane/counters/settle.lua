@@ -1,0 +1,92 @@
+-- Replace a reservation by what the attempt came to, once: saying it again changes nothing.
+--
+-- KEYS   as in reserve.lua, then done:{org}:<member>
+-- ARGV 1 as in reserve.lua
+-- ARGV 2 {member, cost, input and output tokens, input and output tokens that were charged at admission, claims that
+--          counted it (bits: rates, then budgets), flags, pod, time (us; 0: the server's)}
+--        flags: 1: post the cost although nothing is held; 2: it was spent of the pod's allowance
+-- gives  1: settled; 2: it was before; 3: nothing was held any more, posted all the same; 0: neither held nor posted
+
+local lasting, told = cmsgpack.unpack(ARGV[1]), cmsgpack.unpack(ARGV[2])
+local member, cost, counted, flags = told[1], told[2], told[7], told[8]
+local done_key = KEYS[#KEYS]
+local text = redis.call('HGET', KEYS[3], member)
+if not text then
+  if redis.call('EXISTS', done_key) == 1 then
+    return 2
+  elseif flags % 2 == 0 then
+    return 0
+  end
+end
+
+local now_us = time_us(told[10])
+local now_ms = math.floor(now_us / 1000)
+local rates, budgets = lasting[5], lasting[6]
+for at = 1, rates do
+  if math.floor(counted / 2 ^ (at - 1)) % 2 == 1 then
+    local claim, limit, span, burst = unpack(lasting, 3 + 4 * at, 6 + 4 * at)
+    local key, kind, unit = KEYS[4 + at], math.floor(claim / 8) % 4, math.floor(claim / 32)
+    local now_n, then_n = 0, 0
+    if unit == 2 then
+      now_n, then_n = told[3] + told[4], told[5] + told[6]
+    elseif unit == 3 then
+      now_n, then_n = told[3], told[5]
+    elseif unit == 4 then
+      now_n, then_n = told[4], told[6]
+    end
+    if kind == 3 then
+      redis.call('ZREM', key, member)
+    elseif now_n ~= then_n and kind == 1 then
+      local more = math.ceil(now_n * span / limit) - math.ceil(then_n * span / limit)
+      local stored = redis.call('GET', key)
+      if more > 0 then
+        local tat = math.max(tonumber(stored or '0'), now_us) + more
+        redis.call('SET', key, tat, 'PX', math.ceil((tat - now_us) / 1000) + LINGER_MS)
+      elseif stored then
+        local tat = math.max(tonumber(stored) + more, now_us - burst)
+        redis.call('SET', key, tat, 'PX', math.max(0, math.ceil((tat - now_us) / 1000)) + LINGER_MS)
+      end
+    elseif now_n ~= then_n and kind == 2 then
+      local stored = redis.call('GET', key)
+      if stored then
+        redis.call('INCRBY', key, math.max(now_n - then_n, -tonumber(stored)))
+      end
+    end
+  end
+end
+
+-- What is held knows best what it holds; without it, what counted the exchange is taken from the pod's word.
+local held = {}
+if text then
+  local hold = cmsgpack.unpack(text)
+  for at = 3, #hold, 3 do
+    held[hold[at]] = {hold[at + 1], hold[at + 2]}
+  end
+  redis.call('HDEL', KEYS[3], member)
+end
+redis.call('ZREM', KEYS[4], member)
+for at = 1, budgets do
+  local key = KEYS[4 + rates + at]
+  local mine = held[key]
+  if mine or (not text and math.floor(counted / 2 ^ (rates + at - 1)) % 2 == 1) then
+    local now = redis.call('HMGET', key, 'p', 'e', 's')
+    local e, s = tonumber(now[2] or '0'), tonumber(now[3] or '0')
+    if mine then
+      e, s = math.max(0, e - mine[1]), math.max(0, s - mine[2])
+    end
+    redis.call('HSET', key, 'p', tonumber(now[1] or '0') + cost, 'e', e, 's', s)
+    local place = 6 + 4 * rates + 7 * at
+    local counts_session = lasting[place - 6] >= 32
+    if not now[2] or counts_session then
+      keep(key, lasting[place], now_ms, counts_session)
+    end
+    if math.floor(flags / 2) % 2 == 1 then
+      local left = redis.call('HGET', key, 'o:' .. told[9])
+      if left then
+        redis.call('HSET', key, 'o:' .. told[9], math.max(0, tonumber(left) - cost))
+      end
+    end
+  end
+end
+redis.call('SET', done_key, '1', 'PX', DONE_MS)
+return text and 1 or 3
