@@ -1,4 +1,4 @@
-"""Good news on ordinary answers: how much of the tightest budget is spent, in our header and in a client's own meter."""
+"""Good news on ordinary answers: what is spent of the tightest budget, in our header and in a client's own meter."""
 
 from urllib.parse import quote
 
