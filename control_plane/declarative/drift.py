@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from control_plane.declarative.differences import Action, ObjectChange, in_order, object_changes, said_fields
 from control_plane.declarative.kinds.kind import Key
 from control_plane.declarative.models import PolicyCode
-from control_plane.declarative.reading import objects_in
 from control_plane.declarative.selectors import objects_of, policy_code_of
-from control_plane.declarative.writing import write_object
+from control_plane.declarative.texts import documents_of, objects_of_documents
+from control_plane.declarative.writing import head_lines, write_object
 from control_plane.organizations.models import Organization
 
 
@@ -31,10 +31,17 @@ def drift_of(organization: Organization) -> Drift | None:
     if code is None:
         return None
     now = {each.key: each for each in objects_of(organization)}
-    said = objects_in(code.text)
+    said = documents_of(code.text)
     named = [Key(kind, name) for kind, name in code.objects_named]
+    # Equal objects are equal texts: only those that differ are read, of thousands that are as they were.
+    differing = {
+        key: head_lines(key)
+        for key in named
+        if said.get(head_lines(key), "") != (write_object(now[key]) if key in now else "")
+    }
+    before = objects_of_documents(said, differing.values())
     changes = object_changes(
-        {key: said[key] for key in named if key in said}, {key: now[key] for key in named if key in now}
+        {key: before[key] for key in differing if key in before}, {key: now[key] for key in differing if key in now}
     )
     if code.is_complete:
         known = {Key(kind, name) for kind, name in code.all_keys}

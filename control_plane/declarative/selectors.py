@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from control_plane.declarative.kinds.catalog import kinds
-from control_plane.declarative.kinds.kind import PolicyObject, Present
+from control_plane.declarative.kinds.kind import PolicyObject
 from control_plane.declarative.models import PolicyCode, PolicyRevision
 from control_plane.declarative.versions import etag_of_policy, policy_version
 from control_plane.declarative.writing import write_policy
@@ -32,11 +32,7 @@ SCHEMA_PATH = "/api/v1/schema/policy.json"
 
 def objects_of(organization: Organization) -> list[PolicyObject]:
     """Everything that a file can hold of an organization."""
-    return [each.object for each in present_objects(organization)]
-
-
-def present_objects(organization: Organization) -> list[Present]:
-    return [each for kind in kinds().values() for each in kind.present(organization)]
+    return [each for kind in kinds().values() for each in kind.objects(organization)]
 
 
 def policy_text(organization: Organization) -> str:

@@ -3,15 +3,21 @@
 The text of an object is canonical, so equal objects are equal texts, and only what differs has to be read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher, unified_diff
+from typing import overload
 
 from control_plane.declarative.differences import ObjectChange, object_changes
+from control_plane.declarative.kinds.catalog import kinds
 from control_plane.declarative.kinds.kind import Key, PolicyObject
 from control_plane.declarative.reading import objects_in
+from control_plane.declarative.writing import kind_line
 
 SEPARATOR = "---\n"
+
+Head = tuple[str, ...]
+"""The first three lines of a document: version, kind and name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +31,61 @@ class Line:
     is_changed: bool
 
 
-def documents_of(text: str) -> Mapping[tuple[str, ...], str]:
+class Differences(Sequence[ObjectChange]):
+    """What differs between two texts, object by object, kinds in their order.
+
+    How many there are is known without reading any; a part of them reads only that part.
+    """
+
+    def __init__(self, before: str, after: str) -> None:
+        self._before, self._after = documents_of(before), documents_of(after)
+        order = {kind_line(name): position for position, name in enumerate(kinds())}
+        self._heads = sorted(
+            (
+                head
+                for head in self._before.keys() | self._after.keys()
+                if self._before.get(head) != self._after.get(head)
+            ),
+            key=lambda head: (order.get(head[1], len(order)), head[2:]),
+        )
+
+    def __len__(self) -> int:
+        return len(self._heads)
+
+    def __iter__(self) -> Iterator[ObjectChange]:
+        return iter(self._read(self._heads))
+
+    @overload
+    def __getitem__(self, index: int) -> ObjectChange: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[ObjectChange]: ...
+
+    def __getitem__(self, index: int | slice) -> ObjectChange | Sequence[ObjectChange]:
+        return self._read(self._heads[index]) if isinstance(index, slice) else self._read(self._heads)[index]
+
+    def _read(self, heads: Sequence[Head]) -> list[ObjectChange]:
+        return object_changes(objects_of_documents(self._before, heads), objects_of_documents(self._after, heads))
+
+
+def documents_of(text: str) -> Mapping[Head, str]:
     """The documents of a text by their head: version, kind and name."""
     bare = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
-    return {tuple(each.split("\n", 3)[:3]): each for each in bare.split(SEPARATOR) if each.strip()}
+    return {head_of(each): each for each in bare.split(SEPARATOR) if each.strip()}
 
 
-def changes_between(before: str, after: str) -> list[ObjectChange]:
+def head_of(document: str) -> Head:
+    return tuple(document.split("\n", 3)[:3])
+
+
+def objects_of_documents(documents: Mapping[Head, str], heads: Iterable[Head]) -> dict[Key, PolicyObject]:
+    """The objects of some documents."""
+    return objects_in(SEPARATOR.join(documents[head] for head in sorted(heads) if head in documents))
+
+
+def changes_between(before: str, after: str) -> Differences:
     """What differs between two texts, object by object."""
-    old, new = documents_of(before), documents_of(after)
-    differing = {head for head in old.keys() | new.keys() if old.get(head) != new.get(head)}
-    return object_changes(_objects(old, differing), _objects(new, differing))
+    return Differences(before, after)
 
 
 def unified(before: str, after: str, *, names: tuple[str, str]) -> list[str]:
@@ -78,7 +128,3 @@ def _differing_text(before: str, after: str) -> tuple[Sequence[str], Sequence[st
         SEPARATOR.join(old[head] for head in heads if head in old).splitlines(),
         SEPARATOR.join(new[head] for head in heads if head in new).splitlines(),
     )
-
-
-def _objects(documents: Mapping[tuple[str, ...], str], heads: set[tuple[str, ...]]) -> dict[Key, PolicyObject]:
-    return objects_in(SEPARATOR.join(documents[head] for head in sorted(heads) if head in documents))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from control_plane.declarative.kinds.catalog import kinds
-from control_plane.declarative.kinds.kind import PolicyObject, Spec
+from control_plane.declarative.kinds.kind import Key, PolicyObject, Spec
 from control_plane.declarative.shapes import REQUIRED, Field, Record
 
 API_VERSION = "switchyard/v1"
@@ -35,11 +35,7 @@ def sort_objects(objects: Iterable[PolicyObject]) -> list[PolicyObject]:
 def write_object(each: PolicyObject) -> str:
     """One document."""
     kind = kinds()[each.key.kind]
-    lines = [
-        f"apiVersion: {API_VERSION}",
-        f"kind: {each.key.kind}",
-        f"metadata: {{name: {scalar_text(each.key.name)}}}",
-    ]
+    lines = [*head_lines(each.key)]
     written = {field.name: each.spec[field.name] for field in kind.spec.fields if is_said(field, each.spec)}
     if not written:
         lines.append("spec: {}")
@@ -48,6 +44,16 @@ def write_object(each: PolicyObject) -> str:
         for name, value in written.items():
             lines += _field(name, value, "  ")
     return "\n".join(lines) + "\n"
+
+
+def head_lines(key: Key) -> tuple[str, str, str]:
+    """The lines that a document begins with."""
+    return f"apiVersion: {API_VERSION}", kind_line(key.kind), f"metadata: {{name: {scalar_text(key.name)}}}"
+
+
+def kind_line(kind: str) -> str:
+    """The line of a document that names its kind."""
+    return f"kind: {kind}"
 
 
 def is_said(field: Field, spec: Spec) -> bool:
@@ -71,6 +77,8 @@ def scalar_text(value: Any) -> str:
     text = str(value)
     if _PLAIN.fullmatch(text) and _MEANT_OTHERWISE.fullmatch(text) is None:
         return text
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
     return '"' + "".join(_escaped(char) for char in text) + '"'
 
 

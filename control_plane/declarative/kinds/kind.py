@@ -119,6 +119,10 @@ class Kind(ABC):
         """The other objects that a spec names."""
         return ()
 
+    def objects(self, organization: Organization) -> Sequence[PolicyObject]:
+        """All objects of an organization, to be read and nothing else."""
+        return [each.object for each in self.present(organization)]
+
     @abstractmethod
     def present(self, organization: Organization, *, locks: bool = False) -> Sequence[Present]:
         """All objects of an organization. locks: against changes until the transaction ends."""

@@ -5,8 +5,10 @@ from django.db import connection, transaction
 
 from control_plane.audit.models import Change
 from control_plane.credentials.models import Provider
+from control_plane.declarative import texts
 from control_plane.declarative.drift import drift_of
 from control_plane.declarative.models import PolicyCode, PolicyRevision, RevisionSource
+from control_plane.declarative.reading import objects_in
 from control_plane.declarative.revisions import KEPT_REVISIONS, revision_record
 from control_plane.declarative.selectors import revision_by_number
 from control_plane.declarative.services import policy_code_release, removal_on_restore, restore_apply, restore_plan
@@ -182,3 +184,15 @@ def test_revisions_of_one_organization_are_none_of_another(code: Code, tenant: T
     other = a_tenant("globex")
     assert revision_by_number(other.organization, newest(tenant).number) is None
     assert connection.in_atomic_block
+
+
+def test_a_part_of_what_differs_is_read_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "---\n".join(
+        f"apiVersion: switchyard/v1\nkind: Team\nmetadata: {{name: team-{number:02d}}}\nspec: {{}}\n"
+        for number in range(30)
+    )
+    found = changes_between("", text)
+    read = []
+    monkeypatch.setattr(texts, "objects_in", lambda text: read.append(text.count("kind:")) or objects_in(text))
+    assert [change.key.name for change in found[:3]] == ["team-00", "team-01", "team-02"]
+    assert (len(found), found[29].key.name, sum(read[:2])) == (30, "team-29", 3)
