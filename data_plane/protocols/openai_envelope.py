@@ -76,8 +76,8 @@ def write_refusal(refusal: Refusal, client: Client, decision_id: str) -> WireAns
     if verdict.is_usage_limit:
         body["error"] = {**error, "type": "usage_limit_reached", **_reset_of(verdict)}
     elif client.name == CODEX and verdict.status == 400:
-        # Codex shows the whole body of a 400, unless it has a text of this name.
-        body["detail"] = verdict.text
+        # Codex shows a 400 as raw JSON, except under this code: then the message alone.
+        body["error"] = {**error, "code": "invalid_prompt", "reason": refusal.reason.code}
     return WireAnswer(verdict.status, verdict.headers, msgspec.json.encode(body))
 
 

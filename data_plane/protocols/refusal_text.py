@@ -40,7 +40,7 @@ def sentence_of(refusal: Refusal) -> str:
     if numbers.resets_at_ms:
         said.append(f"It starts anew at {instant_of(numbers.resets_at_ms, numbers.timezone)}.")
     elif refusal.reason.waiting_helps and refusal.retry_after_s is not None:
-        said.append(f"There is room again in {refusal.retry_after_s} s.")
+        said.append(f"There is room again in {_time_of(refusal.retry_after_s)}.")
     if numbers.contact and numbers.more_url:
         said.append(f"Ask {numbers.contact}, or ask for more at {numbers.more_url}.")
     elif numbers.contact:
@@ -84,6 +84,13 @@ def _what(reason: Reason, numbers: RuleNumbers) -> str:
 
 def _unit(numbers: RuleNumbers) -> str:
     return numbers.unit.replace("_", " ")
+
+
+def _time_of(seconds: int) -> str:
+    if seconds < 120:
+        return f"{seconds} s"
+    minutes = -(-seconds // 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def dollars(nano_usd: int) -> str:

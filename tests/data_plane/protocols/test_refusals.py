@@ -104,11 +104,12 @@ def test_a_line_break_in_a_rules_name_stays_out_of_the_header() -> None:
     assert b"\n" not in headers[b"x-codex-promo-message"]
 
 
-def test_codex_shows_the_detail_of_a_400_alone() -> None:
+def test_codex_gets_a_400_under_the_code_whose_message_it_shows_alone() -> None:
     answer = CODECS["openai_responses"].write_refusal(Refusal(Reason.SESSION_CAP), CODEX, DECISION)
 
-    assert answer.status == 400
-    assert json.loads(answer.body)["detail"] == f"Switchyard: This session has reached its cap. (decision {DECISION})"
+    error = json.loads(answer.body)["error"]
+    assert (answer.status, error["code"], error["reason"]) == (400, "invalid_prompt", "session_cap")
+    assert error["message"] == f"Switchyard: This session has reached its cap. (decision {DECISION})"
 
 
 @pytest.mark.parametrize(
