@@ -9,6 +9,7 @@ from data_plane.policy.periods import Periods
 from data_plane.policy.rules import Condition
 from data_plane.policy.snapshot import InvalidSnapshot
 from switchyard_contract.counters import PER, PER_METADATA
+from switchyard_contract.quantity import NANO_PER_USD
 from switchyard_contract.v1 import snapshot_pb2 as pb
 
 ROLES = frozenset({"owner", "admin", "finance", "auditor", "team_lead", "member"})
@@ -18,6 +19,9 @@ MAX_NAMES = 1_000
 """In one list of a rule."""
 MAX_EXACT = 2**53
 """The counter store's numbers are exact up to here: micro-USD, tokens, requests."""
+
+MAX_MONEY = 900_000_000 * NANO_PER_USD
+"""Ten times as much, the farthest that a line can lie, is still exact in micro-USD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,8 @@ def read_globs(where: str, texts: Sequence[str]) -> Globs | None:
 def check_money(where: str, amount: int) -> None:
     if amount < 0:
         raise InvalidSnapshot(where, "is negative")
-    check_exact(where, amount // 1000)
+    if amount > MAX_MONEY:
+        raise InvalidSnapshot(where, "is more than can be counted exactly")
 
 
 def check_exact(where: str, number: int) -> None:

@@ -5,7 +5,7 @@ Matched by RE2, in time linear in the name: globs are written by people, and nam
 
 from functools import lru_cache
 
-import re2  # type: ignore[import-untyped]
+import re2
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping
 
 from data_plane.policy.decision import Caller, Refusal
 from data_plane.policy.rules import MetadataKey
+from data_plane.policy.seen import event_part
 from switchyard_contract.counters import OTHER
 from switchyard_contract.reason import Reason
+from switchyard_contract.v1 import usage_pb2 as usage
 
 _SHOWN = 12
 """So many allowed values are told; of more, only that there are."""
@@ -57,4 +59,5 @@ def _refuse(said: str, key: MetadataKey, caller: Caller) -> Refusal:
     sentences = [said, f"{how} with {' that is also '.join(allowed)}." if allowed else f"{how}."]
     if caller.contact:
         sentences.append(f"Ask {caller.contact} for other values.")
-    return Refusal(Reason.REQUEST_INVALID, " ".join(sentences))
+    seen = usage.RuleSeen(kind="metadata", id=key.key, name=key.key, matched=True, verdict=f"denied: {said}")
+    return Refusal(Reason.REQUEST_INVALID, " ".join(sentences), rules_seen=event_part((seen,)))

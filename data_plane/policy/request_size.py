@@ -38,3 +38,5 @@ class LastTurn(msgspec.Struct, frozen=True):
     warm_tokens: int
     """So much of its prompt the provider still has in its cache now; 0: nothing."""
     output_tokens: int
+    at_ms: int = 0
+    """When it ended."""

@@ -1,17 +1,16 @@
 """From the name a client asks for to the one account and model that serve it."""
 
 import re
-from difflib import SequenceMatcher
-from heapq import nlargest
 
 from data_plane.policy.access import fits, may_use, models_for
+from data_plane.policy.conditions import Scene
 from data_plane.policy.decision import Caller, Destination, Refusal
 from data_plane.policy.memory import PriceSpan, remember
+from data_plane.policy.naming import SUGGESTIONS, clip, closest
 from data_plane.policy.snapshot import OrganizationPolicy, PolicySnapshot, ProviderRecord
 from switchyard_contract.pricing import Price, price_in_force
 from switchyard_contract.reason import Reason
 
-SUGGESTIONS = 3
 PATH_OF_PROTOCOL = {
     "anthropic_messages": "/v1/messages",
     "openai_chat": "/v1/chat/completions",
@@ -20,33 +19,36 @@ PATH_OF_PROTOCOL = {
     "gemini_content": "/v1beta/models/{model}:generateContent",
 }
 _DATED = re.compile(r"(?P<undated>.+?)(?:[-@]\d{8}|-\d{4}-\d{2}-\d{2})")
-_LONGEST_ECHO = 120
 _FOR_EVER_MS = 2**62
 
 
-def resolve(policy: PolicySnapshot, caller: Caller, requested_model: str, protocol: str) -> Destination | Refusal:
+def resolve(
+    policy: PolicySnapshot, caller: Caller, requested_model: str, protocol: str, scene: Scene | None = None
+) -> Destination | Refusal:
     """Say where a request goes.
 
     A name is, in this order: a virtual model; `<provider name>/<model id>`; a model id that exactly one provider
     serves, by name or else by a glob. Refuses with no_target or model_not_allowed, and names the closest models that
-    this key may use.
+    this key may use. Rules of access are not asked here (weighing.py); scene: what they are asked with, for the names.
     """
     wish = (caller.organization_id, caller.models, requested_model, protocol)
     known = policy.memory.destinations.get(wish)
     if known is not None:
         return known
-    found = _resolve(policy, caller, requested_model, protocol)
+    found = _resolve(policy, caller, requested_model, protocol, scene)
     return found if isinstance(found, Refusal) else remember(policy.memory.destinations, wish, found)
 
 
-def _resolve(policy: PolicySnapshot, caller: Caller, requested_model: str, protocol: str) -> Destination | Refusal:
+def _resolve(
+    policy: PolicySnapshot, caller: Caller, requested_model: str, protocol: str, scene: Scene | None
+) -> Destination | Refusal:
     organization = policy.organizations.get(caller.organization_id)
     if organization is None or organization.policy is None:
         return Refusal(Reason.POLICY_PENDING, retry_after_s=2)
     own = organization.policy
     found = _find(own, requested_model, protocol)
     if not found or not may_use(policy, caller, requested_model):
-        return _no(policy, caller, own, requested_model, exists=bool(found))
+        return _no(policy, caller, own, requested_model, scene, exists=bool(found))
     if len(found) > 1:
         return _ambiguous(found, requested_model)
     provider, model = found[0]
@@ -79,18 +81,23 @@ def price_for(policy: PolicySnapshot, organization_id: str, vendor: str, model: 
     An organization's own row wins over the list. A dated id (claude-haiku-4-5-20251001, gpt-5.1-2025-11-13) without a
     row of its own is priced by the undated name; "vendor/model" as aggregators write it, by the part after the slash.
     """
+    return price_span(policy, organization_id, vendor, model, at_ms).price
+
+
+def price_span(policy: PolicySnapshot, organization_id: str, vendor: str, model: str, at_ms: int) -> PriceSpan:
+    """What `price_for` says, and until when it will."""
     what = (organization_id, vendor, model)
     span = policy.memory.prices.get(what)
     if span is None or not span.from_ms <= at_ms < span.until_ms:
         span = remember(policy.memory.prices, what, _price_span(policy, organization_id, vendor, model, at_ms))
-    return span.price
+    return span
 
 
 def _price_span(policy: PolicySnapshot, organization_id: str, vendor: str, model: str, at_ms: int) -> PriceSpan:
     organization = policy.organizations.get(organization_id)
     own = organization.policy.prices if organization is not None and organization.policy is not None else {}
     price, from_ms, until_ms = None, 0, _FOR_EVER_MS
-    for name in _price_names(model):
+    for name in price_names(model):
         rows = (*own.get(name, ()), *policy.list_prices.get(name, ()))
         # The answer may change whenever any row that was looked at begins or ends.
         for edge_ms in (edge_ms for row in rows for edge_ms in (row.valid_from_ms, row.valid_to_ms)):
@@ -104,15 +111,16 @@ def _price_span(policy: PolicySnapshot, organization_id: str, vendor: str, model
     return PriceSpan(price, from_ms, until_ms)
 
 
-def _price_names(model: str) -> list[str]:
+def price_names(model: str) -> list[str]:
+    """What a model may be called in a list, its own name first."""
     names = [model]
     dated = _DATED.fullmatch(model)
     if dated is not None:
         names.append(dated["undated"])
     if model.startswith("models/"):
-        names += _price_names(model.removeprefix("models/"))
+        names += price_names(model.removeprefix("models/"))
     elif "/" in model:
-        names += _price_names(model.rpartition("/")[2])
+        names += price_names(model.rpartition("/")[2])
     return names
 
 
@@ -144,35 +152,32 @@ def _ambiguous(found: list[tuple[ProviderRecord, str]], requested: str) -> Refus
     choices = tuple(sorted(f"{provider.name}/{model}" for provider, model in found)[:SUGGESTIONS])
     return Refusal(
         Reason.NO_TARGET,
-        f"Several providers serve “{_clip(requested)}”. Name one: {', '.join(choices)}.",
+        f"Several providers serve “{clip(requested)}”. Name one: {', '.join(choices)}.",
         suggestions=choices,
     )
 
 
-def _no(policy: PolicySnapshot, caller: Caller, own: OrganizationPolicy, requested: str, *, exists: bool) -> Refusal:
-    closest = _closest(requested, [model.id for model in models_for(policy, caller)])
+def _no(
+    policy: PolicySnapshot,
+    caller: Caller,
+    own: OrganizationPolicy,
+    requested: str,
+    scene: Scene | None,
+    *,
+    exists: bool,
+) -> Refusal:
+    names = closest(requested, [model.id for model in models_for(policy, caller, scene)])
     said = [
-        f"This key may not use the model “{_clip(requested)}”."
+        f"This key may not use the model “{clip(requested)}”."
         if exists
-        else f"No model “{_clip(requested)}” is offered here."
+        else f"No model “{clip(requested)}” is offered here."
     ]
-    if closest:
-        said.append(f"Closest names this key may use: {', '.join(closest)}.")
+    if names:
+        said.append(f"Closest names this key may use: {', '.join(names)}.")
     if own.contact:
         said.append(f"Ask {own.contact} for others.")
     reason = Reason.MODEL_NOT_ALLOWED if exists else Reason.NO_TARGET
-    return Refusal(reason, " ".join(said), suggestions=closest)
-
-
-def _closest(requested: str, names: list[str]) -> tuple[str, ...]:
-    matcher = SequenceMatcher(autojunk=False)
-    matcher.set_seq2(requested.lower()[:_LONGEST_ECHO])
-
-    def likeness(name: str) -> float:
-        matcher.set_seq1(name.lower())
-        return matcher.ratio()
-
-    return tuple(nlargest(SUGGESTIONS, names, key=likeness))
+    return Refusal(reason, " ".join(said), suggestions=names)
 
 
 def _wrong_protocol(provider: ProviderRecord, requested: str, protocol: str) -> Refusal:
@@ -180,10 +185,6 @@ def _wrong_protocol(provider: ProviderRecord, requested: str, protocol: str) -> 
     shown = PATH_OF_PROTOCOL.get(protocol, protocol)
     return Refusal(
         Reason.NO_TARGET,
-        f"“{_clip(requested)}” is served by {provider.name} ({provider.vendor}), which does not speak {shown}. "
+        f"“{clip(requested)}” is served by {provider.name} ({provider.vendor}), which does not speak {shown}. "
         f"Send it to {' or '.join(paths)}.",
     )
-
-
-def _clip(name: str) -> str:
-    return name if len(name) <= _LONGEST_ECHO else name[:_LONGEST_ECHO] + "…"

@@ -7,7 +7,7 @@ otherwise than it was meant is worse than a policy that is refused as a whole.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-import re2  # type: ignore[import-untyped]
+import re2
 
 from data_plane.policy.claims import Outage, RateUnit
 from data_plane.policy.conditions_from_proto import (
@@ -250,6 +250,7 @@ def _read_raise(where: str, message: pb.Raise) -> Raise:
 
 def _read_session_cap(where: str, rule: pb.SessionCap, known: Known) -> SessionCap:
     check_money(f"{where}.max_cost_nano_usd", rule.max_cost_nano_usd)
+    check_money(f"{where}.max_cost_nano_usd", rule.max_cost_nano_usd * max(rule.per_key_hour_factor, 1))
     for name in (
         "max_turns",
         "max_request_retries",

@@ -1,0 +1,271 @@
+"""What a request may come to, before anybody knows: the worst case, the calibrated one and the expected one.
+
+Source: reliability.md (c), "Estimates". The worst case takes every byte for a token and every token at the dearest
+rate that may apply, so that an answer never costs more; the calibrated one is above all but one answer in a thousand;
+the expected one is what a session's last turn makes likely. Amounts are rounded up.
+"""
+
+import msgspec
+
+from data_plane.policy.claims import Amounts
+from data_plane.policy.request_size import LastTurn, RequestSize
+from data_plane.policy.rules import ModelFacts
+from switchyard_contract.pricing import PER_MILLION, Price, Rates
+from switchyard_contract.quantity import NanoUsd
+
+ALLOWANCE_TOKENS = 2_048
+"""For what a provider puts around a prompt."""
+TOKENS_OF_A_PICTURE = 4_096
+"""What providers count for the largest picture they do not scale down."""
+UNKNOWN_CONTEXT_TOKENS = 2_000_000
+"""The largest context on the market."""
+UNKNOWN_OUTPUT_TOKENS = 128_000
+"""The longest answer on the market."""
+FLOOR_PER_MILLE = 20
+"""Of the worst case is expected at least."""
+LIKELY_OUTPUT_TOKENS = 1_000
+"""Of an answer that nothing is known of; nine in ten are shorter (workload.md)."""
+BYTES_PER_TOKEN_TENTHS = 35
+"""Prompts of coding tools, JSON included, run to about 3.5 bytes per token."""
+LEAST_OUTPUT_TOKENS = 1_024
+"""An answer is not made to fit by cutting it shorter than this."""
+_SCALE = PER_MILLION * 1_000_000
+"""Of rates in nano-USD per million tokens, times two multipliers per mille."""
+
+NOTHING = Amounts(NanoUsd(0), NanoUsd(0), NanoUsd(0), 0, 0)
+
+
+class Ceiling(msgspec.Struct, frozen=True):
+    """The dearest rates of a price from some prompt on, times both multipliers (per mille each)."""
+
+    from_prompt_tokens: int
+    input: int
+    output: int
+
+
+class Tariff(msgspec.Struct, frozen=True):
+    """A price and what bounds it, prepared once for one model."""
+
+    price: Price
+    facts: ModelFacts
+    ceilings: tuple[Ceiling, ...]
+    """Ascending; each counts the bands below it as well, since a prompt may turn out smaller."""
+    tier_ceilings: tuple[tuple[str, tuple[Ceiling, ...]], ...]
+    """Where a request asks for a tier by name."""
+    context_tokens: int
+    max_output_tokens: int
+
+
+class Quote(msgspec.Struct, frozen=True):
+    """What one request may come to at one model."""
+
+    amounts: Amounts
+    fixed: int
+    """The worst case of everything but the output, times _SCALE."""
+    output_rate: int
+    """Of the worst case, times _SCALE per token."""
+    output_tokens: int
+    """The bound: all answers together."""
+    per_mille: int
+    """Calibrated of worst."""
+
+
+FREE = Quote(NOTHING, 0, 0, 0, 1000)
+"""What costs nothing, and reads and writes nothing worth counting."""
+
+
+def tariff_of(price: Price, facts: ModelFacts, *, context_tokens: int = 0, max_output_tokens: int = 0) -> Tariff:
+    """Prepare a price. The catalogue's sizes hold where nothing better is known; the larger ones win, being bounds."""
+    return Tariff(
+        price=price,
+        facts=facts,
+        ceilings=_ceilings(price, ""),
+        tier_ceilings=tuple((tier.name, _ceilings(price, tier.name)) for tier in price.tiers),
+        context_tokens=max(facts.context_tokens, context_tokens) or UNKNOWN_CONTEXT_TOKENS,
+        max_output_tokens=max(facts.max_output_tokens, max_output_tokens) or UNKNOWN_OUTPUT_TOKENS,
+    )
+
+
+def quote(tariff: Tariff | None, size: RequestSize, last: LastTurn | None = None) -> Quote:
+    """Say what a request may come to. last: the session's turn before at this model, where it is known.
+
+    tariff: None where nobody is charged; tokens are counted all the same.
+    """
+    if not size.is_billable:
+        return FREE
+    if tariff is None:
+        output_bound = (size.max_output_tokens or UNKNOWN_OUTPUT_TOKENS) * max(size.answers, 1)
+        prompt, output = _likely(size, last, UNKNOWN_CONTEXT_TOKENS, output_bound if size.answers_with_text else 0)
+        return Quote(Amounts(NanoUsd(0), NanoUsd(0), NanoUsd(0), prompt, output), 0, 0, output_bound, 1000)
+    facts = tariff.facts
+    input_bound = _input_bound(tariff, size)
+    output_bound = _output_bound(tariff, size)
+    ceilings = tariff.ceilings
+    if size.service_tier:
+        for name, dearer in tariff.tier_ceilings:
+            # "auto" may end in any of them.
+            if name == size.service_tier or size.service_tier == "auto":
+                ceilings = _dearer(ceilings, dearer)
+    ceiling = ceilings[0]
+    for each in ceilings:
+        if input_bound >= each.from_prompt_tokens:
+            ceiling = each
+    fees = size.max_web_searches * tariff.price.per_web_search * _SCALE
+    fixed = input_bound * ceiling.input + fees
+    worst = _nano(fixed + output_bound * ceiling.output)
+    calibrated = worst
+    if facts.bytes_per_token_milli > 1000 and not size.is_unbounded:
+        measured = _measured_input(size, facts.bytes_per_token_milli)
+        if measured < input_bound:
+            calibrated = _nano(measured * ceiling.input + fees + output_bound * ceiling.output)
+    if facts.calibrated_per_mille:
+        calibrated = min(calibrated, -(-worst * facts.calibrated_per_mille // 1000))
+    prompt, output = _likely(size, last, input_bound, output_bound)
+    if last is not None:
+        expected = likely_cost(tariff.price, prompt, min(last.warm_tokens, prompt), output)
+    elif facts.expected_per_mille:
+        expected = worst * facts.expected_per_mille // 1000
+    else:
+        expected = likely_cost(tariff.price, prompt, 0, output)
+    expected = min(max(expected, -(-worst * FLOOR_PER_MILLE // 1000)), calibrated)
+    return Quote(
+        amounts=Amounts(NanoUsd(expected), NanoUsd(calibrated), NanoUsd(worst), prompt, output),
+        fixed=fixed,
+        output_rate=ceiling.output,
+        output_tokens=output_bound,
+        per_mille=-(-calibrated * 1000 // worst) if worst else 1000,
+    )
+
+
+def likely_cost(price: Price, prompt_tokens: int, warm_tokens: int, output_tokens: int) -> int:
+    """What a turn costs of whose prompt so much is read from the provider's cache. Nano-USD.
+
+    What is not read from it is taken to be written to it, where that costs more: coding tools have their prompts kept.
+    """
+    rates = price.rates
+    for band in price.bands:
+        if prompt_tokens >= band.from_prompt_tokens:
+            rates = band.rates
+    read = rates.input if rates.cache_read is None else rates.cache_read
+    fresh = max(rates.input, rates.cache_write_5m or 0)
+    scaled = warm_tokens * read + (prompt_tokens - warm_tokens) * fresh + output_tokens * rates.output
+    return -(-scaled // PER_MILLION)
+
+
+def likely_prompt(size: RequestSize, last: LastTurn | None) -> int:
+    """Tokens that a request's prompt probably has: what the turn before had, and what was added since."""
+    if last is None or last.prompt_tokens <= 0 or last.body_bytes <= 0:
+        return max(-(-size.body_bytes * 10 // BYTES_PER_TOKEN_TENTHS), 1)
+    # The session's own ratio: it knows how much of the body is text, pictures, or JSON around them.
+    return max(size.body_bytes * last.prompt_tokens // last.body_bytes, 1)
+
+
+def output_that_fits(asked: Quote, left: NanoUsd, *, is_strict: bool) -> int:
+    """The greatest limit of output with which a request costs no more than what is left, by the budget's own bound.
+
+    Of all answers together; 0: not even LEAST_OUTPUT_TOKENS would fit, or it all fits anyway.
+    """
+    bound = asked.amounts.worst if is_strict else asked.amounts.calibrated
+    if bound <= left or left <= 0 or not asked.output_rate:
+        return 0
+    # The calibrated bound shrinks as the worst case does.
+    worst_left = left if is_strict else left * 1000 // max(asked.per_mille, 1)
+    tokens = (worst_left * _SCALE - asked.fixed) // asked.output_rate
+    return min(tokens, asked.output_tokens) if tokens >= LEAST_OUTPUT_TOKENS else 0
+
+
+def with_output(asked: Quote, output_tokens: int) -> Quote:
+    """The same request with another limit of output: cut to fit, or as far as a stream has grown."""
+    worst = _nano(asked.fixed + output_tokens * asked.output_rate)
+    calibrated = min(-(-worst * asked.per_mille // 1000), worst)
+    amounts = asked.amounts
+    return Quote(
+        amounts=Amounts(
+            NanoUsd(min(amounts.expected, calibrated)),
+            NanoUsd(calibrated),
+            NanoUsd(worst),
+            amounts.input_tokens,
+            min(amounts.output_tokens, output_tokens),
+        ),
+        fixed=asked.fixed,
+        output_rate=asked.output_rate,
+        output_tokens=output_tokens,
+        per_mille=asked.per_mille,
+    )
+
+
+def _input_bound(tariff: Tariff, size: RequestSize) -> int:
+    if size.is_unbounded:
+        return tariff.context_tokens
+    tokens = size.body_bytes + ALLOWANCE_TOKENS + size.images * TOKENS_OF_A_PICTURE
+    return min(tokens, tariff.context_tokens)
+
+
+def _measured_input(size: RequestSize, bytes_per_token_milli: int) -> int:
+    tokens = -(-size.body_bytes * 1000 // bytes_per_token_milli)
+    return tokens + ALLOWANCE_TOKENS + size.images * TOKENS_OF_A_PICTURE
+
+
+def _output_bound(tariff: Tariff, size: RequestSize) -> int:
+    if not size.answers_with_text:
+        return 0
+    most = tariff.max_output_tokens
+    return min(size.max_output_tokens or most, most) * max(size.answers, 1)
+
+
+def _likely(size: RequestSize, last: LastTurn | None, input_bound: int, output_bound: int) -> tuple[int, int]:
+    output = LIKELY_OUTPUT_TOKENS
+    if last is not None:
+        # Answers of a session differ widely; half as much again as the last one, and no less than what is common.
+        output = max(last.output_tokens * 3 // 2, LIKELY_OUTPUT_TOKENS // 2)
+    return min(likely_prompt(size, last), input_bound), min(output * max(size.answers, 1), output_bound)
+
+
+def _ceilings(price: Price, tier: str) -> tuple[Ceiling, ...]:
+    """The dearest rates by size of the prompt, under the standard tier and the one that is named."""
+    multiplier = 1000
+    own: list[Rates] = []
+    for each in price.tiers:
+        if each.name == tier:
+            if each.rates is not None:
+                own.append(each.rates)
+            multiplier = max(multiplier, each.per_mille)
+    multiplier *= max(price.us_geo_per_mille, 1000)
+    reached = [price.rates, *own]
+    ceilings = [_ceiling(0, reached, multiplier)]
+    for band in price.bands:
+        reached.append(band.rates)
+        ceilings.append(_ceiling(band.from_prompt_tokens, reached, multiplier))
+    return tuple(ceilings)
+
+
+def _ceiling(from_prompt_tokens: int, reached: list[Rates], multiplier: int) -> Ceiling:
+    return Ceiling(
+        from_prompt_tokens,
+        max(_dearest_input(rates) for rates in reached) * multiplier,
+        max(max(rates.output, rates.reasoning or 0) for rates in reached) * multiplier,
+    )
+
+
+def _dearest_input(rates: Rates) -> int:
+    kinds = (
+        rates.cache_read,
+        rates.cache_write_5m,
+        rates.cache_write_1h,
+        rates.cache_write_30m,
+        rates.cache_write_12h,
+        rates.input_tool,
+    )
+    return max(rates.input, *(kind or 0 for kind in kinds))
+
+
+def _dearer(one: tuple[Ceiling, ...], other: tuple[Ceiling, ...]) -> tuple[Ceiling, ...]:
+    """Both have the same bands."""
+    return tuple(
+        Ceiling(a.from_prompt_tokens, max(a.input, b.input), max(a.output, b.output))
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def _nano(scaled: int) -> int:
+    return -(-scaled // _SCALE)
