@@ -6,6 +6,7 @@ session, the session. Money is nano-USD here; the counters keep micro-USD, round
 """
 
 from enum import IntEnum
+from hashlib import sha256
 from typing import Literal
 from urllib.parse import quote
 
@@ -20,6 +21,7 @@ FIRST, SECOND = 1, 2
 SESSION, REQUEST = "{session}", "{request}"
 """What a counter's text holds where the session's id and the request's digest are still to be put. Values are
 percent-encoded in a counter, so that none can look like these."""
+LONGEST_SESSION = 64
 
 
 class RateKind(IntEnum):
@@ -154,8 +156,13 @@ class Amounts(msgspec.Struct, frozen=True):
 
 
 def counter_for(counter: str, session_id: str, request_digest: bytes = b"") -> str:
-    """Make whole the counter of a claim that counts by session: with this exchange's session and request."""
-    whole = counter.replace(SESSION, quote(session_id, safe=""))
+    """Make whole the counter of a claim that counts by session: with this exchange's session and request.
+
+    A session's id is the client's word and may be long; a long one is known by its SHA-256.
+    """
+    if len(session_id) > LONGEST_SESSION:
+        session_id = sha256(session_id.encode(errors="surrogatepass")).hexdigest()
+    whole = counter.replace(SESSION, quote(session_id, safe="", errors="replace"))
     return whole.replace(REQUEST, request_digest.hex()) if REQUEST in whole else whole
 
 

@@ -66,7 +66,7 @@ def counter_in(
             return NoCounter(f"per {what}: a {scene.caller.principal_kind.replace('_', ' ')} calls")
         value, shown = found
         is_open = is_open or value is SESSION
-        values.append(value if value is SESSION else quote(value, safe=""))
+        values.append(value if value is SESSION else quote(value, safe="", errors="replace"))
         if shown:
             whose.append(shown if len(shown) <= _LONGEST_SHOWN else shown[:_LONGEST_SHOWN] + "…")
     return Counter("/".join(values), is_open, ", ".join(whose))
