@@ -3,7 +3,9 @@
 from django.urls import URLPattern, URLResolver, path, re_path
 from rest_framework.routers import SimpleRouter
 
+from control_plane.alerts.api import AlertChannelViewSet, AlertDeliveryViewSet
 from control_plane.audit.api import AuditViewSet
+from control_plane.catalog.api import PriceViewSet
 from control_plane.credentials.api import ProviderViewSet
 from control_plane.declarative.api import (
     ApplyView,
@@ -62,9 +64,12 @@ router.register("scim-tokens", ScimTokenViewSet, "scim-token")
 router.register("scim-groups", ScimGroupViewSet, "scim-group")
 router.register("providers", ProviderViewSet, "provider")
 router.register("models", ModelViewSet, "model")
+router.register("prices", PriceViewSet, "price")
 router.register("virtual-models", VirtualModelViewSet, "virtual-model")
 router.register("exchanges", ExchangeViewSet, "exchange")
 router.register("sessions", SessionViewSet, "session")
+router.register("alert-channels", AlertChannelViewSet, "alert-channel")
+router.register("alert-deliveries", AlertDeliveryViewSet, "alert-delivery")
 router.register("audit", AuditViewSet, "audit")
 router.register("pods", PodViewSet, "pod")
 router.register("snapshots", SnapshotViewSet, "snapshot")

@@ -4,6 +4,7 @@ import os
 import sys
 from urllib.parse import urlsplit
 
+from control_plane.alerts.schedule import BEAT_SCHEDULE as ALERTS_BEAT_SCHEDULE
 from control_plane.declarative.schedule import BEAT_SCHEDULE as DECLARATIVE_BEAT_SCHEDULE
 from control_plane.project.environment import database_from_url, read_control_settings
 from control_plane.project.logs import configure_logs
@@ -56,6 +57,7 @@ INSTALLED_APPS = [
     "control_plane.limits",
     "control_plane.budgets",
     "control_plane.usage",
+    "control_plane.alerts",
     "control_plane.snapshots",
     "control_plane.fleet",
     "control_plane.dashboards",
@@ -183,6 +185,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "keys: notices": {"task": "keys.notices", "schedule": 900.0, "options": {"expires": 900}},
     "accounts: sessions": {"task": "accounts.sessions_clear", "schedule": 3600.0, "options": {"expires": 3600}},
     **USAGE_BEAT_SCHEDULE,
+    **ALERTS_BEAT_SCHEDULE,
     **REST_BEAT_SCHEDULE,
     **DECLARATIVE_BEAT_SCHEDULE,
     **SIGN_IN_BEAT_SCHEDULE,

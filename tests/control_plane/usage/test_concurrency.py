@@ -120,7 +120,7 @@ def test_a_killed_worker_leaves_its_batches_to_the_next() -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED_WORKER],
         cwd=Path(__file__).resolve().parents[3],
-        env={**os.environ, "DATABASE_URL": _database_url(), "PYTHONPATH": ".:proto"},
+        env={**os.environ, "DATABASE_URL": database_url(), "PYTHONPATH": ".:proto"},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -150,7 +150,7 @@ def test_a_claim_of_another_is_passed_over() -> None:
     assert others == [Booked()]
 
 
-def _database_url() -> str:
+def database_url() -> str:
     database = connection.settings_dict
     user, password = quote(str(database["USER"])), quote(str(database["PASSWORD"]))
     return f"postgresql://{user}:{password}@{database['HOST']}:{database['PORT']}/{database['NAME']}"

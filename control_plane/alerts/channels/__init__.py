@@ -1,0 +1,1 @@
+"""Ways to reach people: one file each, which exports `CHANNEL`. `catalog` collects them."""

@@ -1,0 +1,183 @@
+"""From crossings to deliveries, and from deliveries to the wire.
+
+A delivery is tried while its row is locked, in a transaction of its own: no two workers try one at the same time, and
+the row of a worker that dies is free at once. What went out is written down right behind it. Only a process that is
+killed between the receiver's yes and that commit sends twice, under the same id.
+Source: docs/decisions/0120-stage-alerts.md
+"""
+
+import time
+from datetime import datetime, timedelta
+
+import structlog
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from control_plane.alerts.channels.catalog import all_channels
+from control_plane.alerts.channels.channel import Destination, Message, NotDelivered
+from control_plane.alerts.counter_words import counter_words
+from control_plane.alerts.crossings import wake_sender
+from control_plane.alerts.models import Delivery, DeliveryState, StageCrossing
+from control_plane.alerts.recipients import recipients_of
+from control_plane.alerts.sealing import secret_of
+from control_plane.alerts.wording import crossing_message, trial_message
+from control_plane.budgets.models import Budget
+from switchyard_contract.envelope import EnvelopeFailure
+
+FIRST_PAUSE = timedelta(seconds=15)
+LONGEST_PAUSE = timedelta(hours=1)
+TRIED_FOR = timedelta(days=2)
+KEPT_FOR = timedelta(days=400)
+MOST_SECONDS_PER_RUN = 60.0
+
+log = structlog.get_logger()
+
+
+def crossings_dispatch(*, now: datetime | None = None) -> int:
+    """Make the deliveries of crossings that have none yet; says of how many crossings."""
+    count = 0
+    while True:
+        with transaction.atomic():
+            crossing = (
+                StageCrossing.objects.select_for_update(skip_locked=True)
+                .filter(dispatched_at__isnull=True)
+                .order_by("crossed_at", "id")
+                .first()
+            )
+            if crossing is None:
+                return count
+            _dispatch(crossing, now or timezone.now())
+        count += 1
+
+
+def _dispatch(crossing: StageCrossing, now: datetime) -> None:
+    budget = Budget.objects.filter(organization_id=crossing.organization_id, id=crossing.budget_id).first()
+    text = counter_words(crossing.organization_id, crossing.per, crossing.counter)
+    crossing.counter_text, crossing.dispatched_at = text[:1000], now
+    Delivery.objects.bulk_create(
+        [
+            Delivery(
+                organization_id=crossing.organization_id,
+                crossing=crossing,
+                type=recipient.type,
+                recipient=recipient.key,
+                channel=recipient.channel,
+                recipient_name=recipient.name[:300],
+                due_at=now,
+                give_up_at=now + TRIED_FOR,
+            )
+            for recipient in recipients_of(crossing, budget)
+        ],
+        ignore_conflicts=True,
+    )
+    crossing.save(update_fields=["counter_text", "dispatched_at"])
+
+
+def deliveries_send(*, now: datetime | None = None) -> int:
+    """Try every delivery that is due, the oldest first; says how many went out.
+
+    A recipient that fails is left alone for the rest of the run: a receiver that is down costs one time-out and not
+    one for each message.
+    """
+    sent, failing = 0, set[str]()
+    until_s = time.monotonic() + MOST_SECONDS_PER_RUN
+    while time.monotonic() < until_s:
+        with transaction.atomic():
+            at = now or timezone.now()
+            delivery = (
+                Delivery.objects.select_for_update(skip_locked=True, of=("self",))
+                .filter(state=DeliveryState.WAITING, due_at__lte=at)
+                .exclude(recipient__in=failing)
+                .select_related("crossing", "channel", "organization")
+                .order_by("due_at", "id")
+                .first()
+            )
+            if delivery is None:
+                return sent
+            if _try(delivery, at):
+                sent += 1
+            else:
+                failing.add(delivery.recipient)
+    return sent
+
+
+def delivery_retry(*, delivery: Delivery, now: datetime | None = None) -> Delivery:
+    """Try a delivery again, that was given up or waits for its next try. Raises ValidationError once it went out."""
+    if delivery.state == DeliveryState.DELIVERED:
+        raise ValidationError("It was delivered.")
+    at = now or timezone.now()
+    delivery.state, delivery.due_at, delivery.give_up_at, delivery.attempts = (
+        DeliveryState.WAITING,
+        at,
+        at + TRIED_FOR,
+        0,
+    )
+    delivery.save(update_fields=["state", "due_at", "give_up_at", "attempts", "updated_at"])
+    transaction.on_commit(wake_sender, robust=True)
+    return delivery
+
+
+def deliveries_forget(*, now: datetime | None = None) -> int:
+    """Forget what was said long ago."""
+    limit = (now or timezone.now()) - KEPT_FOR
+    gone, _ = Delivery.objects.filter(created_at__lt=limit).delete()
+    crossings, _ = StageCrossing.objects.filter(crossed_at__lt=limit, period_ms__gt=0).delete()
+    return gone + crossings
+
+
+def _try(delivery: Delivery, now: datetime) -> bool:
+    """Send one delivery and write down what came of it; says whether it went out."""
+    delivery.attempts += 1
+    try:
+        channel = all_channels().get(delivery.type)
+        if channel is None:
+            raise NotDelivered(f"There is no channel of the type {delivery.type}.", is_final=True)
+        channel.deliver(message_of(delivery), _destination(delivery))
+    except NotDelivered as failure:
+        _postpone(delivery, failure, now)
+        return False
+    delivery.state, delivery.delivered_at, delivery.failure = DeliveryState.DELIVERED, now, ""
+    delivery.save(update_fields=["state", "delivered_at", "failure", "attempts", "updated_at"])
+    return True
+
+
+def _postpone(delivery: Delivery, failure: NotDelivered, now: datetime) -> None:
+    pause = min(FIRST_PAUSE * 2 ** min(delivery.attempts - 1, 20), LONGEST_PAUSE)
+    delivery.failure, delivery.due_at = failure.why[:300], now + pause
+    if failure.is_final or delivery.due_at > delivery.give_up_at:
+        delivery.state = DeliveryState.GIVEN_UP
+    delivery.save(update_fields=["state", "failure", "due_at", "attempts", "updated_at"])
+    log.warning(
+        "an alert was not delivered",
+        delivery_id=delivery.id.hex,
+        type=delivery.type,
+        attempts=delivery.attempts,
+        is_given_up=delivery.state == DeliveryState.GIVEN_UP,
+        why=failure.why,
+    )
+
+
+def message_of(delivery: Delivery) -> Message:
+    """What a delivery says; the same at every try."""
+    if delivery.crossing is not None:
+        return crossing_message(delivery.id, delivery.crossing, organization=delivery.organization.name)
+    return trial_message(
+        delivery.id,
+        channel=delivery.recipient_name,
+        organization=delivery.organization.name,
+        at=delivery.created_at,
+    )
+
+
+def _destination(delivery: Delivery) -> Destination:
+    channel = delivery.channel
+    if delivery.recipient.startswith("channel:"):
+        if channel is None:
+            raise NotDelivered("The channel was deleted.", is_final=True)
+        try:
+            secret = secret_of(channel)
+        except EnvelopeFailure as failure:
+            raise NotDelivered("The channel's secret cannot be opened; give it a new one.", is_final=True) from failure
+        return Destination(tuple(channel.addresses), channel.url, secret)
+    return Destination(addresses=(delivery.recipient,))

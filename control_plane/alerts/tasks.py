@@ -1,0 +1,29 @@
+"""Celery's doors into alerts. A message is only a hint: what is to be done lies in rows."""
+
+import structlog
+from celery import shared_task
+
+from control_plane.alerts.services import crossings_dispatch, crossings_sweep, deliveries_forget, deliveries_send
+
+log = structlog.get_logger()
+
+
+@shared_task(name="alerts.send")
+def send_alerts() -> None:
+    """Make deliveries of what was crossed, and send what is due."""
+    crossed, sent = crossings_dispatch(), deliveries_send()
+    if crossed or sent:
+        log.info("alerts sent", crossings=crossed, deliveries=sent)
+
+
+@shared_task(name="alerts.sweep")
+def sweep_crossings() -> None:
+    """Find what crossed a line without a booking."""
+    if found := crossings_sweep():
+        log.info("lines crossed by changed budgets", crossings=found)
+
+
+@shared_task(name="alerts.forget")
+def forget_deliveries() -> None:
+    """Forget what was said long ago."""
+    deliveries_forget()

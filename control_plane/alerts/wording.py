@@ -1,0 +1,145 @@
+"""What is said of a crossing, for people and for machines. The same at every try: all numbers are the crossing's."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from control_plane.alerts.channels.channel import Message
+from control_plane.alerts.models import StageCrossing
+from control_plane.rules.periods import FOR_EVER, PeriodRule, period_at, zone_of
+from switchyard_contract.quantity import NanoUsd, usd_text
+
+STAGE_CROSSED = "budget.stage_crossed"
+TEST = "channel.test"
+LARGE = 1_000_000_000
+
+
+def crossing_message(delivery_id: UUID, crossing: StageCrossing, *, organization: str) -> Message:
+    """Put a crossing into words."""
+    resets_at = resets_at_of(crossing)
+    whose = f" ({crossing.counter_text})" if crossing.counter_text else ""
+    spent, limit = dollars(crossing.posted_nano_usd), dollars(crossing.limit_nano_usd)
+    address = f"{settings.SWITCHYARD.console_public_url}/budgets/{crossing.budget_id}"
+    lines = [
+        f"Budget: {crossing.budget_name}{whose}, {organization}",
+        f"Spent: {spent} of {limit} ({crossing.percent} %)",
+        f"Reset: {reset_words(resets_at, crossing.timezone)}",
+        "",
+        _what_happened(crossing),
+        *_what_follows(crossing),
+        "",
+        f"The budget: {address}",
+        "",
+    ]
+    return Message(
+        id=delivery_id.hex,
+        subject=f"{crossing.budget_name}{whose}: {crossing.percent} % of {limit} spent",
+        text="\n".join(lines),
+        event=STAGE_CROSSED,
+        at=crossing.crossed_at,
+        body=_body(delivery_id, crossing, organization, resets_at, address),
+    )
+
+
+def trial_message(delivery_id: UUID, *, channel: str, organization: str, at: datetime) -> Message:
+    """What goes out when somebody tries a channel."""
+    text = f"This is a test of the alert channel {channel} of {organization}. Nothing has happened."
+    return Message(
+        id=delivery_id.hex,
+        subject=f"Switchyard: a test of the alert channel {channel}",
+        text=f"{text}\n\n{settings.SWITCHYARD.console_public_url}\n",
+        event=TEST,
+        at=at,
+        body={
+            "id": delivery_id.hex,
+            "event": TEST,
+            "at": _instant(at),
+            "organization": organization,
+            "channel": channel,
+            "text": text,
+        },
+    )
+
+
+def resets_at_of(crossing: StageCrossing) -> datetime | None:
+    """When the crossing's period ends; None: never."""
+    if crossing.period_unit == FOR_EVER or crossing.period_ms == 0:
+        return None
+    began_at = datetime.fromtimestamp(crossing.period_ms / 1000, UTC)
+    return period_at(PeriodRule(crossing.period_unit, crossing.timezone, crossing.anchor), began_at).end
+
+
+def reset_words(at: datetime | None, timezone: str) -> str:
+    """Say when a period ends, in the budget's zone and, where that is another one, in UTC."""
+    if at is None:
+        return "never; it is a budget for good"
+    zone = zone_of(timezone)
+    if zone is None or timezone == "UTC":
+        return f"{at.astimezone(UTC):%A %d %B %Y %H:%M} UTC"
+    return f"{at.astimezone(zone):%A %d %B %Y %H:%M} {timezone} ({at.astimezone(UTC):%Y-%m-%d %H:%M} UTC)"
+
+
+def dollars(nano_usd: int) -> str:
+    """`$12.40`; below a dollar four digits."""
+    if abs(nano_usd) < LARGE:
+        return f"${nano_usd / LARGE:.4f}"
+    whole, rest = divmod(nano_usd, LARGE)
+    return f"${whole:,}.{rest * 100 // LARGE:02d}"
+
+
+def _what_happened(crossing: StageCrossing) -> str:
+    match crossing.action:
+        case "block":
+            return f"At {crossing.at_percent} % it stops: new requests are refused until then, or until it is raised."
+        case "downgrade":
+            return f"From {crossing.at_percent} % on, requests go to a cheaper model where that saves money."
+        case _:
+            return f"It has reached {crossing.at_percent} %, the line at which you are told."
+
+
+def _what_follows(crossing: StageCrossing) -> list[str]:
+    if crossing.next_percent is None:
+        return [] if crossing.action == "block" else ["Nothing else follows: this budget stops nobody."]
+    at = dollars(crossing.limit_nano_usd * crossing.next_percent // 100)
+    what = {
+        "block": "new requests are refused",
+        "downgrade": "requests go to a cheaper model where that saves money",
+    }.get(crossing.next_action, "you are told again")
+    return [f"Next: at {crossing.next_percent} % ({at}) {what}."]
+
+
+def _body(
+    delivery_id: UUID, crossing: StageCrossing, organization: str, resets_at: datetime | None, address: str
+) -> dict[str, Any]:
+    began_at = datetime.fromtimestamp(crossing.period_ms / 1000, UTC) if crossing.period_ms else None
+    return {
+        "id": delivery_id.hex,
+        "event": STAGE_CROSSED,
+        "at": _instant(crossing.crossed_at),
+        "organization": organization,
+        "organization_id": crossing.organization_id.hex,
+        "budget": {"id": crossing.budget_id.hex, "name": crossing.budget_name, "url": address},
+        "counter": crossing.counter,
+        "counter_text": crossing.counter_text,
+        "period": {
+            "unit": crossing.period_unit,
+            "timezone": crossing.timezone,
+            "starts_at": None if began_at is None else _instant(began_at),
+            "resets_at": None if resets_at is None else _instant(resets_at),
+        },
+        "stage": {"at_percent": crossing.at_percent, "action": crossing.action},
+        "spent_nano_usd": crossing.posted_nano_usd,
+        "spent_usd": usd_text(NanoUsd(crossing.posted_nano_usd)),
+        "limit_nano_usd": crossing.limit_nano_usd,
+        "limit_usd": usd_text(NanoUsd(crossing.limit_nano_usd)),
+        "percent": crossing.percent,
+        "next_stage": None
+        if crossing.next_percent is None
+        else {"at_percent": crossing.next_percent, "action": crossing.next_action},
+    }
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
