@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 
 from control_plane.budgets.models import Budget, BudgetRaise, BudgetRequest
 from control_plane.organizations.models import Organization
@@ -18,14 +18,16 @@ def budget_by_name(organization: Organization, name: str) -> Budget | None:
     return budgets_of(organization).filter(name=name).first()
 
 
-def budgets_for_pods(organization_id: UUID, now: datetime) -> QuerySet[Budget]:
-    """Those that pods must know, in a stable order, with the raises that are in force or to come (`told_raises`)."""
-    raises = BudgetRaise.objects.filter(until_at__gt=now).order_by("id")
+def budgets_for_pods(organization_id: UUID) -> QuerySet[Budget]:
+    """Those that pods must know, in a stable order."""
+    return Budget.objects.filter(organization_id=organization_id).exclude(mode=Mode.OFF).order_by("id")
+
+
+def raises_for_pods(organization_id: UUID, now: datetime) -> QuerySet[BudgetRaise]:
+    """Raises of those budgets that are in force or to come."""
     return (
-        Budget.objects.filter(organization_id=organization_id)
-        .exclude(mode=Mode.OFF)
-        .select_related("team")
-        .prefetch_related(Prefetch("raises", raises, to_attr="told_raises"))
+        BudgetRaise.objects.filter(organization_id=organization_id, until_at__gt=now)
+        .exclude(budget__mode=Mode.OFF)
         .order_by("id")
     )
 

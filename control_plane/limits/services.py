@@ -22,6 +22,8 @@ CAPS = (
     "max_repeats_of_same_tool_call",
 )
 HIGHEST_CAP = 1_000_000
+HIGHEST_COST_USD = 100_000
+"""Times the highest factor it can still be counted exactly."""
 ORDINARY_FACTOR = 10
 
 
@@ -76,7 +78,7 @@ class SessionCapKind(RuleKind[SessionCap]):
 
     def read(self, reader: SpecReader, world: World) -> dict[str, Any]:
         caps: dict[str, Any] = {name: reader.whole(name, least=1, most=HIGHEST_CAP) for name in CAPS}
-        caps["max_cost_nano_usd"] = reader.money("max_cost_usd")
+        caps["max_cost_nano_usd"] = reader.money("max_cost_usd", most_usd=HIGHEST_COST_USD)
         if not any(reader.has(name) for name in (*CAPS, "max_cost_usd")):
             reader.wrong("max_cost_usd", f"The cap caps nothing. Give at least one of max_cost_usd, {', '.join(CAPS)}.")
         factor = reader.whole("per_key_hour_factor", least=0, most=1000)

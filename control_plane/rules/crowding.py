@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from control_plane.keys.models import VirtualKey
 from control_plane.organizations.models import Membership
-from control_plane.rules.messages import head_of, keys_named
+from control_plane.rules.messages import Present, head_of, keys_named
 from control_plane.rules.models import Mode
 from control_plane.rules.overlap import Contender, Everybody, KeyFacts, crowd_of
 from control_plane.rules.problems import Problems
@@ -61,10 +61,10 @@ def everybody_of(rules: Iterable[Any], world: World) -> Everybody:
 
 def _contenders(rules: Sequence[Any], world: World) -> list[Contender]:
     now = timezone.now()
-    successors = successors_of(world.organization.id, keys_named(rules))
+    present = Present(successors=successors_of(world.organization.id, keys_named(rules)))
     found = []
     for rule in rules:
-        head = head_of(rule, now, successors)
+        head = head_of(rule, now, present)
         found.append(
             Contender(
                 name=rule.name,

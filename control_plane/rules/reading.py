@@ -14,7 +14,7 @@ from switchyard_contract.quantity import NANO_PER_USD, NanoUsd, nano_usd, usd_te
 
 Spec = Mapping[str, Any]
 HIGHEST_WHOLE = 10**15
-HIGHEST_USD = 1_000_000_000
+HIGHEST_USD = 100_000_000
 LEAST_NANO_USD = 1000
 """A millionth of a dollar: counters know nothing finer."""
 MOST_ITEMS = 200
@@ -93,7 +93,7 @@ class SpecReader:
         value = self.given(name)
         return None if value is None else whole_number(value, self.problems, self.field(name), least, most, unit)
 
-    def money(self, name: str, *, least: int = LEAST_NANO_USD) -> NanoUsd | None:
+    def money(self, name: str, *, least: int = LEAST_NANO_USD, most_usd: int = HIGHEST_USD) -> NanoUsd | None:
         """Dollars, in nano-USD; None: left out, or wrong."""
         value = self.given(name)
         if value is None:
@@ -105,8 +105,8 @@ class SpecReader:
             self.wrong(name, f"{shown(value)} is negative. Right: an amount above 0.")
         elif amount < least:
             self.wrong(name, f"{shown(value)} is too little. Right: at least {usd(NanoUsd(least))} dollars.")
-        elif amount > HIGHEST_USD * NANO_PER_USD:
-            self.wrong(name, f"{shown(value)} is too much. Right: at most {HIGHEST_USD:,} dollars.")
+        elif amount > most_usd * NANO_PER_USD:
+            self.wrong(name, f"{shown(value)} is too much. Right: at most {most_usd:,} dollars.")
         else:
             return amount
         return None

@@ -85,10 +85,10 @@ def read_when(reader: SpecReader, world: World, kept: Collection[Subject] = ()) 
         for position, each in enumerate(excluded[:MOST_CONDITIONS]):
             path = f"{inner.field('not')}[{position}]"
             found.append(_condition(SpecReader(each, inner.problems, path), world, kept))
-            if isinstance(each, Mapping) and not each:
-                inner.problems.add(path, "This excludes everything. Name a part, or leave it out.")
     elif excluded is not None:
         inner.wrong("not", f"{shown(excluded)} is no object with parts.")
+    if any(each.is_about_everything for each in found) and not inner.problems:
+        inner.wrong("not", "This excludes every exchange. Name what is excluded, or leave the field out.")
     return When(condition, tuple(found))
 
 

@@ -18,7 +18,8 @@ from control_plane.keys.models import VirtualKey
 from control_plane.keys.services.scopes import intersect
 from control_plane.organizations.models import Organization, Team
 from control_plane.routing.models import VirtualModel
-from switchyard_contract.revision import MIN_READER, SCOPED_KEYS
+from control_plane.snapshots.compile_rules import RuleRows, compile_rules, has_rules, provider_limits
+from switchyard_contract.revision import MIN_READER, RULES, SCOPED_KEYS
 from switchyard_contract.v1 import snapshot_pb2
 from switchyard_contract.virtual_key import bucket_of
 
@@ -37,6 +38,8 @@ class PrincipalRow:
     name: str
     is_active: bool
     tags: Mapping[str, str] = field(default_factory=dict)
+    role: str = ""
+    """Of a member."""
 
 
 class KeyScopes(NamedTuple):
@@ -88,6 +91,8 @@ class PolicyRows:
     virtual_models: Sequence[VirtualModel] = ()
     """With their target."""
     prices: Sequence[OrganizationPrice] = ()
+    rules: RuleRows | None = None
+    """None: the organization has no rules."""
 
 
 def compile_global(
@@ -126,7 +131,7 @@ def compile_policy(rows: PolicyRows) -> snapshot_pb2.PolicyShard:
     """Who and what an organization has, and where its names lead."""
     organization = rows.organization
     providers = sorted((row for row in rows.providers if row.is_active), key=lambda row: row.id)
-    return snapshot_pb2.PolicyShard(
+    policy = snapshot_pb2.PolicyShard(
         organization_id=organization.id.hex,
         name=organization.name,
         teams=[
@@ -140,6 +145,7 @@ def compile_policy(rows: PolicyRows) -> snapshot_pb2.PolicyShard:
                 name=row.name,
                 active=row.is_active,
                 tags=row.tags,
+                role=row.role,
             )
             for row in sorted(rows.principals, key=lambda row: row.id)
         ],
@@ -159,7 +165,13 @@ def compile_policy(rows: PolicyRows) -> snapshot_pb2.PolicyShard:
         max_stale_ms=organization.max_stale_ms,
         gateway_public_url=organization.gateway_public_url or rows.gateway_public_url,
         contact=organization.contact,
+        budget_status=organization.budget_status,
+        counter_generation=organization.counter_generation,
     )
+    if rows.rules is not None:
+        present = frozenset(row.id.hex for row in rows.teams) | {row.id.hex for row in rows.principals}
+        policy.MergeFrom(compile_rules(rows.rules, present))
+    return policy
 
 
 def compile_keys(
@@ -219,6 +231,8 @@ def oldest_reader(message: Message) -> int:
     """The contract revision below which a pod would do wrong with this payload."""
     if isinstance(message, snapshot_pb2.KeyShard) and any(key.routes or key.source_networks for key in message.keys):
         return SCOPED_KEYS
+    if isinstance(message, snapshot_pb2.PolicyShard) and has_rules(message):
+        return RULES
     return MIN_READER
 
 
@@ -253,6 +267,8 @@ def _provider(row: Provider) -> snapshot_pb2.Provider:
         idle_timeout_ms=row.idle_timeout_ms,
         allow_private_address=row.allows_private_address,
         protocols=row.protocols,
+        external=row.is_external,
+        limits=provider_limits(row),
     )
 
 

@@ -21,7 +21,7 @@ class Finding:
 
 def check_global(shard: snapshot_pb2.GlobalShard) -> list[Finding]:
     """Organizations are named once, prices have a version of their own and hold what a price must."""
-    findings = list(_twice("organizations", (row.id for row in shard.organizations)))
+    findings = list(twice("organizations", (row.id for row in shard.organizations)))
     for row in shard.organizations:
         if row.key_buckets < 1:
             findings.append(Finding(f"organizations/{row.id}", "has no key shard"))
@@ -32,11 +32,11 @@ def check_global(shard: snapshot_pb2.GlobalShard) -> list[Finding]:
 def check_policy(shard: snapshot_pb2.PolicyShard) -> list[Finding]:
     """Every name referred to exists, every route leads somewhere, every number is in range."""
     findings = [
-        *_twice("teams", (row.id for row in shard.teams)),
-        *_twice("principals", (row.id for row in shard.principals)),
-        *_twice("providers", (row.name for row in shard.providers)),
-        *_twice("models", (row.id for row in shard.models)),
-        *_twice("virtual_models", (row.name for row in shard.virtual_models)),
+        *twice("teams", (row.id for row in shard.teams)),
+        *twice("principals", (row.id for row in shard.principals)),
+        *twice("providers", (row.name for row in shard.providers)),
+        *twice("models", (row.id for row in shard.models)),
+        *twice("virtual_models", (row.name for row in shard.virtual_models)),
         *_prices("prices", shard.prices),
     ]
     providers = {row.id: row for row in shard.providers}
@@ -97,7 +97,7 @@ def check_deny(shard: snapshot_pb2.DenyShard) -> list[Finding]:
 
 def _prices(path: str, rows: Iterable[snapshot_pb2.PriceRow]) -> Iterator[Finding]:
     rows = list(rows)
-    yield from _twice(path, (row.id for row in rows))
+    yield from twice(path, (row.id for row in rows))
     for row in rows:
         if not row.id or not row.model or not row.rates.HasField("input") or not row.rates.HasField("output"):
             yield Finding(f"{path}/{row.id or row.model}", "lacks a version, a model or a rate")
@@ -106,7 +106,8 @@ def _prices(path: str, rows: Iterable[snapshot_pb2.PriceRow]) -> Iterator[Findin
             yield Finding(f"{path}/{row.id}", "has bands that do not ascend")
 
 
-def _twice(path: str, names: Iterable[str]) -> Iterator[Finding]:
+def twice(path: str, names: Iterable[str]) -> Iterator[Finding]:
+    """Find names that stand more than once."""
     for name, count in Counter(names).items():
         if count > 1:
             yield Finding(f"{path}/{name}", f"is there {count} times")

@@ -29,6 +29,7 @@ from control_plane.routing.selectors import routes_for_pods
 from control_plane.snapshots.compile import KeyRow, KeyScopes, PolicyRows, PrincipalRow, RevokedRow
 from control_plane.snapshots.delivery import Head
 from control_plane.snapshots.models import ShardHead, Snapshot
+from control_plane.snapshots.rule_rows import rule_rows
 from control_plane.snapshots.shards import deny_shard, key_shard, policy_shard
 from switchyard_contract.seal import ShardVersion
 from switchyard_contract.v1 import snapshot_pb2
@@ -55,6 +56,7 @@ def policy_rows(organization: Organization, now: datetime) -> PolicyRows:
         known_models=list(KnownModel.objects.filter(is_offered=True)),
         virtual_models=list(routes_for_pods(organization.id)),
         prices=list(organization_prices(organization.id)),
+        rules=rule_rows(organization.id, now),
     )
 
 
@@ -62,9 +64,9 @@ def principal_rows(organization_id: UUID, now: datetime) -> list[PrincipalRow]:
     """Members, service accounts, and those who left while pods still know a key of theirs (inactive)."""
     memberships = Membership.objects.filter(organization_id=organization_id).order_by()
     rows = [
-        PrincipalRow(user_id, True, email, is_active, tags)
-        for user_id, email, is_active, tags in memberships.values_list(
-            "user_id", "user__email", "user__is_active", "tags"
+        PrincipalRow(user_id, True, email, is_active, tags, role)
+        for user_id, email, is_active, tags, role in memberships.values_list(
+            "user_id", "user__email", "user__is_active", "tags", "role"
         )
     ]
     accounts = ServiceAccount.objects.filter(organization_id=organization_id).order_by()

@@ -16,6 +16,7 @@ import structlog
 from django.conf import settings
 from django.db import Error as DatabaseFailure
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 from google.protobuf.message import Message
 
@@ -31,8 +32,10 @@ from control_plane.organizations.models import Organization
 from control_plane.snapshots import compile as compiler
 from control_plane.snapshots.announcement import announce
 from control_plane.snapshots.consistency import Finding, check_deny, check_global, check_keys, check_policy
+from control_plane.snapshots.consistency_rules import check_rules
 from control_plane.snapshots.locks import Lane, compiling
 from control_plane.snapshots.models import ShardHead, Snapshot
+from control_plane.snapshots.rule_rows import key_owners
 from control_plane.snapshots.selectors import (
     denied_keys,
     denied_principals,
@@ -114,7 +117,7 @@ def everything_compile() -> None:
     if is_global_missing or has_open or organizations_without_shards():
         global_compile(force=is_global_missing)
     _seal_anew()
-    _compile_old_key_shards()
+    _compile_old_shards()
 
 
 @transaction.atomic
@@ -223,7 +226,8 @@ def _compile_organization_once(
     organization = Organization.objects.get(id=organization_id)
     rows = policy_rows(organization, now)
     policy = compiler.compile_policy(rows)
-    at_policy = _publish(policy_shard(organization_id), organization_id, policy, check_policy(policy), now)
+    findings = check_policy(policy) + check_rules(policy, key_owners(organization_id, policy), now)
+    at_policy = _publish(policy_shard(organization_id), organization_id, policy, findings, now)
     held = key_bucket_count(organization_id)
     touched = None if is_full else _touched_buckets(organization_id, held)
     buckets = held if touched is not None else buckets_for(key_count(organization_id, now), held)
@@ -383,11 +387,15 @@ def _seal_anew() -> None:
             organization_compile(organization_id, waits=True, force=True)
 
 
-def _compile_old_key_shards() -> None:
-    """Keys that ended a month ago leave the key shards, also where nothing else changes."""
+def _compile_old_shards() -> None:
+    """Also where nothing changes: keys that ended a month ago leave the key shards, and the days, weeks and hours that
+    rules speak of are told for another while."""
     limit = timezone.now() - KEYS_ARE_COMPILED_EVERY
     old = ShardHead.objects.filter(
-        organization_id__isnull=False, shard__contains="/keys/", updated_at__lt=limit, version__gte=1
+        Q(shard__contains="/keys/") | Q(shard__endswith="/policy"),
+        organization_id__isnull=False,
+        updated_at__lt=limit,
+        version__gte=1,
     )
     for organization_id in set(old.values_list("organization_id", flat=True)):
         assert organization_id is not None

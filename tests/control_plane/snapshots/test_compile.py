@@ -112,6 +112,7 @@ def test_a_policy_holds_everything_a_pod_must_know() -> None:
                 first_byte_timeout_ms=600_000,
                 idle_timeout_ms=300_000,
                 allow_private_address=True,
+                external=True,
             )
         ],
         models=[
@@ -132,6 +133,8 @@ def test_a_policy_holds_everything_a_pod_must_know() -> None:
         max_stale_ms=7 * 24 * 3600 * 1000,
         gateway_public_url="https://gateway.example.com",
         contact="it@example.com",
+        budget_status="auto",
+        counter_generation=1,
     )
     assert check_policy(message) == []
 
