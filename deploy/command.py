@@ -77,6 +77,7 @@ SUB_COMMANDS: tuple[SubCommand, ...] = (
     SubCommand("logout", "deploy.remote.sign_in:logout_main", "end that sign-in", "", True),
     SubCommand("whoami", "deploy.remote.sign_in:whoami_main", "who is signed in, and where", "", True),
     SubCommand("setup", "deploy.remote.setup.command:main", "point a coding tool here, or undo it", "remote", True),
+    SubCommand("statusline", "deploy.remote.statusline:main", "a line for Claude Code's status bar", "", True),
     SubCommand("plan", "deploy.remote.policy:plan_main", "what an apply of policy files would change", "", True),
     SubCommand("apply", "deploy.remote.policy:apply_main", "make the policy what files say", "", True),
     SubCommand("export", "deploy.remote.policy:export_main", "the policy as a file", "", True),

@@ -23,7 +23,7 @@ class _StaysHere(urllib.request.HTTPRedirectHandler):
         return None
 
 
-_OPENER = urllib.request.build_opener(_StaysHere)
+NO_REDIRECTS = urllib.request.build_opener(_StaysHere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Api:
             f"{self.url}/api/v1/{path}", method=method, data=data, headers=headers
         )
         try:
-            with _OPENER.open(request, timeout=timeout_s) as answer:
+            with NO_REDIRECTS.open(request, timeout=timeout_s) as answer:
                 return answer.status, answer.read(LARGEST_ANSWER)
         except urllib.error.HTTPError as failure:
             return failure.code, failure.read(LARGEST_ANSWER)

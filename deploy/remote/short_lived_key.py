@@ -89,6 +89,12 @@ def helper_key(place: Place, wanted: Wanted, environment: Mapping[str, str]) -> 
         return minted.key
 
 
+def kept_key(place: Place, wanted: Wanted, environment: Mapping[str, str]) -> str | None:
+    """The key that was given out last, while it is alive; asks nobody. Raises Refused when its file cannot be read."""
+    kept = _read(_path(place, wanted, environment))
+    return kept.key if kept is not None and kept.is_alive(time.time()) else None
+
+
 def _may_be_given(kept: Kept) -> bool:
     now_s = time.time()
     return kept.is_fresh(now_s) and 0 <= now_s - kept.checked_at_s < ASKED_AGAIN_AFTER_S

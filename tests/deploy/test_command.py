@@ -27,6 +27,7 @@ PUBLISHED = [
     "logout",
     "whoami",
     "setup",
+    "statusline",
     "plan",
     "apply",
     "export",

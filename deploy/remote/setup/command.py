@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import shutil
 import sys
 import time
@@ -18,7 +19,7 @@ from deploy.remote.refused import Refused
 from deploy.remote.setup.apply import diff_of, write_removal, write_setup
 from deploy.remote.setup.journal import Journal, journal_read, lock_path
 from deploy.remote.setup.plan import FilePlan, look, plan_removal, plan_setup
-from deploy.remote.setup.tools import TOOLS, Access, Facts, Tool, changes_of
+from deploy.remote.setup.tools import ADDRESS, TOOLS, Access, Facts, Tool, changes_of
 from deploy.remote.short_lived_key import Wanted, helper_key
 
 DAY_S = 24 * 3600
@@ -65,7 +66,9 @@ def _set_up(tool: Tool, arguments: argparse.Namespace) -> None:
     team = _team(facts, arguments)
     former = journal_read(tool.id, os.environ)
     static = _StaticKey() if uses_helper else _former_key(former, place)
-    plans = _plans(tool, facts, _access(tool, place, team, static, uses_helper), former)
+    status_line = _status_line(tool, facts, place, team, arguments, former, uses_helper=uses_helper)
+    access = _access(tool, place, team, static, uses_helper, status_line)
+    plans = _plans(tool, facts, access, former)
     if facts.warning:
         print(f"! {facts.warning}", file=sys.stderr)
     _warn_about_shell(tool)
@@ -83,7 +86,7 @@ def _set_up(tool: Tool, arguments: argparse.Namespace) -> None:
         helper_key(place, Wanted(tool.id, team), os.environ)
     elif is_new_key:
         static = _mint(place, tool, team)
-        plans = _plans(tool, facts, _access(tool, place, team, static, uses_helper), former)
+        plans = _plans(tool, facts, _access(tool, place, team, static, uses_helper, status_line), former)
     key_file = _key_file(tool) if tool.keeps_key_apart and static.key else None
     if key_file is not None:
         write_private(key_file, static.key + "\n")
@@ -154,11 +157,47 @@ def _holds(value: Any, key: str) -> bool:
     return bool(key) and value == key
 
 
-def _access(tool: Tool, place: Place, team: str, static: _StaticKey, uses_helper: bool) -> Access:
+def _access(
+    tool: Tool, place: Place, team: str, static: _StaticKey, uses_helper: bool, status_line: tuple[str, ...]
+) -> Access:
     if uses_helper:
-        command = (*own_command(), "key", "helper", "--tool", tool.id, "--url", place.url)
-        return Access(command=(*command, "--team", team) if team else command)
-    return Access(key=static.key or NEW_KEY, key_file=_key_file(tool) if tool.keeps_key_apart else None)
+        command = (*own_command(), "key", "helper", *_by_helper(tool, place, team))
+        return Access(command=command, status_line=status_line)
+    key_file = _key_file(tool) if tool.keeps_key_apart else None
+    return Access(key=static.key or NEW_KEY, key_file=key_file, status_line=status_line)
+
+
+def _by_helper(tool: Tool, place: Place, team: str) -> tuple[str, ...]:
+    """Whose key is meant, in the words of `switchyard key helper`."""
+    words = ("--tool", tool.id, "--url", place.url)
+    return (*words, "--team", team) if team else words
+
+
+def _status_line(
+    tool: Tool,
+    facts: Facts,
+    place: Place,
+    team: str,
+    arguments: argparse.Namespace,
+    former: Journal | None,
+    *,
+    uses_helper: bool,
+) -> tuple[str, ...]:
+    """The command of the tool's status bar; empty: it stays as it is. What was switched on before stays on."""
+    wanted = arguments.status_line
+    if tool.status_line is None:
+        if wanted:
+            raise Refused(f"{tool.name} has no status bar that a command can write to")
+        return ()
+    if wanted is None:
+        entries = (entry for file in (former.files if former else ()) for entry in file.entries)
+        wanted = any(entry.path == tool.status_line for entry in entries)
+    if not wanted:
+        return ()
+    command = (*own_command(), "statusline")
+    if re.fullmatch(ADDRESS, facts.gateway_url):
+        command = (*command, "--gateway", facts.gateway_url)
+    return (*command, *_by_helper(tool, place, team)) if uses_helper else command
 
 
 def _key_file(tool: Tool) -> Path:
@@ -306,5 +345,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument(
         "--static-key", action="store_true", help="write a key of 90 days into the file even where a helper would do"
+    )
+    parser.add_argument(
+        "--status-line",
+        action=argparse.BooleanOptionalAction,
+        help="let the tool's status bar say what is left of your budget (Claude Code); what was chosen before stays",
     )
     return parser

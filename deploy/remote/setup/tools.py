@@ -37,12 +37,14 @@ class Facts:
 class Access:
     """How the tool gets its key: by a command, or as text. Exactly one of the two.
 
-    key_file: where a tool that can reads the text from.
+    key_file: where a tool that can reads the text from. status_line: the command whose output its status bar shows;
+    empty: the bar is the person's own.
     """
 
     command: tuple[str, ...] = ()
     key: str = field(default="", repr=False)
     key_file: Path | None = None
+    status_line: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class ToolFile:
 class Tool:
     """A coding tool. access: the changes by which it gets its key, per file; loud_variables: of the shell, which win.
 
-    keeps_key_apart: it reads its key from a file of its own, so that the configuration holds none.
+    keeps_key_apart: it reads its key from a file of its own, so that the configuration holds none. status_line: where
+    its status bar's command stands; None: it has no such bar.
     """
 
     id: str
@@ -75,6 +78,7 @@ class Tool:
     access: Callable[[Access, Facts], Mapping[str, Sequence[Change]]]
     loud_variables: tuple[str, ...] = ()
     keeps_key_apart: bool = False
+    status_line: EntryPath | None = None
 
 
 def changes_of(tool: Tool, facts: Facts, access: Access) -> dict[str, list[Change]]:
@@ -130,19 +134,22 @@ LABEL = r"[A-Za-z0-9][A-Za-z0-9._ ()-]{0,99}"
 CLAUDE_KEYS = ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY")
 # Each of them would take requests past the gateway, or send another key to it.
 CLAUDE_BYPASSES = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
+CLAUDE_STATUS_LINE: EntryPath = ("statusLine",)
 
 
 def _claude_access(access: Access, facts: Facts) -> Mapping[str, Sequence[Change]]:
-    gone = [Change(("env", name), ABSENT) for name in CLAUDE_BYPASSES]
+    changes = [Change(("env", name), ABSENT) for name in CLAUDE_BYPASSES]
+    if access.status_line:
+        changes.append(Change(CLAUDE_STATUS_LINE, {"type": "command", "command": shlex.join(access.status_line)}))
     if access.command:
-        gone += [Change(("env", name), ABSENT) for name in CLAUDE_KEYS]
-        return {"settings": [Change(("apiKeyHelper",), shlex.join(access.command)), *gone]}
+        changes += [Change(("env", name), ABSENT) for name in CLAUDE_KEYS]
+        return {"settings": [Change(("apiKeyHelper",), shlex.join(access.command)), *changes]}
     return {
         "settings": [
             Change(("env", "ANTHROPIC_AUTH_TOKEN"), access.key),
             Change(("env", "ANTHROPIC_API_KEY"), ABSENT),
             Change(("apiKeyHelper",), ABSENT),
-            *gone,
+            *changes,
         ]
     }
 
@@ -162,6 +169,7 @@ CLAUDE_CODE = Tool(
     has_helper=True,
     access=_claude_access,
     loud_variables=("ANTHROPIC_BASE_URL", *CLAUDE_KEYS, *CLAUDE_BYPASSES),
+    status_line=CLAUDE_STATUS_LINE,
 )
 
 # Codex CLI.

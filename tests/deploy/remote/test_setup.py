@@ -250,6 +250,37 @@ def test_claude_code_asks_the_helper_and_nothing_else(served: Served, home: Path
     assert settings["model"] == "opus"
 
 
+def test_the_status_bar_stays_the_persons_own_unless_it_is_asked_for(served: Served, home: Path) -> None:
+    path = home / ".claude/settings.json"
+    path.parent.mkdir(parents=True)
+    before = b'{"statusLine": {"type": "command", "command": "mine"}}'
+    path.write_bytes(before)
+    assert main(["claude-code", "--yes"]) == 0
+    assert json.loads(path.read_text())["statusLine"]["command"] == "mine"
+
+    assert main(["claude-code", "--yes", "--status-line"]) == 0
+    line = json.loads(path.read_text())["statusLine"]
+    assert line["type"] == "command"
+    assert line["command"].endswith(f"statusline --gateway {GATEWAY} --tool claude-code --url {served.url}")
+    # The next set-up leaves on what was switched on.
+    served.settings["claude-code"]["settings"]["env"]["ANTHROPIC_DEFAULT_SONNET_MODEL"] = "claude-sonnet-5"
+    assert main(["claude-code", "--yes"]) == 0
+    assert json.loads(path.read_text())["statusLine"] == line
+
+    assert main(["claude-code", "--yes", "--no-status-line"]) == 0
+    assert json.loads(path.read_text())["statusLine"]["command"] == "mine"
+    assert main(["claude-code", "--yes", "--status-line", "--static-key"]) == 0
+    assert json.loads(path.read_text())["statusLine"]["command"].endswith(f"statusline --gateway {GATEWAY}")
+    assert main(["claude-code", "--remove", "--yes"]) == 0
+    assert path.read_bytes() == before
+
+
+def test_a_tool_without_a_status_bar_says_so(served: Served, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["codex", "--yes", "--status-line"]) == 1
+    assert "has no status bar" in capsys.readouterr().err
+    assert not (home / ".codex/config.toml").exists()
+
+
 def test_codex_asks_the_helper_by_its_auth_command(served: Served, home: Path) -> None:
     served.teams = ["platform", "research"]
     assert main(["codex", "--yes", "--team", "research"]) == 0
