@@ -12,8 +12,10 @@ from rest_framework.response import Response
 from control_plane.credentials.models import CredentialSource, Provider
 from control_plane.credentials.selectors import providers_of
 from control_plane.credentials.services import (
+    HIGHEST_PROVIDER_LIMIT,
     NO_CREDENTIAL,
     CredentialChoice,
+    ProviderLimits,
     Timeouts,
     credential_replace,
     provider_create,
@@ -52,6 +54,20 @@ class CredentialOut(serializers.Serializer[Provider]):
     replaced_at = serializers.DateTimeField(source="credential_replaced_at", allow_null=True)
 
 
+class LimitsOut(serializers.Serializer[Provider]):
+    concurrent_requests = serializers.IntegerField(source="max_concurrent_requests", help_text="0: no limit.")
+    requests_per_minute = serializers.IntegerField(source="max_requests_per_minute", help_text="0: no limit.")
+    tokens_per_minute = serializers.IntegerField(source="max_tokens_per_minute", help_text="0: no limit.")
+
+
+class LimitsIn(serializers.Serializer[Any]):
+    """What protects the account or the machine, all callers together. What is left out is not limited."""
+
+    concurrent_requests = serializers.IntegerField(min_value=0, max_value=HIGHEST_PROVIDER_LIMIT, required=False)
+    requests_per_minute = serializers.IntegerField(min_value=0, max_value=HIGHEST_PROVIDER_LIMIT, required=False)
+    tokens_per_minute = serializers.IntegerField(min_value=0, max_value=HIGHEST_PROVIDER_LIMIT, required=False)
+
+
 class ProviderOut(serializers.Serializer[Provider]):
     id = HexId()
     name = serializers.CharField()
@@ -62,6 +78,10 @@ class ProviderOut(serializers.Serializer[Provider]):
     protocols = serializers.ListField(child=serializers.CharField(), help_text="Empty: the vendor's own.")
     models = serializers.ListField(child=serializers.CharField(), source="served_models")
     credential = CredentialOut(source="*")
+    limits = LimitsOut(source="*")
+    external = serializers.BooleanField(
+        source="is_external", help_text="Outside the organization's own networks: its prompts leave the house."
+    )
     connect_timeout_ms = serializers.IntegerField()
     first_byte_timeout_ms = serializers.IntegerField()
     idle_timeout_ms = serializers.IntegerField()
@@ -81,6 +101,8 @@ class ProviderChange(serializers.Serializer[Any]):
     connect_timeout_ms = serializers.IntegerField(min_value=100, max_value=600_000, required=False)
     first_byte_timeout_ms = serializers.IntegerField(min_value=1_000, max_value=3_600_000, required=False)
     idle_timeout_ms = serializers.IntegerField(min_value=1_000, max_value=3_600_000, required=False)
+    limits = LimitsIn(required=False)
+    external = serializers.BooleanField(required=False, help_text="Left out: unless the address is a private one.")
     is_active = serializers.BooleanField(required=False)
 
 
@@ -122,6 +144,7 @@ class ProviderViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, Tenant
         given = self.read_input(ProviderIn)
         credential = _choice_of(given.pop("credential", None))
         timeouts = _timeouts_of(given, Timeouts()) or Timeouts()
+        given["limits"] = ProviderLimits(**given.get("limits", {}))
         return self.once(
             lambda: self.answer(
                 provider_create(
@@ -151,6 +174,8 @@ class ProviderViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, Tenant
             )
         in_force = Timeouts(provider.connect_timeout_ms, provider.first_byte_timeout_ms, provider.idle_timeout_ms)
         timeouts = _timeouts_of(given, in_force)
+        if "limits" in given:
+            given["limits"] = ProviderLimits(**given["limits"])
         return self.answer(provider_update(provider=provider, timeouts=timeouts, actor=actor, **given))
 
     def remove(self, provider: Provider) -> None:

@@ -1,7 +1,7 @@
 """Change providers; seal their credentials."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.conf import settings
@@ -31,9 +31,11 @@ __all__ = [
     "NO_CREDENTIAL",
     "CredentialChoice",
     "CredentialSource",
+    "ProviderLimits",
     "Timeouts",
     "credential_replace",
     "credentials_refresh",
+    "limits_of",
     "provider_create",
     "provider_delete",
     "provider_update",
@@ -53,6 +55,19 @@ class Timeouts:
     idle_ms: int = 300_000
 
 
+@dataclass(frozen=True, slots=True)
+class ProviderLimits:
+    """What an upstream account or a machine takes, all callers together; 0: no limit."""
+
+    concurrent_requests: int = 0
+    requests_per_minute: int = 0
+    tokens_per_minute: int = 0
+
+
+NO_LIMITS = ProviderLimits()
+HIGHEST_PROVIDER_LIMIT = 10**12
+
+
 @transaction.atomic
 def provider_create(
     *,
@@ -67,9 +82,14 @@ def provider_create(
     account: str = "",
     protocols: Sequence[str] = (),
     timeouts: Timeouts = Timeouts(),
+    limits: ProviderLimits = NO_LIMITS,
+    external: bool | None = None,
     is_active: bool = True,
 ) -> Provider:
-    """Add an upstream account. base_url empty: the vendor's public address. Raises ValidationError."""
+    """Add an upstream account. base_url empty: the vendor's public address. Raises ValidationError.
+
+    external None: unless its address lies in the deployment's own networks.
+    """
     destination = _checked_destination(vendor, base_url)
     provider = Provider(
         organization=organization,
@@ -84,8 +104,10 @@ def provider_create(
         connect_timeout_ms=timeouts.connect_ms,
         first_byte_timeout_ms=timeouts.first_byte_ms,
         idle_timeout_ms=timeouts.idle_ms,
+        is_external=not destination.is_private if external is None else external,
         is_active=is_active,
     )
+    _put_limits(provider, limits)
     _put_credential(provider, credential)
     provider.full_clean()
     provider.save(force_insert=True)
@@ -105,6 +127,8 @@ def provider_update(
     account: str | None = None,
     protocols: Sequence[str] | None = None,
     timeouts: Timeouts | None = None,
+    limits: ProviderLimits | None = None,
+    external: bool | None = None,
     is_active: bool | None = None,
 ) -> Provider:
     """Change a provider; None leaves a fact as it is. The vendor stays: another vendor is another provider."""
@@ -118,7 +142,7 @@ def provider_update(
         # came from.
         if provider.has_credential:
             raise ValidationError({"base_url": "Enter the credential again to send it to another address."})
-        provider.base_url, provider.allows_private_address = destination.base_url, destination.is_private
+        _put_address(provider, destination)
     if models is not None:
         provider.served_models = _checked_models(models)
     if region is not None:
@@ -131,6 +155,10 @@ def provider_update(
         provider.connect_timeout_ms = timeouts.connect_ms
         provider.first_byte_timeout_ms = timeouts.first_byte_ms
         provider.idle_timeout_ms = timeouts.idle_ms
+    if limits is not None:
+        _put_limits(provider, limits)
+    if external is not None:
+        provider.is_external = external
     if is_active is not None:
         provider.is_active = is_active
     if provider_facts(provider) == before:
@@ -150,7 +178,7 @@ def credential_replace(
     before = provider_facts(provider)
     if base_url is not None:
         destination = _checked_destination(provider.vendor, base_url)
-        provider.base_url, provider.allows_private_address = destination.base_url, destination.is_private
+        _put_address(provider, destination)
     _put_credential(provider, credential)
     provider.full_clean()
     provider.save()
@@ -229,6 +257,8 @@ def provider_facts(provider: Provider) -> dict[str, Any]:
         "connect_timeout_ms": provider.connect_timeout_ms,
         "first_byte_timeout_ms": provider.first_byte_timeout_ms,
         "idle_timeout_ms": provider.idle_timeout_ms,
+        "limits": asdict(limits_of(provider)),
+        "external": provider.is_external,
         "is_active": provider.is_active,
     }
 
@@ -317,6 +347,32 @@ def _checked_destination(vendor: str, base_url: str) -> Destination:
         return check_destination(base_url, private_networks=settings.SWITCHYARD.private_networks)
     except ForbiddenDestination as failure:
         raise ValidationError({"base_url": str(failure)}) from failure
+
+
+def _put_address(provider: Provider, destination: Destination) -> None:
+    if destination.is_private != provider.allows_private_address:
+        provider.is_external = not destination.is_private
+    provider.base_url, provider.allows_private_address = destination.base_url, destination.is_private
+
+
+def limits_of(provider: Provider) -> ProviderLimits:
+    """What protects a provider."""
+    return ProviderLimits(
+        provider.max_concurrent_requests, provider.max_requests_per_minute, provider.max_tokens_per_minute
+    )
+
+
+def _put_limits(provider: Provider, limits: ProviderLimits) -> None:
+    problems = {
+        f"limits.{name}": f"{number} is no limit. Right: a whole number from 1 to {HIGHEST_PROVIDER_LIMIT:,}; 0: none."
+        for name, number in asdict(limits).items()
+        if isinstance(number, bool) or not 0 <= number <= HIGHEST_PROVIDER_LIMIT
+    }
+    if problems:
+        raise ValidationError(problems)
+    provider.max_concurrent_requests = limits.concurrent_requests
+    provider.max_requests_per_minute = limits.requests_per_minute
+    provider.max_tokens_per_minute = limits.tokens_per_minute
 
 
 def _checked_protocols(protocols: Sequence[str]) -> list[str]:

@@ -75,6 +75,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[Permission, str], ...]], ...] = (
         (
             (_P.POLICY_READ, "See routes and rules"),
             (_P.POLICY_MANAGE, "Change routes and rules"),
+            (_P.RULES_READ, "See the rules of access, limits and caps that apply to one"),
             (_P.PROVIDERS_READ, "See providers, never their credentials"),
             (_P.PROVIDERS_MANAGE, "Add and change providers, replace credentials"),
             (_P.MODELS_READ, "See models and what they cost"),
@@ -86,7 +87,8 @@ GROUPS: tuple[tuple[str, tuple[tuple[Permission, str], ...]], ...] = (
         (
             (_P.USAGE_READ, "See spend and usage"),
             (_P.BUDGETS_READ, "See budgets"),
-            (_P.BUDGETS_MANAGE, "Set budgets"),
+            (_P.BUDGETS_MANAGE, "Set budgets, raise them, decide about requests for more"),
+            (_P.BUDGET_REQUESTS_MAKE, "Ask for more of a budget"),
             (_P.EXCHANGES_READ, "See single exchanges and sessions"),
         ),
     ),

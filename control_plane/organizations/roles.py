@@ -58,8 +58,10 @@ class Permission(StrEnum):
     PRICES_MANAGE = "prices.manage"
     POLICY_READ = "policy.read"
     POLICY_MANAGE = "policy.manage"
+    RULES_READ = "rules.read"
     BUDGETS_READ = "budgets.read"
     BUDGETS_MANAGE = "budgets.manage"
+    BUDGET_REQUESTS_MAKE = "budget_requests.make"
     USAGE_READ = "usage.read"
     EXCHANGES_READ = "exchanges.read"
     FLEET_READ = "fleet.read"
@@ -102,8 +104,10 @@ TABLE: Mapping[Permission, tuple[Reach, Reach, Reach, Reach, Reach, Reach]] = {
     _P.PRICES_MANAGE: (_A, _A, _A, _N, _N, _N),
     _P.POLICY_READ: (_A, _A, _A, _A, _N, _N),
     _P.POLICY_MANAGE: (_A, _A, _N, _N, _N, _N),
+    _P.RULES_READ: (_A, _A, _A, _A, _T, _O),
     _P.BUDGETS_READ: (_A, _A, _A, _A, _T, _O),
     _P.BUDGETS_MANAGE: (_A, _A, _A, _N, _N, _N),
+    _P.BUDGET_REQUESTS_MAKE: (_A, _A, _O, _O, _O, _O),
     _P.USAGE_READ: (_A, _A, _A, _A, _T, _O),
     _P.EXCHANGES_READ: (_A, _A, _O, _A, _O, _O),
     _P.FLEET_READ: (_A, _A, _N, _A, _N, _N),

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from control_plane.keys.api.people import ReasonIn
 from control_plane.keys.services import admin_token_mint, token_expiry
-from control_plane.organizations.models import Organization, OrganizationState, Role
+from control_plane.organizations.models import BudgetStatus, Organization, OrganizationState, Role
 from control_plane.organizations.roles import Permission
 from control_plane.organizations.selectors import is_first_organization
 from control_plane.organizations.services import (
@@ -39,6 +39,9 @@ class OrganizationOut(serializers.Serializer[Organization]):
     leads_may_set_budgets = serializers.BooleanField(help_text="For their own teams, below the team's own budget.")
     leads_may_mint_service_keys = serializers.BooleanField(help_text="Accounts of their own teams, and keys for them.")
     leads_may_add_members = serializers.BooleanField(help_text="Put members into their own teams, and take them out.")
+    budget_status = serializers.ChoiceField(
+        BudgetStatus.choices, help_text="Of a spent budget. auto: what each tool understands; 429: always."
+    )
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
@@ -59,6 +62,7 @@ class OrganizationChange(serializers.Serializer[Any]):
     leads_may_set_budgets = serializers.BooleanField(required=False)
     leads_may_mint_service_keys = serializers.BooleanField(required=False)
     leads_may_add_members = serializers.BooleanField(required=False)
+    budget_status = serializers.ChoiceField(BudgetStatus.choices, required=False)
     name = serializers.CharField(max_length=200, required=False)
     contact = serializers.CharField(max_length=254, required=False, allow_blank=True)
     max_stale_ms = serializers.IntegerField(required=False)

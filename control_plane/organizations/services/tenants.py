@@ -61,6 +61,7 @@ def organization_update(
     leads_may_set_budgets: bool | None = None,
     leads_may_mint_service_keys: bool | None = None,
     leads_may_add_members: bool | None = None,
+    budget_status: str | None = None,
 ) -> Organization:
     """Change a tenant's facts; None leaves a fact as it is."""
     before = _organization_facts(organization)
@@ -78,6 +79,8 @@ def organization_update(
         organization.leads_may_mint_service_keys = leads_may_mint_service_keys
     if leads_may_add_members is not None:
         organization.leads_may_add_members = leads_may_add_members
+    if budget_status is not None:
+        organization.budget_status = budget_status
     after = _organization_facts(organization)
     if after == before:
         return organization
@@ -93,6 +96,29 @@ def organization_update(
         shards=(ShardKind.GLOBAL, ShardKind.POLICY),
     )
     return organization
+
+
+@transaction.atomic
+def counter_generation_raise(*, organization: Organization, actor: Actor, reason: str) -> int:
+    """Say that the counters were lost or went back in time: pods take the store up anew, and the books make it whole.
+
+    Gives the new generation. Counters of the one before are no longer believed.
+    """
+    row = Organization.objects.select_for_update(no_key=True).get(id=organization.id)
+    before = row.counter_generation
+    row.counter_generation = organization.counter_generation = before + 1
+    row.save(update_fields=["counter_generation", "updated_at"])
+    record_change(
+        organization_id=row.id,
+        actor=actor,
+        action="organization.counter_generation_raised",
+        subject=organization_subject(row),
+        before={"counter_generation": before},
+        after={"counter_generation": before + 1},
+        reason=reason,
+        shards=(ShardKind.POLICY,),
+    )
+    return before + 1
 
 
 @transaction.atomic
@@ -139,4 +165,5 @@ def _organization_facts(organization: Organization) -> dict[str, Any]:
         "leads_may_set_budgets": organization.leads_may_set_budgets,
         "leads_may_mint_service_keys": organization.leads_may_mint_service_keys,
         "leads_may_add_members": organization.leads_may_add_members,
+        "budget_status": str(organization.budget_status),
     }
