@@ -90,8 +90,11 @@ def find_second(
         for asked in stage.to if stage is not None else ():
             found = resolve(policy, scene.caller, asked, protocol)
             if isinstance(found, Refusal):
-                why = "this key may not use it" if found.reason is Reason.MODEL_NOT_ALLOWED else found.sentence
-                dropped.append(Dropped(asked, why))
+                # The first sentence says what is wrong; the others are for whoever asked for that name.
+                said = found.sentence.partition(". ")[0]
+                dropped.append(
+                    Dropped(asked, "this key may not use it" if found.reason is Reason.MODEL_NOT_ALLOWED else said)
+                )
                 continue
             retired_at_ms = facts_of(rules, found).retired_at_ms
             if at_ms < retired_at_ms:
