@@ -8,5 +8,8 @@ class AlertsConfig(AppConfig):
 
     def ready(self) -> None:
         from control_plane.alerts.crossings import listen
+        from control_plane.alerts.selectors import channel_names_of
+        from control_plane.rules.channels import register_channels
 
         listen()
+        register_channels(channel_names_of)

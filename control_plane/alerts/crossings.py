@@ -56,8 +56,7 @@ def _posted(posted: Sequence[Posted]) -> None:
             one.posted_nano_usd,
         )
         for one in posted
-        # What shadows would have said is counted and not sent.
-        if one.added_nano_usd > 0 and not one.counter.is_shadow
+        if one.added_nano_usd > 0
     ]
     if grown:
         crossings_note(grown, now=timezone.now())
@@ -69,6 +68,7 @@ def crossings_note(standings: Sequence[Standing], *, now: datetime) -> int:
     for standing in standings:
         by_budget[standing.organization_id, standing.budget_id].append(standing)
     ids = {budget_id for _, budget_id in by_budget}
+    # Shadows and budgets that are off count on, and alert nobody.
     reached: list[StageCrossing] = []
     for budget in Budget.objects.filter(id__in=ids, mode=Mode.ENFORCE).prefetch_related("raises"):
         # An event that names another organization's budget is charged to a counter that nobody asks for.

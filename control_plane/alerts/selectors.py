@@ -15,6 +15,11 @@ def channels_of(organization_id: UUID) -> QuerySet[AlertChannel]:
     return AlertChannel.objects.filter(organization_id=organization_id)
 
 
+def channel_names_of(organization_id: UUID) -> list[str]:
+    """What budgets may name in their stages."""
+    return list(channels_of(organization_id).values_list("name", flat=True))
+
+
 def deliveries_of(organization_id: UUID) -> QuerySet[Delivery]:
     return Delivery.objects.filter(organization_id=organization_id).select_related("crossing", "channel")
 

@@ -6,6 +6,7 @@ under a digest. Both are compressed: most of a decision are ids.
 """
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -13,6 +14,7 @@ from uuid import UUID
 
 import zstandard
 
+from switchyard_contract.counters import BudgetNumbers, CountersAnswer, RateNumbers, read_answer
 from switchyard_contract.v1 import usage_pb2
 
 MOST_CHARGES = 64
@@ -22,6 +24,9 @@ MOST_DROPPED = 64
 LONGEST_ANSWER = 32 * 1024
 LONGEST_COUNTER = 4000
 HIGHEST_PERIOD_MS = 1 << 53
+SESSION = "{session}"
+"""What pods write in place of a session's id, where they say what they looked at. A value cannot look so: it is
+percent-encoded."""
 _MOST_RAW_BYTES = 4 * 1024 * 1024
 
 
@@ -38,12 +43,14 @@ _codec = _Codec()
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """The counter of a budget that a row's cost counts in. period_ms: its start; 0: for ever."""
+    """The counter of a budget that a row's cost counts in. period_ms: its start; 0: for ever.
+
+    A budget in shadow mode has the same counters: it goes on where it is when it is enforced.
+    """
 
     budget_id: UUID
     counter: str
     period_ms: int
-    is_shadow: bool
 
 
 def fault_of(event: usage_pb2.UsageEvent) -> str:
@@ -65,7 +72,7 @@ def fault_of(event: usage_pb2.UsageEvent) -> str:
 def pack(event: usage_pb2.UsageEvent) -> bytes | None:
     """Keep what was decided, without the rules; None: the event says nothing of it."""
     kept = usage_pb2.UsageEvent(
-        charges=event.charges,
+        charges=_counted(event),
         counters_answer=event.counters_answer[:LONGEST_ANSWER],
         downgrade=event.downgrade if event.HasField("downgrade") else None,
         dropped=event.dropped[:MOST_DROPPED],
@@ -91,7 +98,7 @@ def charges_of(decision: bytes | None) -> tuple[Charge, ...]:
     for charge in unpack(decision).charges:
         budget_id = _uuid(charge.budget_id)
         assert budget_id is not None
-        found[Charge(budget_id, charge.counter, int(charge.period), charge.is_shadow)] = None
+        found[Charge(budget_id, charge.counter, int(charge.period))] = None
     return tuple(found)
 
 
@@ -108,10 +115,59 @@ def inflate_rules(stored: bytes) -> usage_pb2.RulesSeen:
     return usage_pb2.RulesSeen.FromString(_inflate(stored))
 
 
+def _counted(event: usage_pb2.UsageEvent) -> Iterable[usage_pb2.Charge]:
+    """The charges without those of shadows that would have refused: as if enforced, they counted nothing."""
+    if not any(charge.is_shadow for charge in event.charges):
+        return event.charges
+    passed_by = {
+        (rule.id, rule.counter)
+        for rule, numbers in budgets_asked(event.rules, answer_in(event))
+        if rule.is_shadow and not numbers.counted
+    }
+    return [charge for charge in event.charges if not charge.is_shadow or not _is_among(charge, passed_by)]
+
+
+def _is_among(charge: usage_pb2.Charge, counters: Iterable[tuple[str, str]]) -> bool:
+    # What was looked at is written once for all sessions, with a place for the session's id in it.
+    return any(
+        charge.budget_id == rule_id and (charge.counter == counter or SESSION in counter)
+        for rule_id, counter in counters
+    )
+
+
 def _rules_payload(rules: usage_pb2.RulesSeen) -> bytes:
     if len(rules.rules) > MOST_RULES:
         rules = usage_pb2.RulesSeen(rules=rules.rules[:MOST_RULES])
     return rules.SerializeToString(deterministic=True)
+
+
+def answer_in(event: usage_pb2.UsageEvent) -> CountersAnswer | None:
+    """The counters' answer, decoded. None: they were not asked, or the form is not known here."""
+    if not event.counters_answer:
+        return None
+    try:
+        return read_answer(event.counters_answer)
+    except ValueError:
+        return None
+
+
+def rates_asked(
+    seen: usage_pb2.RulesSeen, answer: CountersAnswer | None
+) -> list[tuple[usage_pb2.RuleSeen, RateNumbers]]:
+    """The rates that were asked, with their numbers at that instant."""
+    return [] if answer is None else list(zip(_asked(seen), answer.rates, strict=False))
+
+
+def budgets_asked(
+    seen: usage_pb2.RulesSeen, answer: CountersAnswer | None
+) -> list[tuple[usage_pb2.RuleSeen, BudgetNumbers]]:
+    """The budgets that were asked, with their numbers at that instant."""
+    return [] if answer is None else list(zip(_asked(seen)[len(answer.rates) :], answer.budgets, strict=False))
+
+
+def _asked(seen: usage_pb2.RulesSeen) -> list[usage_pb2.RuleSeen]:
+    """The rules that counters were asked for, in the order of the answer: only they count for a candidate."""
+    return [rule for rule in seen.rules if rule.matched and rule.candidates]
 
 
 def _inflate(stored: bytes) -> bytes:

@@ -313,7 +313,7 @@ class BudgetSpend(models.Model):
     """What was posted to one counter of one budget in one period: the sum of the ledger's rows that name it."""
 
     id = models.UUIDField(primary_key=True)
-    """Of the five fields that follow (`control_plane.usage.spending.Counter`)."""
+    """Of the four fields that follow (`control_plane.usage.spending.Counter`)."""
     organization_id = models.UUIDField()
     budget_id = models.UUIDField()
     """A budget, or a session cap's: what was charged outlives the rule."""
@@ -321,7 +321,6 @@ class BudgetSpend(models.Model):
     """Values of the rule's `per`, as `switchyard_contract.counters` writes them."""
     period_ms = models.BigIntegerField()
     """When the period began, Unix milliseconds; 0: for ever."""
-    is_shadow = models.BooleanField()
     posted_nano_usd = models.BigIntegerField()
     count = models.BigIntegerField()
     """Attempts that stand."""

@@ -11,7 +11,7 @@ from datetime import date
 from uuid import UUID
 
 from control_plane.usage.decisions import unpack
-from control_plane.usage.entries import REFUSED, REVERSAL, LedgerRow
+from control_plane.usage.entries import REVERSAL, LedgerRow
 from control_plane.usage.verdicts import Verdict, verdicts_of
 from switchyard_contract.v1 import usage_pb2
 
@@ -49,7 +49,7 @@ def fold_rule_days(rows: Iterable[LedgerRow], rules: Mapping[UUID, usage_pb2.Rul
         moved_by = event.downgrade.budget_id if event.downgrade.is_taken else ""
         # A rule with several counters comes several times: it refused when one of them did.
         matched: dict[str, tuple[usage_pb2.RuleSeen, bool]] = {}
-        for rule, verdict in verdicts_of(seen, event, is_refused=row.outcome == REFUSED, reason=row.reason):
+        for rule, verdict, _ in verdicts_of(seen, event):
             if rule.matched and rule.id:
                 before = matched.get(rule.id, (rule, False))[1]
                 matched[rule.id] = (rule, before or verdict is Verdict.REFUSED)

@@ -24,18 +24,15 @@ class Counter:
     counter: str
     period_ms: int
     """Its start; 0: for ever."""
-    is_shadow: bool
 
     @classmethod
     def of(cls, organization_id: UUID, charge: Charge) -> "Counter":
-        return cls(organization_id, charge.budget_id, charge.counter, charge.period_ms, charge.is_shadow)
+        return cls(organization_id, charge.budget_id, charge.counter, charge.period_ms)
 
     @property
     def id(self) -> UUID:
         """The row of the counter: a counter's text may be longer than an index takes."""
-        text = "\x00".join(
-            (self.organization_id.hex, self.budget_id.hex, self.counter, str(self.period_ms), str(int(self.is_shadow)))
-        )
+        text = "\x00".join((self.organization_id.hex, self.budget_id.hex, self.counter, str(self.period_ms)))
         return UUID(bytes=blake2b(text.encode(), digest_size=16).digest())
 
 

@@ -231,7 +231,7 @@ def merge_spending(spending: Sequence[Spent]) -> list[Posted]:
     """Add to the counters of budgets; returns where each stands then, in the order given."""
     if not spending:
         return []
-    columns = ("id", "organization_id", "budget_id", "counter", "period_ms", "is_shadow")
+    columns = ("id", "organization_id", "budget_id", "counter", "period_ms")
     sums = ("posted_nano_usd", "count", "last_at")
     staged = _stage(
         "usage_budgetspend",
@@ -243,7 +243,6 @@ def merge_spending(spending: Sequence[Spent]) -> list[Posted]:
                 spent.counter.budget_id,
                 spent.counter.counter,
                 spent.counter.period_ms,
-                spent.counter.is_shadow,
                 spent.nano_usd,
                 spent.count,
                 spent.last_at,

@@ -30,7 +30,7 @@ def crossings_sweep(*, now: datetime | None = None) -> int:
 def _of_budget(budget: Budget, now: datetime) -> int:
     period = period_at(PeriodRule(budget.period, budget.timezone, budget.anchor), now)
     spends = BudgetSpend.objects.filter(
-        organization_id=budget.organization_id, budget_id=budget.id, period_ms=int(period.id), is_shadow=False
+        organization_id=budget.organization_id, budget_id=budget.id, period_ms=int(period.id)
     )
     found, waiting = 0, list[Standing]()
     for spend in spends.order_by("id").iterator(chunk_size=CHUNK):

@@ -31,7 +31,6 @@ class Migration(migrations.Migration):
                 ("budget_id", models.UUIDField()),
                 ("counter", models.TextField()),
                 ("period_ms", models.BigIntegerField()),
-                ("is_shadow", models.BooleanField()),
                 ("posted_nano_usd", models.BigIntegerField()),
                 ("count", models.BigIntegerField()),
                 ("last_at", models.DateTimeField()),

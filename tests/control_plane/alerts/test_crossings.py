@@ -95,12 +95,14 @@ def test_a_budget_that_is_not_enforced_alerts_nobody(acme: Tenant, mode: Mode) -
     assert crossed() == []
 
 
-def test_what_a_shadow_counter_holds_crosses_nothing(acme: Tenant) -> None:
-    budget = a_budget(acme)
+def test_what_was_spent_in_shadow_counts_once_the_budget_is_enforced(acme: Tenant) -> None:
+    budget = a_budget(acme, mode=Mode.SHADOW)
+    spend(budget, 7, is_shadow=True)
+    Budget.objects.filter(id=budget.id).update(mode=Mode.ENFORCE)
 
-    spend(budget, 9, is_shadow=True)
+    spend(budget, 1)
 
-    assert crossed() == []
+    assert crossed() == [("", 80, "alert")]
 
 
 def test_a_raise_counts_in_the_limit_while_it_lasts(acme: Tenant) -> None:

@@ -43,11 +43,11 @@ def test_what_is_packed_is_read_back() -> None:
     packed = pack(an_event(rules=usage_pb2.RulesSeen(rules=[a_rule_seen()]), **said))
 
     assert unpack(packed) == usage_pb2.UsageEvent(**said)
-    assert charges_of(packed) == (Charge(BUDGET, "", DAY_MS, False), Charge(BUDGET, "ada", DAY_MS, True))
+    assert charges_of(packed) == (Charge(BUDGET, "", DAY_MS), Charge(BUDGET, "ada", DAY_MS))
 
 
 def test_a_charge_said_twice_counts_once() -> None:
-    assert charges_of(pack(an_event(charges=[a_charge(), a_charge()]))) == (Charge(BUDGET, "", DAY_MS, False),)
+    assert charges_of(pack(an_event(charges=[a_charge(), a_charge()]))) == (Charge(BUDGET, "", DAY_MS),)
 
 
 def test_eight_charges_of_one_exchange_take_less_than_half_their_size() -> None:

@@ -16,15 +16,24 @@ from control_plane.usage.models import BudgetSpend, LedgerEntry
 from control_plane.usage.spending import Counter, Posted
 from switchyard_contract.v1 import usage_pb2
 from tests.control_plane.usage.books import an_organization, book, ledger, put, put_and_book
-from tests.control_plane.usage.charges import BUDGET, DAY_MS, OTHER_BUDGET, a_charge
+from tests.control_plane.usage.charges import (
+    BUDGET,
+    DAY_MS,
+    OTHER_BUDGET,
+    a_budget_number,
+    a_charge,
+    a_rate,
+    a_rule_seen,
+    an_answer,
+)
 from tests.control_plane.usage.events import NOW, ORGANIZATION, a_batch, a_refusal, an_event, estimated
 from tests.control_plane.usage.test_concurrency import in_threads
 
 
-def spent() -> dict[tuple[str, str, int, bool], tuple[int, int]]:
+def spent() -> dict[tuple[str, str, int], tuple[int, int]]:
     """Posted and count of every counter."""
     return {
-        (row.budget_id.hex[:2], row.counter, row.period_ms, row.is_shadow): (row.posted_nano_usd, row.count)
+        (row.budget_id.hex[:2], row.counter, row.period_ms): (row.posted_nano_usd, row.count)
         for row in BudgetSpend.objects.all()
     }
 
@@ -69,9 +78,9 @@ def test_a_cost_counts_in_every_counter_that_the_event_names() -> None:
     )
 
     assert spent() == {
-        ("b1", "", DAY_MS, False): (6_000_000, 2),
-        ("b2", "ada", 0, False): (3_000_000, 1),
-        ("b2", "bob", 0, False): (3_000_000, 1),
+        ("b1", "", DAY_MS): (6_000_000, 2),
+        ("b2", "ada", 0): (3_000_000, 1),
+        ("b2", "bob", 0): (3_000_000, 1),
     }
     assert_spending_agrees()
 
@@ -84,7 +93,7 @@ def test_what_comes_twice_counts_once() -> None:
     put_and_book(a_batch(events))
     put_and_book(a_batch(events, first_sequence=7))
 
-    assert spent() == {("b1", "", DAY_MS, False): (3_000_000, 1)}
+    assert spent() == {("b1", "", DAY_MS): (3_000_000, 1)}
 
 
 @pytest.mark.django_db
@@ -92,11 +101,11 @@ def test_a_surer_row_moves_the_cost_to_the_counters_that_it_names() -> None:
     an_organization()
     event = an_event(1, charges=[a_charge(counter="sonnet")])
     put_and_book(a_batch([estimated(an_event(1, charges=[a_charge(counter="opus")]))]))
-    assert spent() == {("b1", "opus", DAY_MS, False): (1_000_000, 1)}
+    assert spent() == {("b1", "opus", DAY_MS): (1_000_000, 1)}
 
     put_and_book(a_batch([event], first_sequence=2))
 
-    assert spent() == {("b1", "opus", DAY_MS, False): (0, 0), ("b1", "sonnet", DAY_MS, False): (3_000_000, 1)}
+    assert spent() == {("b1", "opus", DAY_MS): (0, 0), ("b1", "sonnet", DAY_MS): (3_000_000, 1)}
     assert_spending_agrees()
 
 
@@ -108,19 +117,35 @@ def test_an_event_that_comes_days_late_counts_in_the_period_that_it_names() -> N
 
     put_and_book(a_batch([an_event(1, at=then, charges=[a_charge(period_ms=old)])]))
 
-    assert spent() == {("b1", "", old, False): (3_000_000, 1)}
+    assert spent() == {("b1", "", old): (3_000_000, 1)}
 
 
 @pytest.mark.django_db
-def test_a_shadow_budget_has_counters_of_its_own() -> None:
+def test_a_budget_goes_on_where_its_shadow_was() -> None:
     an_organization()
 
-    put_and_book(a_batch([an_event(1, charges=[a_charge(), a_charge(is_shadow=True)])]))
+    put_and_book(a_batch([an_event(1, charges=[a_charge(is_shadow=True)]), an_event(2, charges=[a_charge()])]))
 
-    assert spent() == {
-        ("b1", "", DAY_MS, False): (3_000_000, 1),
-        ("b1", "", DAY_MS, True): (3_000_000, 1),
-    }
+    assert spent() == {("b1", "", DAY_MS): (6_000_000, 2)}
+
+
+@pytest.mark.django_db
+def test_a_shadow_that_would_have_refused_counts_nothing() -> None:
+    an_organization()
+    rules = usage_pb2.RulesSeen(
+        rules=[
+            a_rule_seen(kind="access", period="", limit=0, resets_at_ms=0, candidates=0, verdict="allowed"),
+            a_rule_seen(kind="rate", id="r1"),
+            a_rule_seen(BUDGET, is_shadow=True, counter="{session}"),
+            a_rule_seen(OTHER_BUDGET, is_shadow=True),
+        ]
+    )
+    said = an_answer([a_rate()], [a_budget_number(counted=False, refused=True), a_budget_number()])
+    charges = [a_charge(counter="session-1", is_shadow=True), a_charge(OTHER_BUDGET, is_shadow=True)]
+
+    put_and_book(a_batch([an_event(1, charges=charges, rules=rules, counters_answer=said)]))
+
+    assert spent() == {("b2", "", DAY_MS): (3_000_000, 1)}
 
 
 @pytest.mark.django_db
@@ -139,11 +164,11 @@ def test_listeners_hear_where_each_counter_stands_and_are_part_of_the_transactio
         with pytest.raises(RuntimeError):
             book()
     assert [(one.posted_nano_usd, one.added_nano_usd) for one in said] == [(9_000_000, 6_000_000)]
-    assert spent() == {("b1", "", DAY_MS, False): (3_000_000, 1)}
+    assert spent() == {("b1", "", DAY_MS): (3_000_000, 1)}
 
     with heard() as said:
         book()
-    counter = Counter(ORGANIZATION, BUDGET, "", DAY_MS, False)
+    counter = Counter(ORGANIZATION, BUDGET, "", DAY_MS)
     assert said == [Posted(counter, 9_000_000, 6_000_000)]
 
 
@@ -206,5 +231,5 @@ def test_eight_aggregators_add_to_one_counter_and_nothing_is_lost() -> None:
 
     in_threads(8, book)
 
-    assert spent()["b1", "", DAY_MS, False] == (480 * 3_000_000, 480)
+    assert spent()["b1", "", DAY_MS] == (480 * 3_000_000, 480)
     assert_spending_agrees()
