@@ -67,7 +67,9 @@ def read_tool(head: RequestHead) -> Tool:
     parent = headers.get(b"x-parent-session-id", "")
     named = (headers.get(carrier, "") for carrier in (*SESSION_HEADERS, *TOOL_SESSION_HEADERS))
     session_id = next(filter(None, named), "")
-    return Tool(Client(name, version, session_id, agent_id, parent), headers.get(GOOSE_SESSION_HEADER, ""))
+    is_wrapped = name == "aider" or headers.get(b"x-stainless-raw-response", "") == "true"
+    client = Client(name, version, session_id, agent_id, parent, is_wrapped=is_wrapped)
+    return Tool(client, headers.get(GOOSE_SESSION_HEADER, ""))
 
 
 def place(tool: Tool, hints: SessionHints | None, key_id: str) -> Client:
@@ -94,7 +96,15 @@ def _derive(key_id: str, opening: bytes) -> str:
 
 
 def _in_session(client: Client, session_id: str, *, is_derived: bool = False) -> Client:
-    return Client(client.name, client.version, session_id, client.agent_id, client.parent_session_id, is_derived)
+    return Client(
+        client.name,
+        client.version,
+        session_id,
+        client.agent_id,
+        client.parent_session_id,
+        is_derived,
+        client.is_wrapped,
+    )
 
 
 def _texts(head: RequestHead) -> dict[bytes, str]:
@@ -117,6 +127,7 @@ _READ = frozenset(
         b"x-claude-code-agent-id",
         b"x-parent-session-id",
         b"x-goog-api-client",
+        b"x-stainless-raw-response",
     }
 )
 

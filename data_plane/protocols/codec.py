@@ -134,6 +134,8 @@ class Client(msgspec.Struct, frozen=True):
     parent_session_id: str = ""
     is_derived: bool = False
     """The session was worked out from the conversation's opening; the client named none."""
+    is_wrapped: bool = False
+    """An official SDK inside of a library that reads its raw answers (LiteLLM, and so Aider)."""
 
 
 class WireAnswer(msgspec.Struct, frozen=True):

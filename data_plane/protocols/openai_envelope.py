@@ -9,7 +9,7 @@ from data_plane.policy.access import ListedModel
 from data_plane.policy.decision import Refusal
 from data_plane.protocols.codec import Client, WireAnswer
 from data_plane.protocols.refusal_text import text_of
-from data_plane.protocols.refusals import CODEX, SPENT, Verdict, judge
+from data_plane.protocols.refusals import CODEX, SPENT, Verdict, answer, judge
 from switchyard_contract.reason import Reason
 from switchyard_contract.usage import TokenCounts
 
@@ -77,8 +77,10 @@ def write_refusal(refusal: Refusal, client: Client, decision_id: str) -> WireAns
         body["error"] = {**error, "type": "usage_limit_reached", **_reset_of(verdict)}
     elif client.name == CODEX and verdict.status == 400:
         # Codex shows a 400 as raw JSON, except under this code: then the message alone.
-        body["error"] = {**error, "code": "invalid_prompt", "reason": refusal.reason.code}
-    return WireAnswer(verdict.status, verdict.headers, msgspec.json.encode(body))
+        body["error"] = {**error, "code": "invalid_prompt", "reason": verdict.code}
+    elif verdict.code != refusal.reason.code:
+        body["error"] = {**error, "code": verdict.code}
+    return answer(verdict, body)
 
 
 def _reset_of(verdict: Verdict) -> dict[str, int]:

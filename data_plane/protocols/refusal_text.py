@@ -79,7 +79,7 @@ def _what(reason: Reason, numbers: RuleNumbers) -> str:
         return f"The cap “{name}” is reached: {used:,} of {limit:,} {_unit(numbers)}{span}{whose}."
     if reason is Reason.CONCURRENCY_LIMITED:
         return f"The limit “{name}” is reached: {used:,} of {limit:,} requests at once{whose}."
-    return f"The rate limit “{name}” is reached: {used:,} of {limit:,} {_unit(numbers)}{span}{whose}."
+    return f"The limit “{name}” is reached: {used:,} of {limit:,} {_unit(numbers)}{span}{whose}."
 
 
 def _unit(numbers: RuleNumbers) -> str:

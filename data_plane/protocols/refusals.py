@@ -4,41 +4,58 @@ The table was found by running the clients (docs/clients/refusals.md): a final r
 with our sentence on the screen; after a short rate limit the client goes on by itself.
 """
 
+import re
 from dataclasses import dataclass
 
+import msgspec
+
 from data_plane.policy.decision import Refusal
-from data_plane.protocols.codec import Client, RawHeaders
+from data_plane.protocols.codec import Client, RawHeaders, WireAnswer
 from data_plane.protocols.refusal_text import text_of
 from switchyard_contract.reason import Reason
 
-CODEX = "codex"
+CODEX, OPENCODE = "codex", "opencode"
 SPENT = frozenset({Reason.BUDGET_EXCEEDED, Reason.SESSION_CAP, Reason.RETRY_CAP})
 """Refusals that more of something would lift: a budget's money, a cap's numbers."""
 LONGEST_WAIT_S = 60
 """After a longer `retry-after` Claude Code, Codex and opencode would hang for that long without a word."""
 _RATES = frozenset({Reason.RATE_LIMITED, Reason.CONCURRENCY_LIMITED})
 _CODEX_RETRIES_THESE = frozenset({402, 403, 404, 413, 415})
+_LITELLM_RETRIES_THESE = frozenset({402, 403, 413, 415})
 _RETRIES_ANY_429 = frozenset(
     {"opencode", "cline", "roo-code", "cursor", "goose", "continue", "qwen-code", "aider", "crush", "ai-sdk"}
 )
 """Tools that try again after a 429 whatever its headers say."""
 _SHORT_WAIT_S = 2
+# opencode looks through the whole text of an error for these, and tries again where it finds one: an amount of $500
+# would be enough.
+_TAKEN_FOR_PASSING = re.compile(
+    r"4(?=29)|5(?=0[0234]|24)|r(?=ate[ _-]limit)|[si](?=(?:erver|nternal)[ _-]error)|t(?=ry again|oo many requests)"
+    r"|o(?=verloaded)|e(?=xhausted)|u(?=navailable)|t(?=imed out|imeout|erminated)",
+    re.IGNORECASE,
+)
+_WORD_JOINER = "\u2060"
+"""Keeps together what stands on both its sides, and is not seen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """How a refusal looks on the wire before a protocol words it.
 
-    retry_after_s: None where the client shall not try again by itself. is_usage_limit: worded as Codex knows it.
+    retry_after_s: None where the client shall not try again by itself. code: the reason, for programs. is_usage_limit:
+    worded as Codex knows it.
     """
 
     status: int
     headers: RawHeaders
     text: str
+    code: str
     retry_after_s: int | None
     is_usage_limit: bool = False
     resets_at_s: int = 0
     """Unix seconds; 0: never, or not known."""
+    is_searched: bool = False
+    """The client searches the body for words and numbers of errors that pass by."""
 
 
 def judge(refusal: Refusal, client: Client, decision_id: str) -> Verdict:
@@ -59,7 +76,25 @@ def judge(refusal: Refusal, client: Client, decision_id: str) -> Verdict:
     if is_usage_limit:
         # Codex shows this beside its own words, and drops the body's message.
         headers.append((b"x-codex-promo-message", _plain(text)))
-    return Verdict(status, tuple(headers), text, None if is_final else wait_s, is_usage_limit, resets_at_s)
+    code = "limit_reached" if is_final and reason in _RATES else reason.code
+    return Verdict(
+        status=status,
+        headers=tuple(headers),
+        text=text,
+        code=code,
+        retry_after_s=None if is_final else wait_s,
+        is_usage_limit=is_usage_limit,
+        resets_at_s=resets_at_s,
+        is_searched=is_final and client.name == OPENCODE and status != 429,
+    )
+
+
+def answer(verdict: Verdict, body: object) -> WireAnswer:
+    """The whole answer, its body as the client takes it for what it is."""
+    written = msgspec.json.encode(body)
+    if verdict.is_searched:
+        written = _TAKEN_FOR_PASSING.sub(rf"\g<0>{_WORD_JOINER}", written.decode()).encode()
+    return WireAnswer(verdict.status, verdict.headers, written)
 
 
 def _wait_of(refusal: Refusal) -> int | None:
@@ -78,15 +113,21 @@ def _status_of(refusal: Refusal, client: Client, *, is_final: bool, resets_at_s:
         # An organization may ask for 429 everywhere (budget_status), for automation that counts these.
         if is_codex:
             return (429, True) if status == 429 or resets_at_s else (400, False)
-        return status, False
+        return _as_wrapped(status, client), False
     if is_final and reason in _RATES:
         if is_codex:
             return 429, True
-        return (402 if client.name in _RETRIES_ANY_429 else 429), False
+        retries = client.is_wrapped or client.name in _RETRIES_ANY_429
+        return _as_wrapped(402 if retries else 429, client), False
     if is_codex and (status in _CODEX_RETRIES_THESE or reason is Reason.KEY_REVOKED):
         # An unknown or expired key stays 401: Codex's `auth` command fetches a new one after it.
         return 400, False
-    return status, False
+    return _as_wrapped(status, client), False
+
+
+def _as_wrapped(status: int, client: Client) -> int:
+    """LiteLLM tries everything again that it has no class for; 400, 401 and 404 end with the sentence."""
+    return 400 if client.is_wrapped and status in _LITELLM_RETRIES_THESE else status
 
 
 def _plain(text: str) -> bytes:

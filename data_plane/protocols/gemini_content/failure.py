@@ -5,7 +5,7 @@ import msgspec
 from data_plane.policy.decision import Refusal
 from data_plane.protocols.codec import Client, WireAnswer
 from data_plane.protocols.refusal_text import text_of
-from data_plane.protocols.refusals import judge
+from data_plane.protocols.refusals import answer, judge
 
 _STATUSES = {
     400: "INVALID_ARGUMENT",
@@ -27,7 +27,7 @@ _TOO_LONG_S = 3600
 def write_refusal(refusal: Refusal, client: Client, decision_id: str) -> WireAnswer:
     """The whole answer."""
     verdict = judge(refusal, client, decision_id)
-    error = _error(verdict.status, verdict.text, refusal, decision_id)
+    error = _error(verdict.status, verdict.text, verdict.code, decision_id)
     delay_s = verdict.retry_after_s
     if delay_s is None and verdict.status == 429:
         delay_s = _TOO_LONG_S
@@ -35,16 +35,16 @@ def write_refusal(refusal: Refusal, client: Client, decision_id: str) -> WireAns
         details = error["details"]
         assert isinstance(details, list)
         details.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{delay_s}s"})
-    return WireAnswer(verdict.status, verdict.headers, msgspec.json.encode({"error": error}))
+    return answer(verdict, {"error": error})
 
 
 def stream_failure(refusal: Refusal, request_id: str) -> bytes:
     """An error object in place of a chunk: the official SDK raises on it."""
-    error = _error(refusal.reason.http_status, text_of(refusal, request_id), refusal, request_id)
+    error = _error(refusal.reason.http_status, text_of(refusal, request_id), refusal.reason.code, request_id)
     return b"\r\n\r\ndata: " + msgspec.json.encode({"error": error}) + b"\r\n\r\n"
 
 
-def _error(status: int, text: str, refusal: Refusal, decision_id: str) -> dict[str, object]:
+def _error(status: int, text: str, code: str, decision_id: str) -> dict[str, object]:
     return {
         "code": status,
         "message": text,
@@ -52,7 +52,7 @@ def _error(status: int, text: str, refusal: Refusal, decision_id: str) -> dict[s
         "details": [
             {
                 "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-                "reason": refusal.reason.code.upper(),
+                "reason": code.upper(),
                 "domain": "switchyard",
                 "metadata": {"decision": decision_id},
             }

@@ -2,9 +2,9 @@
 
 import pytest
 
-from data_plane.protocols.client import KNOWN_CLIENTS, identify
-from data_plane.protocols.codec import Client
-from tests.data_plane.protocols.transcripts import head
+from data_plane.protocols.client import KNOWN_CLIENTS, identify, place, read_tool
+from data_plane.protocols.codec import Client, RequestHead, SessionHints
+from tests.data_plane.protocols.transcripts import capture, head
 
 PATH = "/v1/messages"
 
@@ -71,3 +71,14 @@ def test_a_session_is_kept_short_and_printable() -> None:
 
 def test_names_for_metrics_are_a_closed_set() -> None:
     assert {"claude-code", "codex", "gemini-cli", "opencode"} <= KNOWN_CLIENTS
+
+
+def test_an_sdk_inside_of_litellm_is_known_by_its_raw_answers() -> None:
+    aider, _ = capture("aider")[0]
+    plain, _ = capture("sdk-py-chat")[0]
+
+    assert read_tool(aider).client.is_wrapped
+    assert not read_tool(plain).client.is_wrapped
+    named = RequestHead("POST", "/v1/messages", "", ((b"user-agent", b"litellm/1.81.10"),))
+    assert read_tool(named).client.is_wrapped
+    assert place(read_tool(aider), SessionHints("s1"), "k").is_wrapped

@@ -60,7 +60,7 @@ def test_a_rate_limit_says_when_there_is_room_again() -> None:
     rate = RuleNumbers("rate", "ci", "input_tokens", used=120_000, limit=100_000, period="minute", contact="ops@x")
 
     assert said(Reason.RATE_LIMITED, rate, retry_after_s=12) == (
-        "The rate limit “ci” is reached: 120,000 of 100,000 input tokens a minute. There is room again in 12 s. "
+        "The limit “ci” is reached: 120,000 of 100,000 input tokens a minute. There is room again in 12 s. "
         "Ask ops@x."
     )
     assert said(Reason.RATE_LIMITED, rate, retry_after_s=600).endswith("There is room again in 10 min. Ask ops@x.")

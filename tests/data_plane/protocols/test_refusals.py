@@ -1,6 +1,7 @@
 """What a refusal looks like to each protocol and client; the official SDKs are the judges."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -158,6 +159,38 @@ def test_after_a_rate_limit_that_ends_in_hours_nobody_waits_in_silence(client: C
     assert answer.status == status
     assert headers[b"x-should-retry"] == b"false"
     assert b"retry-after" not in headers
+
+
+OPENCODE_TRIES_AGAIN = re.compile(
+    r"429|500|502|503|504|524|rate increased too quickly|rate limit|rate-limit|rate_limit|too many requests|overloaded|"
+    r"service unavailable|internal error|server error|server_error|try again (?:later|in)|resource exhausted",
+    re.IGNORECASE,
+)
+"""From opencode 1.18.33: what in an error's text makes it try again."""
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("reason", [reason for reason in Reason if not reason.waiting_helps] + [Reason.RATE_LIMITED])
+def test_opencode_finds_nothing_in_a_final_refusal_that_would_pass_by(protocol: str, reason: Reason) -> None:
+    assert DAILY.numbers is not None
+    odd = replace(DAILY.numbers, rule_name="ci-rate-limit-500", used=502 * 10**9, limit=500 * 10**9)
+    refusal = replace(DAILY, reason=reason, numbers=odd, retry_after_s=7200)
+    answer = CODECS[protocol].write_refusal(refusal, Client("opencode"), "01K0D5O042950350050400000A")
+
+    assert OPENCODE_TRIES_AGAIN.search(answer.body.decode()) is None
+    # What is put between is not seen.
+    said = json.loads(answer.body)["error"]["message"].replace("\u2060", "")
+    assert "ci-rate-limit-500" in said
+    assert "01K0D5O042950350050400000A" in said
+
+
+@pytest.mark.parametrize("client", [Client("aider", is_wrapped=True), Client("openai-sdk", is_wrapped=True)])
+@pytest.mark.parametrize("reason", [Reason.BUDGET_EXCEEDED, Reason.MODEL_NOT_ALLOWED, Reason.SESSION_CAP])
+def test_litellm_is_told_in_a_status_that_it_does_not_try_again(client: Client, reason: Reason) -> None:
+    assert CODECS["openai_chat"].write_refusal(Refusal(reason), client, DECISION).status == 400
+    assert CODECS["openai_chat"].write_refusal(Refusal(Reason.KEY_REVOKED), client, DECISION).status == 401
+    late = Refusal(Reason.RATE_LIMITED, retry_after_s=7200)
+    assert CODECS["openai_chat"].write_refusal(late, client, DECISION).status == 400
 
 
 @pytest.mark.parametrize("client", [CLAUDE, CODEX, Client("opencode"), Client()], ids=lambda client: client.name)
