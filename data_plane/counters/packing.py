@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import sys
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -9,7 +10,7 @@ import msgspec
 
 from data_plane.counters.scripts import EXTEND, RESERVE, SETTLE, Script
 from data_plane.policy.claims import Amounts, BudgetClaim, Claims, RateClaim, RateKind
-from data_plane.policy.grant import Ask
+from data_plane.policy.grant import Ask, Denial
 from switchyard_contract.counters import MICRO, budget_key, rate_key
 from switchyard_contract.quantity import NanoUsd
 
@@ -32,16 +33,19 @@ class Aim:
         "budget_keys",
         "claims",
         "denial",
+        "denied_at_s",
         "denied_until_s",
         "extend_head",
         "is_issued",
         "lasting",
         "lasting_bulk",
+        "lines",
         "member_head",
         "organization_id",
         "rate_keys",
         "reserve_head",
         "settle_head",
+        "slots",
     )
 
     def __init__(self, claims: Claims, lasting: bytes, session: str) -> None:
@@ -57,10 +61,23 @@ class Aim:
         self.extend_head = head(EXTEND, keys, 2) + self.lasting_bulk
         self.settle_head = head(SETTLE, keys, 2, more_keys=1)
         self.member_head = f"done:{{{organization_id}}}:".encode()
-        # What this pod was told of the allowances, and a no that stands for a while.
+        self.slots = tuple(
+            key for claim, key in zip(claims.rates, self.rate_keys, strict=True) if claim.kind is RateKind.CONCURRENT
+        )
+        self.lines = tuple(
+            (claim.hard + claim.grace) // MICRO if claim.hard >= 0 else sys.maxsize for claim in claims.budgets
+        )
+        """Of each budget: what nothing but a new period or a raise leads back from, once more is posted; micro-USD."""
         self.is_issued = not any(gives_allowance(claim) for claim in claims.budgets)
-        self.denied_until_s = 0.0
-        self.denial: object = None
+        """This pod knows what it was given of every allowance."""
+        self.denial: Denial | None = None
+        """A no that nothing but time can change, until `denied_until_s`."""
+        self.denied_at_s = self.denied_until_s = 0.0
+
+    def claim(self, index: int) -> RateClaim | BudgetClaim:
+        """Give the claim that an answer's index names."""
+        rates = self.claims.rates
+        return rates[index] if index < len(rates) else self.claims.budgets[index - len(rates)]
 
     def reserve(self, asked: bytes) -> bytes:
         return b"%b$%d\r\n%b\r\n" % (self.reserve_head, len(asked), asked)
@@ -78,10 +95,11 @@ class Aim:
 class PackedClaims:
     """Claims in the form in which the store takes them."""
 
-    __slots__ = ("_aims", "_lasting", "_whole", "claims")
+    __slots__ = ("_aims", "_lasting", "_whole", "claims", "is_empty")
 
     def __init__(self, claims: Claims) -> None:
         self.claims = claims
+        self.is_empty = not claims.rates and not claims.budgets
         self._lasting = lasting_of(claims)
         by_session = any(claim.counts_session for claim in all_claims(claims))
         self._whole = None if by_session else Aim(claims, self._lasting, "")

@@ -95,6 +95,9 @@ class PodFacts:
     wanted: frozenset[int] = frozenset()
 
 
+NOTHING_SEEN, ONE_POD = Seen(), PodFacts()
+
+
 @dataclass(frozen=True, slots=True)
 class _Judged:
     """What all claims say to one candidate."""
@@ -127,7 +130,7 @@ class Reference:
     # Reserve.
 
     def reserve(
-        self, claims: Claims, ask: Ask, now_us: int, *, seen: Seen = Seen(), pod: PodFacts = PodFacts()
+        self, claims: Claims, ask: Ask, now_us: int, *, seen: Seen = NOTHING_SEEN, pod: PodFacts = ONE_POD
     ) -> CountersAnswer:
         """Decide about an attempt and count it."""
         ours, member = self.of(claims.organization_id), member_of(ask)
@@ -148,7 +151,7 @@ class Reference:
                 candidate, judged = SECOND, other
         return self._conclude(claims, ask, candidate, judged, now_us, pod, is_unchecked=False)
 
-    def register(self, claims: Claims, ask: Ask, candidate: int, now_us: int, pod: PodFacts = PodFacts()) -> None:
+    def register(self, claims: Claims, ask: Ask, candidate: int, now_us: int, pod: PodFacts = ONE_POD) -> None:
         """Hold what runs already, without asking whether it fits: after the contents were lost."""
         if member_of(ask) in self.of(claims.organization_id).holds:
             return
@@ -248,11 +251,12 @@ class Reference:
                 share = (purse.posted + purse.expected + expected) / max(budget.soft // MICRO, 1)
                 if share > fullness:
                     fullest, fullness = len(rates) + at, share
-            issued = 0
-            if is_counted and at in pod.wanted and gives_allowance(budget):
+            issued, is_told = 0, is_counted and at in pod.wanted and gives_allowance(budget)
+            if is_told:
                 purse = self.purses.setdefault(budget_name(organization_id, budget, ask.session_id), purse)
                 issued = _issue(purse, budget, pod)
-            budgets.append(BudgetNumbers(is_counted, refuses, purse.posted, purse.expected, purse.worst, issued))
+            stand = (purse.posted, purse.expected, purse.worst)
+            budgets.append(BudgetNumbers(is_counted, refuses, *stand, issued, is_told))
         answer = CountersAnswer(
             verdict=Verdict.ADMITTED if is_admitted else Verdict.DENIED,
             candidate=candidate if is_admitted else FIRST,

@@ -3,7 +3,7 @@
 -- KEYS   as in reserve.lua, then done:{org}:<member>
 -- ARGV 1 as in reserve.lua
 -- ARGV 2 {member, cost, input and output tokens, input and output tokens that were charged at admission, claims that
---          counted it (bits: rates, then budgets), flags, pod, time (us; 0: the server's)}
+--          counted it (bits: rates, then budgets; -1: those that its answer said), flags, pod, time (us; 0: the server's)}
 --        flags: 1: post the cost although nothing is held; 2: it was spent of the pod's allowance
 -- gives  1: settled; 2: it was before; 3: nothing was held any more, posted all the same; 0: neither held nor posted
 
@@ -19,6 +19,11 @@ if not text then
   end
 end
 
+local hold = text and cmsgpack.unpack(text)
+if hold and counted < 0 then
+  counted = cmsgpack.unpack(hold[1])[14]
+end
+counted = math.max(counted, 0)
 local now_us = time_us(told[10])
 local now_ms = math.floor(now_us / 1000)
 local rates, budgets = lasting[5], lasting[6]
@@ -58,7 +63,6 @@ end
 -- What is held knows best what it holds; without it, what counted the exchange is taken from the pod's word.
 local held = {}
 if text then
-  local hold = cmsgpack.unpack(text)
   for at = 3, #hold, 3 do
     held[hold[at]] = {hold[at + 1], hold[at + 2]}
   end

@@ -106,6 +106,8 @@ class BudgetNumbers:
     worst: int
     issued: int
     """What this pod may spend of it while the counters are away, where it was told with this answer; else 0."""
+    was_issued: bool = False
+    """It was told with this answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ def read_answer(text: bytes) -> CountersAnswer:
 
 def write_answer(answer: CountersAnswer) -> list[int]:
     """Give the numbers of an answer, to be written as a MessagePack array."""
+    claims: tuple[RateNumbers | BudgetNumbers, ...] = (*answer.rates, *answer.budgets)
     head = [
         ANSWER_FORM,
         answer.verdict,
@@ -151,12 +154,12 @@ def write_answer(answer: CountersAnswer) -> list[int]:
         answer.worst,
         len(answer.rates),
         len(answer.budgets),
-        sum(claim.counted << place for place, claim in enumerate((*answer.rates, *answer.budgets))),
+        sum(claim.counted << place for place, claim in enumerate(claims)),
     ]
     for rate in answer.rates:
         head += (rate.counted * COUNTED + rate.refused * REFUSED, rate.used, rate.retry_after_ms)
     for budget in answer.budgets:
-        flags = budget.counted * COUNTED + budget.refused * REFUSED + bool(budget.issued) * ISSUED
+        flags = budget.counted * COUNTED + budget.refused * REFUSED + budget.was_issued * ISSUED
         head += (flags, budget.posted, budget.expected, budget.worst, budget.issued)
     return head
 
@@ -174,7 +177,9 @@ def answer_of(numbers: Sequence[int]) -> CountersAnswer:
         for flags, used, retry_ms in _rows(numbers[HEAD_NUMBERS:budgets_at], RATE_NUMBERS)
     ]
     budgets = [
-        BudgetNumbers(bool(flags & COUNTED), bool(flags & REFUSED), posted, expected, worst, issued)
+        BudgetNumbers(
+            bool(flags & COUNTED), bool(flags & REFUSED), posted, expected, worst, issued, bool(flags & ISSUED)
+        )
         for flags, posted, expected, worst, issued in _rows(numbers[budgets_at:], BUDGET_NUMBERS)
     ]
     candidate, index, retry_ms, now_ms, generation, sequence, expected, calibrated, worst = numbers[2:11]

@@ -22,7 +22,7 @@ from switchyard_contract.counters import (
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 AMOUNT = st.integers(0, 2**53)
 RATES = st.builds(RateNumbers, st.booleans(), st.booleans(), WHOLE, WHOLE)
-BUDGETS = st.builds(BudgetNumbers, st.booleans(), st.booleans(), WHOLE, WHOLE, WHOLE, AMOUNT)
+BUDGETS = st.builds(BudgetNumbers, st.booleans(), st.booleans(), WHOLE, WHOLE, WHOLE, AMOUNT, st.booleans())
 ANSWERS = st.builds(
     CountersAnswer,
     verdict=st.sampled_from(Verdict),

@@ -1,0 +1,426 @@
+"""Rates and budgets that all pods share: the exchange's `Counters`, over one connection to the store.
+
+What is decided there is explained by `reference.py`; what is decided while it is away by `alone.py`.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from data_plane.counters.alone import PodAlone
+from data_plane.counters.connection import Patience, RoundTrips, StoreLink
+from data_plane.counters.floors import Floor, Floors
+from data_plane.counters.packing import (
+    FROM_ALLOWANCE,
+    FURTHER,
+    NO_AMOUNTS,
+    OFFERED,
+    POST_UNHELD,
+    TOOL_LOOP,
+    UNCHECKED,
+    Aim,
+    PackedClaims,
+    encode_numbers,
+    gives_allowance,
+    member_of,
+    micro_near,
+    numbers_of,
+)
+from data_plane.counters.renewing import AT_ONCE, EVERY_S, renewal_of
+from data_plane.counters.settling import Settlement, Settlements
+from data_plane.policy.claims import FIRST, SECOND, Amounts, Claims, RateClaim, RateKind
+from data_plane.policy.grant import NOTHING_SPENT, Ask, Denial, Grant, Refused, Restart, Spent
+from switchyard_contract.counters import HEAD_NUMBERS, Verdict, answer_of, write_answer
+
+log = structlog.get_logger()
+
+_decode_answer = msgspec.msgpack.Decoder(tuple[int, ...]).decode
+_MOST_REMEMBERED_S = 1.0
+"""So long a no is repeated without asking again, where nothing but time can change it."""
+_RESEND_EVERY_S = 0.25
+
+
+class CounterMeters(RoundTrips, Protocol):
+    """What an operator wants to know of the counters."""
+
+    def decided_alone(self, rule: str, is_admitted: bool) -> None: ...
+    def dropped_settlements(self, count: int) -> None: ...
+
+
+class _Contents(msgspec.Struct):
+    """What was seen of an organization's counters."""
+
+    generation: int = -1
+    sequence: int = 0
+    wanted: int = 0
+    """The generation that the policy names."""
+    lost_at: int = -1
+    """The policy's generation when they were found incomplete; -1: they are whole."""
+
+
+class _Running(msgspec.Struct, gc=False):
+    """An attempt between admission and settlement."""
+
+    aim: Aim
+    grant: Grant
+    numbers: tuple[int, int, int, int, int]
+    """What is reserved now, micro-USD and tokens; extensions included."""
+    slots: tuple[str, ...]
+
+
+class SharedCounters:
+    """One per pod; `run` belongs to its life."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pod_id: str,
+        live_pods: Callable[[], int],
+        meters: CounterMeters,
+        patience: Patience | None = None,
+        clock_s: Callable[[], float] = time.monotonic,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
+    ) -> None:
+        """live_pods: as the control plane last said. Raises ValueError when the URL is none of a counter store."""
+        self._pod_id, self._live_pods, self._meters = pod_id, live_pods, meters
+        self._clock_s, self._now_us = clock_s, now_us
+        self.link = StoreLink(url, round_trips=meters, patience=patience)
+        self._settlements = Settlements(self.link, clock_s, meters.dropped_settlements)
+        self._floors = Floors(self.link)
+        self._alone = PodAlone()
+        self._running: dict[str, _Running] = {}
+        self._contents: defaultdict[str, _Contents] = defaultdict(_Contents)
+        self._ahead_ms = 0
+        self._look_around = asyncio.Event()
+        self.link.on_up(self._store_is_up)
+
+    # What the operator is told.
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the store decides, as far as it can be asked."""
+        return self.link.is_up
+
+    @property
+    def learning(self) -> frozenset[str]:
+        """Organizations whose counters were lost or went back, until the policy names a new generation."""
+        return frozenset(name for name, contents in self._contents.items() if contents.lost_at >= 0)
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """Words for /readyz and the fleet page; `counters_learning:<organization>` asks for the books and for a new
+        generation."""
+        words = [] if self.is_up else ["counters_unreachable"]
+        if self.link.may_evict:
+            words.append("counters_may_be_evicted")
+        return (*words, *(f"counters_learning:{name}" for name in sorted(self.learning)))
+
+    @property
+    def unsettled(self) -> int:
+        """Settlements that the store has not acknowledged yet."""
+        return len(self._settlements)
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._running)
+
+    # The exchange's `Counters`.
+
+    @property
+    def now_ms(self) -> int:
+        """By the store's clock, where it is known to be in another period than this pod's."""
+        return self._now_us() // 1000 + self._ahead_ms
+
+    def pack(self, claims: Claims) -> PackedClaims:
+        return PackedClaims(claims)
+
+    async def reserve(self, packed: object, ask: Ask) -> Grant | Denial | Restart:
+        """Decide about one attempt and count it, all or nothing, in one round trip."""
+        assert isinstance(packed, PackedClaims), "claims are packed by the same counters"
+        if packed.is_empty:
+            return Grant(ask, packed.claims, FIRST, b"", ())
+        aim = packed.aim(ask.session_id)
+        if aim.denial is not None:
+            repeated = self._repeat(aim, ask)
+            if repeated is not None:
+                return repeated
+        contents = self._contents[aim.organization_id]
+        contents.wanted = generation = aim.claims.generation
+        if not self.link.is_up or generation <= contents.lost_at:
+            return self._decide_alone(aim, ask)
+        command = aim.reserve(
+            encode_numbers((
+                member_of(ask),
+                (ask.second is not None) * OFFERED | ask.is_tool_loop * TOOL_LOOP | ask.is_further * FURTHER,
+                *numbers_of(ask.first),
+                *(NO_AMOUNTS if ask.second is None else numbers_of(ask.second)),
+                contents.generation,
+                contents.sequence,
+                self._pod_id,
+                self._live_pods(),
+                0 if aim.is_issued else self._unissued(aim),
+                0,
+            ))
+        )  # fmt: skip
+        try:
+            reply = await self.link.ask(command)
+        except asyncio.CancelledError:
+            self._give_back(aim, ask)
+            raise
+        if not isinstance(reply, bytes):
+            decided = self._decide_alone(aim, ask)
+            if isinstance(decided, Denial):
+                # The store may have let it in before it fell silent.
+                self._give_back(aim, ask)
+            return decided
+        return self._take_answer(aim, ask, contents, reply)
+
+    async def extend(self, grant: Grant, amounts: Amounts) -> bool:
+        """Have a running attempt's reservation be this much from now on."""
+        running = self._running.get(member_of(grant.ask))
+        if running is None:
+            return True
+        aim, numbers = running.aim, numbers_of(amounts)
+        told = encode_numbers((member_of(grant.ask), grant.ask.is_tool_loop * TOOL_LOOP, *numbers[:3]))
+        reply = await self.link.ask(aim.extend(told)) if not grant.degraded else None
+        if reply == 0:
+            return False
+        if reply is None and not self._alone.spend_more(aim, running.numbers[1:3], numbers[1:3]):
+            return False
+        running.numbers = (*numbers[:3], *running.numbers[3:])
+        if reply == 2:
+            self._register(running)
+        return True
+
+    def settle(self, grant: Grant, spent: Spent) -> None:
+        """Replace a reservation by the truth and free its slots."""
+        member = member_of(grant.ask)
+        running = self._running.pop(member, None)
+        if running is None:
+            return
+        aim, numbers = running.aim, grant.numbers
+        for slot in running.slots:
+            self._alone.slots[slot] -= 1
+        flags = POST_UNHELD
+        if grant.degraded == "bounded":
+            self._alone.settled(aim, running.numbers[1:3], spent.cost)
+            flags |= FROM_ALLOWANCE
+        charged = running.numbers
+        told = (
+            member, micro_near(spent.cost), spent.input_tokens, spent.output_tokens, charged[3], charged[4],
+            numbers[HEAD_NUMBERS - 1], self._pod_id, 0,
+        )  # fmt: skip
+        self._settlements.send(Settlement(aim, member, told, flags, 0.0))
+
+    def apply_floors(self, floors: Iterable[Floor]) -> None:
+        """Have posted sums be at least what the books say, in a moment."""
+        self._floors.add(floors)
+
+    # Life.
+
+    async def run(self) -> None:
+        """Keep up the connection, leases and what is still to be told, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.link.run())
+            tasks.create_task(self._renew_on())
+            tasks.create_task(self._resend_on())
+
+    async def settled(self) -> None:
+        """Return when the store has every settlement; at the end of a drain, with a timeout."""
+        while self.unsettled:
+            self._settlements.send_waiting()
+            await asyncio.sleep(0.02)
+
+    # Answers.
+
+    def _take_answer(self, aim: Aim, ask: Ask, contents: _Contents, reply: bytes) -> Grant | Denial | Restart:
+        numbers = _decode_answer(reply)
+        verdict, generation, sequence = numbers[1], numbers[6], numbers[7]
+        if verdict <= Verdict.DENIED:
+            if contents.lost_at >= 0:
+                contents.lost_at = -1
+                log.info("counters are whole again", organization=aim.organization_id, generation=generation)
+            if (generation, sequence) > (contents.generation, contents.sequence):
+                contents.generation, contents.sequence = generation, sequence
+        if verdict == Verdict.ADMITTED:
+            if not aim.is_issued:
+                self._note_issued(aim, numbers)
+            grant = Grant(ask, aim.claims, numbers[2], reply, numbers)
+            self._start(aim, grant)
+            return grant
+        match verdict:
+            case Verdict.DENIED:
+                return self._deny(aim, ask, reply, numbers)
+            case Verdict.PERIOD_OVER:
+                self._ahead_ms = numbers[5] - self._now_us() // 1000
+                return Restart(numbers[5])
+            case Verdict.REVOKED:
+                return Denial(Refused.REVOKED, None, None, reply, answer_of(numbers))
+            case Verdict.LEARNING:
+                self._lost(aim.organization_id, contents)
+                return self._decide_alone(aim, ask)
+        raise AssertionError(f"the script said {verdict}")
+
+    def _start(self, aim: Aim, grant: Grant) -> None:
+        slots = aim.slots
+        for slot in slots:
+            self._alone.slots[slot] = self._alone.slots.get(slot, 0) + 1
+        self._running[member_of(grant.ask)] = _Running(aim, grant, numbers_of(grant.amounts), slots)
+
+    def _deny(self, aim: Aim, ask: Ask, reply: bytes, numbers: tuple[int, ...]) -> Denial:
+        answer = answer_of(numbers)
+        rates = aim.claims.rates
+        claim = aim.claim(answer.index)
+        retry_ms = answer.retry_after_ms if answer.retry_after_ms >= 0 else None
+        if isinstance(claim, RateClaim):
+            refused = Refused.CONCURRENCY if claim.kind is RateKind.CONCURRENT else Refused.RATE
+            stands = claim.unit == "requests" and claim.kind is not RateKind.CONCURRENT
+        else:
+            refused = Refused.BUDGET
+            line = aim.lines[answer.index - len(rates)]
+            stands = answer.budgets[answer.index - len(rates)].posted > line
+        denial = Denial(refused, claim, retry_ms, reply, answer)
+        if stands and ask.second is None and not ask.is_further:
+            for_s = _MOST_REMEMBERED_S if retry_ms is None else min(_MOST_REMEMBERED_S, retry_ms / 1000)
+            now_s = self._clock_s()
+            aim.denial, aim.denied_at_s, aim.denied_until_s = denial, now_s, now_s + for_s
+        return denial
+
+    def _repeat(self, aim: Aim, ask: Ask) -> Denial | None:
+        """Say the last no again, where nothing but time can have changed it."""
+        now_s, denial = self._clock_s(), aim.denial
+        if denial is None or now_s >= aim.denied_until_s:
+            aim.denial = None
+            return None
+        if ask.second is not None or ask.is_further:
+            return None
+        if denial.retry_after_ms is None:
+            return denial
+        passed_ms = int((now_s - aim.denied_at_s) * 1000)
+        return msgspec.structs.replace(denial, retry_after_ms=max(1, denial.retry_after_ms - passed_ms))
+
+    def _give_back(self, aim: Aim, ask: Ask) -> None:
+        """Settle what may have been reserved and will not run; nothing is posted where it was not."""
+        told = (
+            member_of(ask), 0, 0, 0, ask.first.input_tokens, ask.first.output_tokens, -1, self._pod_id, 0,
+        )  # fmt: skip
+        self._settlements.send(Settlement(aim, member_of(ask), told, 0, 0.0))
+
+    # Alone.
+
+    def _decide_alone(self, aim: Aim, ask: Ask) -> Grant | Denial:
+        contents = self._contents[aim.organization_id]
+        alone = self._alone.decide(aim, ask, self._now_us(), self._live_pods(), max(0, contents.generation))
+        answer = alone.answer
+        numbers = tuple(write_answer(answer))
+        text = encode_numbers(numbers)
+        is_admitted = answer.verdict is Verdict.OUTAGE_ADMITTED
+        self._meters.decided_alone(alone.degraded, is_admitted)
+        if is_admitted:
+            grant = Grant(ask, aim.claims, FIRST, text, numbers, alone.degraded)
+            self._start(aim, grant)
+            return grant
+        claim = aim.claim(answer.index)
+        if not isinstance(claim, RateClaim):
+            refused = Refused.UNAVAILABLE
+        else:
+            refused = Refused.CONCURRENCY if claim.kind is RateKind.CONCURRENT else Refused.RATE
+        return Denial(refused, claim, answer.retry_after_ms, text, answer, alone.degraded)
+
+    def _unissued(self, aim: Aim) -> int:
+        """Give the places (bits) of budgets of whose allowance this pod was not told yet."""
+        wanted = 0
+        for place, (budget, key) in enumerate(zip(aim.claims.budgets, aim.budget_keys, strict=True)):
+            if gives_allowance(budget) and not self._alone.knows(key):
+                wanted |= 1 << place
+        if not wanted:
+            aim.is_issued = True
+        return wanted
+
+    def _note_issued(self, aim: Aim, numbers: tuple[int, ...]) -> None:
+        now_ms = self._now_us() // 1000
+        for budget, key, told in zip(aim.claims.budgets, aim.budget_keys, answer_of(numbers).budgets, strict=True):
+            if told.was_issued:
+                self._alone.issued(key, told.issued, budget.period_end_ms, now_ms)
+
+    # Contents that were lost.
+
+    def _lost(self, organization_id: str, contents: _Contents) -> None:
+        if contents.lost_at < contents.wanted:
+            contents.lost_at = contents.wanted
+            log.error(
+                "counters were lost or went back; until the books are read in, this pod spends what it was issued",
+                organization=organization_id,
+                generation=contents.wanted,
+            )
+            self._look_around.set()
+
+    def _store_is_up(self) -> None:
+        self._alone.forget_rates()
+        self._settlements.send_waiting()
+        self._look_around.set()
+
+    # What is told again and again.
+
+    async def _renew_on(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(EVERY_S):
+                    await self._look_around.wait()
+            except TimeoutError:
+                pass
+            self._look_around.clear()
+            by_organization: defaultdict[str, list[_Running]] = defaultdict(list)
+            for running in self._running.values():
+                by_organization[running.aim.organization_id].append(running)
+            for organization_id in list(self._contents):
+                await self._renew(organization_id, by_organization[organization_id])
+
+    async def _renew(self, organization_id: str, running: list[_Running]) -> None:
+        contents = self._contents[organization_id]
+        for start in range(0, max(1, len(running)), AT_ONCE):
+            some = running[start : start + AT_ONCE]
+            held = [(member_of(each.grant.ask), each.slots) for each in some]
+            command = renewal_of(
+                organization_id, held, generation=contents.wanted, seen=(contents.generation, contents.sequence)
+            )
+            reply = await self.link.fetch(command)
+            if not isinstance(reply, list):
+                return
+            is_whole, generation, sequence, _, *missing = reply
+            if not is_whole:
+                self._lost(organization_id, contents)
+            elif (generation, sequence) > (contents.generation, contents.sequence):
+                contents.generation, contents.sequence = generation, sequence
+            for number in missing:
+                # Only what still runs: it may have been settled while the store answered.
+                if member_of(some[number - 1].grant.ask) in self._running:
+                    self._register(some[number - 1])
+
+    def _register(self, running: _Running) -> None:
+        """Have the store hold what runs already, unasked: it let it in once, or an outage's rules did."""
+        grant, numbers = running.grant, running.numbers
+        is_second = grant.candidate == SECOND
+        flags = UNCHECKED | is_second * OFFERED | grant.ask.is_further * FURTHER | grant.ask.is_tool_loop * TOOL_LOOP
+        both = (*NO_AMOUNTS, *numbers) if is_second else (*numbers, *NO_AMOUNTS)
+        told = (member_of(grant.ask), flags, *both, -1, 0, self._pod_id, 0, 0, 0)
+        self.link.tell(running.aim.reserve(encode_numbers(told)), _ignore)
+
+    async def _resend_on(self) -> None:
+        while True:
+            await asyncio.sleep(_RESEND_EVERY_S)
+            self._settlements.send_waiting()
+            await self._floors.send_waiting()
+
+
+def _ignore(_reply: object) -> None:
+    """A registration that was not taken is missing again at the next renewal."""
+
+
+__all__ = ["NOTHING_SPENT", "CounterMeters", "SharedCounters"]

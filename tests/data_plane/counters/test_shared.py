@@ -1,0 +1,191 @@
+"""The pod's counters against a real store: what is let in, settled, given back, and what an outage decides."""
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from data_plane.counters.connection import Patience
+from data_plane.counters.shared import SharedCounters
+from data_plane.exchange.ports import Counters
+from data_plane.policy.claims import Claims, RateKind
+from data_plane.policy.grant import NOTHING_SPENT, Ask, Denial, Grant, Refused, Spent
+from switchyard_contract.counters import Verdict, budget_key, read_answer
+from switchyard_contract.quantity import NanoUsd
+from switchyard_contract.v1.usage_pb2 import Floor
+from tests.data_plane.counters.builders import (
+    ORGANIZATION,
+    RawStore,
+    a_budget,
+    a_rate,
+    amounts,
+    an_ask,
+    claims_of,
+    usd,
+)
+from tests.data_plane.counters.conftest import Store
+from tests.data_plane.usage.builders import until
+
+CALM = Patience(answer_s=5, stuck_s=10, connect_s=5)
+"""For tests of what is counted: a busy machine is no outage."""
+BUDGET_KEY = budget_key(ORGANIZATION, "budget", "0", "")
+
+
+class Noted:
+    """Meters that remember."""
+
+    def __init__(self) -> None:
+        self.alone: Counter[tuple[str, bool]] = Counter()
+        self.trips = self.dropped = 0
+
+    def round_trip(self, took_us: int) -> None:
+        self.trips += 1
+
+    def decided_alone(self, rule: str, is_admitted: bool) -> None:
+        self.alone[rule, is_admitted] += 1
+
+    def dropped_settlements(self, count: int) -> None:
+        self.dropped += count
+
+
+@asynccontextmanager
+async def counting(
+    url: str, *, pod_id: str = "pod1", live_pods: int = 1, patience: Patience = CALM, noted: Noted | None = None
+) -> AsyncIterator[SharedCounters]:
+    counters = SharedCounters(
+        url, pod_id=pod_id, live_pods=lambda: live_pods, meters=noted or Noted(), patience=patience
+    )
+    task = asyncio.create_task(counters.run())
+    try:
+        await until(lambda: counters.is_up)
+        yield counters
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+def raw(counters_url: str) -> RawStore:
+    store = RawStore(counters_url)
+    store.send(b"FLUSHALL")
+    return store
+
+
+async def granted(counters: Counters, claims: Claims, ask: Ask) -> Grant:
+    grant = await counters.reserve(counters.pack(claims), ask)
+    assert isinstance(grant, Grant), grant
+    return grant
+
+
+async def denied(counters: Counters, claims: Claims, ask: Ask) -> Denial:
+    denial = await counters.reserve(counters.pack(claims), ask)
+    assert isinstance(denial, Denial), denial
+    return denial
+
+
+async def test_a_reservation_is_replaced_by_what_was_spent(counters_url: str, raw: RawStore) -> None:
+    claims = claims_of(a_budget(1.0), a_rate(60))
+    async with counting(counters_url) as counters:
+        grant = await granted(counters, claims, an_ask(1, amounts(0.1, 0.3)))
+        assert raw.numbers(BUDGET_KEY) == {"e": 100_000, "s": 300_000}
+        assert read_answer(grant.answer).verdict is Verdict.ADMITTED
+        counters.settle(grant, Spent(NanoUsd(123_456_789)))
+        await counters.settled()
+    assert raw.numbers(BUDGET_KEY) == {"e": 0, "s": 0, "p": 123_457}
+
+
+async def test_a_denial_names_the_claim_and_its_numbers(counters_url: str, raw: RawStore) -> None:
+    claims = claims_of(a_rate(60), a_budget(1.0, period="1700000000000", period_end_ms=4_000_000_000_000))
+    async with counting(counters_url) as counters:
+        await granted(counters, claims, an_ask(1, amounts(0.9)))
+        denial = await denied(counters, claims, an_ask(2, amounts(0.2)))
+    assert denial.refused is Refused.BUDGET
+    assert denial.claim == claims.budgets[0]
+    assert denial.retry_after_ms is not None
+    assert denial.retry_after_ms > 1e9
+    told = denial.numbers.budgets[0]
+    assert (told.posted, told.expected, told.worst, told.refused) == (0, 900_000, 900_000, True)
+
+
+async def test_nothing_to_count_asks_nobody() -> None:
+    counters = SharedCounters("redis://127.0.0.1:1/0", pod_id="pod", live_pods=lambda: 1, meters=Noted())
+    grant = await granted(counters, claims_of(), an_ask(1))
+    assert (grant.answer, grant.degraded) == (b"", "")
+    counters.settle(grant, NOTHING_SPENT)
+    assert counters.unsettled == 0
+
+
+async def test_a_caller_that_leaves_while_it_waits_gives_everything_back(store: Store) -> None:
+    claims = claims_of(a_budget(1.0), a_rate(3, id="slots", kind=RateKind.CONCURRENT))
+    async with counting(store.url) as counters:
+        await granted(counters, claims, an_ask(1))
+        store.send(signal.SIGSTOP)
+        waiting = asyncio.create_task(counters.reserve(counters.pack(claims), an_ask(2)))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        store.send(signal.SIGCONT)
+        await counters.settled()
+        raw = RawStore(store.url)
+        assert raw.numbers(BUDGET_KEY) == {"e": 100_000, "s": 100_000, "p": 0}
+        assert raw.send(b"ZCARD", f"r:{{{ORGANIZATION}}}:slots::".encode()) == 1
+
+
+async def test_two_hundred_race_for_the_last_dollar_over_four_pods(counters_url: str, raw: RawStore) -> None:
+    async with AsyncExitStack() as stack:
+        pods = [await stack.enter_async_context(counting(counters_url, pod_id=str(number))) for number in range(4)]
+        for round_ in range(50):
+            claims = claims_of(a_budget(1.0), organization_id=f"{round_:032x}")
+            decided = await asyncio.gather(
+                *(pod.reserve(pod.pack(claims), an_ask(number, amounts(0.1))) for number, pod in enumerate(pods * 50))
+            )
+            grants = [grant for grant in decided if isinstance(grant, Grant)]
+            assert len(grants) == 10
+            for grant in grants:
+                for pod in pods:
+                    pod.settle(grant, Spent(usd(0.09)))
+            await asyncio.gather(*(pod.settled() for pod in pods))
+            key = budget_key(claims.organization_id, "budget", "0", "")
+            assert raw.numbers(key) == {"e": 0, "s": 0, "p": 900_000}
+
+
+async def test_floors_raise_what_is_posted_and_never_lower_it(counters_url: str, raw: RawStore) -> None:
+    claims = claims_of(a_budget(1.0))
+    async with counting(counters_url) as counters:
+        floor = Floor(organization_id=ORGANIZATION, budget_id="budget", period="0", posted_nano_usd=usd(0.95))
+        counters.apply_floors([floor])
+        await until(lambda: raw.numbers(BUDGET_KEY).get("p") == 950_000)
+        floor.posted_nano_usd = usd(0.5)
+        counters.apply_floors([floor])
+        denial = await denied(counters, claims, an_ask(1))
+        assert denial.numbers.budgets[0].posted == 950_000
+
+
+async def test_a_reservation_grows_while_there_is_room(counters_url: str, raw: RawStore) -> None:
+    claims = claims_of(a_budget(1.0))
+    async with counting(counters_url) as counters:
+        grant = await granted(counters, claims, an_ask(1, amounts(0.1)))
+        assert await counters.extend(grant, amounts(0.6))
+        assert not await counters.extend(grant, amounts(1.1))
+        assert raw.numbers(BUDGET_KEY) == {"e": 600_000, "s": 600_000}
+        counters.settle(grant, Spent(usd(0.5)))
+        await counters.settled()
+    assert raw.numbers(BUDGET_KEY) == {"e": 0, "s": 0, "p": 500_000}
+
+
+async def test_a_hot_offender_is_answered_without_asking_the_store(counters_url: str, raw: RawStore) -> None:
+    claims, noted = claims_of(a_rate(1, window_us=3_600_000_000)), Noted()
+    async with counting(counters_url, noted=noted) as counters:
+        packed = counters.pack(claims)
+        assert isinstance(await counters.reserve(packed, an_ask(1)), Grant)
+        first = await counters.reserve(packed, an_ask(2))
+        asked = noted.trips
+        again = [await counters.reserve(packed, an_ask(3 + number)) for number in range(20)]
+    assert isinstance(first, Denial)
+    assert first.refused is Refused.RATE
+    assert first.retry_after_ms is not None
+    assert noted.trips == asked
+    assert all(isinstance(denial, Denial) and (denial.retry_after_ms or 0) <= first.retry_after_ms for denial in again)
