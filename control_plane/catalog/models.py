@@ -1,5 +1,6 @@
 """Rows of models and prices. A price row is never changed: a new one takes its place, the old one is superseded."""
 
+from datetime import datetime
 from uuid import uuid4
 
 from django.db import models
@@ -73,6 +74,11 @@ class OrganizationPrice(PriceFields):
                 name="catalog_own_price_period",
             ),
         ]
+
+    @property
+    def updated_at(self) -> datetime:
+        """What it says never changes: another price takes its place."""
+        return self.created_at
 
 
 class KnownModel(models.Model):

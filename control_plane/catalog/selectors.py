@@ -23,6 +23,11 @@ def organization_prices(organization_id: UUID) -> QuerySet[OrganizationPrice]:
     )
 
 
+def prices_standing(organization_id: UUID, now: datetime) -> QuerySet[OrganizationPrice]:
+    """Those of its own rows that hold now or later."""
+    return organization_prices(organization_id).filter(Q(valid_to__isnull=True) | Q(valid_to__gt=now))
+
+
 def price_by_version(version: str, organization_id: UUID) -> Price | None:
     """The price an event of this organization names, superseded or not."""
     row: PriceFields | None = ListPrice.objects.filter(version=version).first()

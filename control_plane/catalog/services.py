@@ -81,7 +81,7 @@ def organization_price_set(
         valid_from=draft.valid_from,
         superseded_at__isnull=True,
     )
-    if (existing := same_start.filter(version=version).first()) is not None:
+    if (existing := same_start.filter(version=version, valid_to=draft.valid_to).first()) is not None:
         return existing
     before = [row.version for row in same_start]
     same_start.update(superseded_at=now)
@@ -91,8 +91,9 @@ def organization_price_set(
         price.full_clean()
         price.save(force_insert=True)
     else:
-        price.superseded_at = None
-        price.save(update_fields=["superseded_at"])
+        # It was corrected or ended, and holds again.
+        price.superseded_at, price.valid_to = None, draft.valid_to
+        price.save(update_fields=["superseded_at", "valid_to"])
     record_change(
         organization_id=organization.id,
         actor=actor,

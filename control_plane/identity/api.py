@@ -252,6 +252,7 @@ class IdentityConnectionViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMix
     def enforce(self, request: Request, pk: str) -> Response:
         """Refuse passwords, besides the break-glass owner's. Needs a sign-in tested in the console."""
         owner = self.read_input(EnforceIn)["break_glass_owner"]
+        self.require_reason()
 
         def act() -> Response:
             row = connection_enforce(

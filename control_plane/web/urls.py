@@ -55,6 +55,7 @@ urlpatterns: list[URLPattern] = [
     page("profile/tokens/new", tokens.token_mint, "token-mint", P.TOKENS_MANAGE, fresh=Fresh.FORM),
     page("profile/tokens/<uuid:token_id>/revoke", tokens.token_revoke, "token-revoke", P.TOKENS_MANAGE),
     page("profile/password", account.password, "password", SIGNED_IN),
+    page("profile/leave", account.leave, "leave", SIGNED_IN, fresh=Fresh.FORM),
     page("profile/theme", account.theme, "theme", SIGNED_IN),
     page("device", device.device, "device", SIGNED_IN, fresh=Fresh.FORM),
     page("profile/sessions/end", account.sessions_stop, "sessions-end", SIGNED_IN),

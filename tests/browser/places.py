@@ -157,6 +157,7 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("connection-add-oidc", reverse("web:connection-add", args=["oidc"])),
         Spot("connection-add-saml", reverse("web:connection-add", args=["saml"])),
         Spot("profile", reverse("web:profile")),
+        Spot("leave", reverse("web:leave")),
         Spot("confirm", reverse("web:confirm")),
         Spot("confirm-sent", reverse("web:confirm") + "?sent=1"),
         Spot("tokens", reverse("web:tokens")),

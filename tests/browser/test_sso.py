@@ -188,6 +188,7 @@ def test_an_owner_connects_tests_and_enforces_and_the_others_come_through_it(
     page.click(".page-actions a:has-text('Enforce')")
     page.wait_for_selector("#sheet-dialog[open] form")
     page.select_option("#sheet-dialog [name=break_glass_owner]", str(owner.id))
+    page.fill("#sheet-dialog [name=reason]", "rolled out")
     page.click("#sheet-dialog button[type=submit]")
     page.wait_for_selector(".state:has-text('enforced')")
     # Past the wall by the break-glass account: told on every page.

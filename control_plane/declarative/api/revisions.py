@@ -131,6 +131,7 @@ class PolicyRevisionViewSet(ListMixin, TenantView):
         try:
             if given["dry_run"]:
                 return plan_answer(restore_plan(asker=asker, revision=revision, removal=removal))
+            self.require_reason()
             plan = restore_apply(asker=asker, revision=revision, removal=removal, reason=given["reason"])
         except RefusedPolicy as refused:
             return refusal_answer(refused)

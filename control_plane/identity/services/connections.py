@@ -185,7 +185,9 @@ def connection_test_record(*, connection: IdentityConnection, problem: str, acto
 
 
 @transaction.atomic
-def connection_enforce(*, connection: IdentityConnection, break_glass_owner: User, actor: Actor) -> IdentityConnection:
+def connection_enforce(
+    *, connection: IdentityConnection, break_glass_owner: User, actor: Actor, reason: str = ""
+) -> IdentityConnection:
     """Refuse passwords for this organization, besides the named owner's with a second factor; or ValidationError."""
     connection = locked(connection)
     before = connection_facts(connection)
@@ -206,7 +208,7 @@ def connection_enforce(*, connection: IdentityConnection, break_glass_owner: Use
     connection.is_enforced, connection.break_glass_owner = True, break_glass_owner
     connection.full_clean()
     connection.save()
-    record(connection, actor, "identity_connection.enforced", before=before)
+    record(connection, actor, "identity_connection.enforced", before=before, reason=reason)
     return connection
 
 

@@ -27,6 +27,7 @@ from control_plane.organizations.services import (
     membership_add,
     membership_update,
     person_add,
+    person_rename,
     service_account_create,
     service_account_update,
 )
@@ -59,6 +60,13 @@ class UserIn(serializers.Serializer[Any]):
     teams = serializers.ListField(child=Reference(teams_for, names=("name",)), required=False, default=list)
 
 
+class UserChange(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    is_active = serializers.BooleanField(
+        required=False, help_text="false: no sign-in, every key denied, running streams cut; can be undone."
+    )
+
+
 class UserFilter(django_filters.FilterSet):
     email = django_filters.CharFilter(lookup_expr="iexact")
     is_active = django_filters.BooleanFilter()
@@ -72,7 +80,7 @@ class UserFilter(django_filters.FilterSet):
         return rows.filter(Q(email__icontains=value) | Q(name__icontains=value))
 
 
-class UserViewSet(ListMixin, RetrieveMixin, TenantView):
+class UserViewSet(ListMixin, RetrieveMixin, ChangeMixin, TenantView):
     """People of the organization. A member sees only themselves."""
 
     queryset = User.objects.all()
@@ -84,11 +92,12 @@ class UserViewSet(ListMixin, RetrieveMixin, TenantView):
         "list": Permission.MEMBERS_READ,
         "retrieve": Permission.MEMBERS_READ,
         "create": Permission.MEMBERS_MANAGE,
+        "partial_update": Permission.MEMBERS_MANAGE,
         "deactivate": Permission.MEMBERS_MANAGE,
         "reactivate": Permission.MEMBERS_MANAGE,
     }
-    asks_proof = ("create",)
-    http_method_names = ["get", "post", "head", "options"]
+    asks_proof = ("create", "partial_update")
+    http_method_names = ["get", "post", "patch", "head", "options"]
 
     def scoped(self) -> QuerySet[User]:
         return users_for(self.caller)
@@ -116,6 +125,25 @@ class UserViewSet(ListMixin, RetrieveMixin, TenantView):
 
         return self.once(act)
 
+    @extend_schema(request=UserChange, responses=UserOut)
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Call somebody otherwise, shut them out or let them in. 409: they are in other organizations too."""
+        return super().partial_update(request, *args, **kwargs)
+
+    def change(self, user: User) -> Response:
+        given = self.read_input(UserChange, partial=True)
+        is_active = given.get("is_active", user.is_active)
+        if user.is_active and not is_active:
+            self.require_reason()
+        user = self._only_ours(user)
+        caller = self.caller
+        if "name" in given:
+            user = person_rename(organization=caller.organization, user=user, name=given["name"], actor=caller.actor)
+        if is_active != user.is_active:
+            switch = user_reactivate if is_active else user_deactivate
+            user = switch(user=user, actor=caller.actor, by=caller.standing)
+        return self.answer(user)
+
     @extend_schema(request=ReasonIn, responses=UserOut)
     @action(detail=True, methods=["post"])
     def deactivate(self, request: Request, pk: str) -> Response:
@@ -124,7 +152,12 @@ class UserViewSet(ListMixin, RetrieveMixin, TenantView):
         self.require_reason()
         return self.once(
             lambda: self.answer(
-                user_deactivate(user=self._only_ours(), reason=reason, actor=self.caller.actor, by=self.caller.standing)
+                user_deactivate(
+                    user=self._only_ours(self.object_for_change()),
+                    reason=reason,
+                    actor=self.caller.actor,
+                    by=self.caller.standing,
+                )
             )
         )
 
@@ -135,13 +168,17 @@ class UserViewSet(ListMixin, RetrieveMixin, TenantView):
         reason = self.read_input(ReasonIn)["reason"]
         return self.once(
             lambda: self.answer(
-                user_reactivate(user=self._only_ours(), reason=reason, actor=self.caller.actor, by=self.caller.standing)
+                user_reactivate(
+                    user=self._only_ours(self.object_for_change()),
+                    reason=reason,
+                    actor=self.caller.actor,
+                    by=self.caller.standing,
+                )
             )
         )
 
-    def _only_ours(self) -> User:
+    def _only_ours(self, user: User) -> User:
         """The person, when no other organization would feel it: an account is switched off everywhere at once."""
-        user: User = self.object_for_change()
         if Membership.objects.filter(user=user).exclude(organization=self.caller.organization).exists():
             raise Conflict("This person is in other organizations too. Remove the membership in yours instead.")
         return user
@@ -227,8 +264,13 @@ class MembershipViewSet(ListMixin, RetrieveMixin, ChangeMixin, RemoveMixin, Tena
             membership_update(membership=membership, actor=self.caller.actor, by=self.caller.standing, **given)
         )
 
+    def is_allowed(self, right: str, row: Membership) -> bool:
+        # To leave is everybody's own decision; only a token that was given fewer rights does not decide it.
+        is_leaving = self.action == "destroy" and row.user_id == self.caller.user.id
+        return super().is_allowed(right, row) or (is_leaving and self.caller.standing.scopes is None)
+
     def remove(self, membership: Membership) -> None:
-        """Their keys and tokens in this organization end with it."""
+        """Their keys and tokens in this organization end with it. Anybody may leave; the last owner stays."""
         membership_remove(membership=membership, actor=self.caller.actor, by=self.caller.standing)
 
 

@@ -3,7 +3,7 @@
 What ends keys (a person leaves, a service account is switched off) lives in `control_plane.keys.services`.
 """
 
-from control_plane.organizations.services.arrivals import BelongsElsewhere, person_add
+from control_plane.organizations.services.arrivals import BelongsElsewhere, person_add, person_rename
 from control_plane.organizations.services.grants import (
     INSTALLATION,
     Grantor,
@@ -57,6 +57,7 @@ __all__ = [
     "organization_subject",
     "organization_update",
     "person_add",
+    "person_rename",
     "service_account_create",
     "service_account_delete",
     "service_account_update",

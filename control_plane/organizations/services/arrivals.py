@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from control_plane.accounts.models import User
 from control_plane.accounts.selectors import user_by_email
-from control_plane.accounts.services import user_create
-from control_plane.audit.services import Actor
+from control_plane.accounts.services import user_create, user_preferences_set, user_subject
+from control_plane.audit.services import Actor, record_change
 from control_plane.organizations.models import Membership, Organization, Role, Team
 from control_plane.organizations.selectors import membership_of
 from control_plane.organizations.services.grants import Grantor
@@ -55,3 +56,20 @@ def person_add(
     for team in teams:
         team_member_add(team=team, user=user, actor=actor)
     return membership
+
+
+@transaction.atomic
+def person_rename(*, organization: Organization, user: User, name: str, actor: Actor) -> User:
+    """Call a person of the organization otherwise; said in its audit too. Raises ValidationError."""
+    before = user.name
+    user = user_preferences_set(user=user, actor=actor, name=name)
+    if user.name != before:
+        record_change(
+            organization_id=organization.id,
+            actor=actor,
+            action="user.renamed",
+            subject=user_subject(user),
+            before={"name": before},
+            after={"name": user.name},
+        )
+    return user

@@ -204,6 +204,11 @@ class EnforceForm(forms.Form):
         label="Break-glass owner",
         help_text="An owner with a password and an authenticator app, who gets in when the provider is down.",
     )
+    reason = forms.CharField(
+        max_length=300,
+        help_text="Stands in the audit for good.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
 
     def __init__(self, *args: Any, owners: Sequence[User] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -6,9 +6,11 @@ from zoneinfo import available_timezones
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from control_plane.accounts.models import Theme
@@ -16,12 +18,17 @@ from control_plane.accounts.selectors import has_second_factor, recovery_codes_l
 from control_plane.accounts.services import session_end, sessions_end, user_password_set, user_preferences_set
 from control_plane.identity.entry import Entry
 from control_plane.identity.selectors import entry_of
+from control_plane.keys.selectors import keys_of_user
+from control_plane.keys.services.departures import membership_remove
 from control_plane.organizations.models import Membership
+from control_plane.organizations.selectors import membership_of
 from control_plane.web.access import ORGANIZATION_IN_SESSION
 from control_plane.web.context import THEME_COOKIE
 from control_plane.web.forms.account import PasswordForm, ProfileForm
 from control_plane.web.forms.failures import show_failure
+from control_plane.web.forms.keys import ConfirmForm
 from control_plane.web.request import ConsoleRequest, actor
+from control_plane.web.respond import form_status
 from control_plane.web.sign_ins import follow_key, safe_target
 
 YEAR_S = 365 * 24 * 3600
@@ -121,6 +128,33 @@ def sessions_stop(request: ConsoleRequest) -> HttpResponse:
     ended = sessions_end(user=request.user, keeps=request.session.session_key, actor=actor(request))
     messages.success(request, f"{ended} other session{'' if ended == 1 else 's'} ended. This one goes on.")
     return redirect("web:profile")
+
+
+@require_http_methods(["GET", "POST"])
+def leave(request: ConsoleRequest) -> HttpResponse:
+    """Leave the organization by oneself; its last owner stays."""
+    membership = membership_of(request.user, request.organization)
+    if membership is None:
+        raise Http404
+    form = ConfirmForm(request.organization.slug, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            membership_remove(
+                membership=membership,
+                actor=actor(request),
+                reason=form.cleaned_data["reason"],
+                by=request.standing,
+            )
+        except ValidationError as failure:
+            show_failure(form, failure)
+        else:
+            request.session.pop(ORGANIZATION_IN_SESSION, None)
+            messages.success(request, f"You have left {request.organization.name}.")
+            return redirect("web:overview")
+    live = keys_of_user(request.organization, request.user).filter(revoked_at__isnull=True)
+    live = live.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now()))
+    context = {"form": form, "live": live.count()}
+    return render(request, "web/account/leave.html", context, status=form_status(form.errors))
 
 
 def _profile_page(request: ConsoleRequest, form: ProfileForm, password_form: PasswordForm) -> HttpResponse:

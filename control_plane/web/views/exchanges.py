@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from control_plane.fleet.selectors import pods
 from control_plane.organizations.roles import Permission, can
 from control_plane.usage import ulid
 from control_plane.usage.entries import LedgerRow
@@ -124,6 +125,7 @@ def exchange(request: ConsoleRequest, exchange_id: str) -> HttpResponse:
         "attempts": [_attempt(row, found) for row in found.attempts],
         "tokens": [(TOKEN_NAMES[kind], count) for kind in TOKEN_KINDS if (count := getattr(found.tokens, kind))],
         "session": session,
+        "has_pod_page": can(request.standing, Permission.FLEET_READ) and pods().filter(pod_id=last.pod_id).exists(),
         "tags": sorted({**asked, **winning}.items()),
         "winning": winning,
     }

@@ -170,6 +170,9 @@ def key_page(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
         "state": key_state(key, timezone.now()),
         "is_own": key.user_id == request.user.id,
         "may_manage": may_manage(request.standing, key),
+        "sees_exchanges": can(
+            request.standing, Permission.EXCHANGES_READ, owner_id=key.user_id, team_ids=(key.team_id,)
+        ),
         "row": key_rows(request.organization, [key], since=since)[0],
         "month": usage_total(own, since=since, until=timezone.now(), filters={"key": [key.key_id]}),
         "panel": _panel(request, key) if key_state(key, timezone.now()).is_alive else None,

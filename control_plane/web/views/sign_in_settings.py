@@ -184,7 +184,12 @@ def connection_enforcement(request: ConsoleRequest, connection_id: UUID) -> Http
             return go_to(request, reverse("web:connection", args=[found.id]))
     elif request.method == "POST" and form.is_valid():
         try:
-            connection_enforce(connection=found, break_glass_owner=form.owner, actor=actor(request))
+            connection_enforce(
+                connection=found,
+                break_glass_owner=form.owner,
+                actor=actor(request),
+                reason=form.cleaned_data["reason"],
+            )
         except ValidationError as failure:
             show_failure(form, failure)
         else:

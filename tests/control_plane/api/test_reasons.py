@@ -7,8 +7,12 @@ import pytest
 from pytest_django import Settings
 
 from control_plane.audit.models import Change
+from control_plane.declarative.tasks import sweep
+from control_plane.identity.services.connections import OidcFacts, connection_create
 from control_plane.keys.models import VirtualKey
-from tests.control_plane.api.world import Tenant
+from control_plane.organizations.models import Role
+from control_plane.organizations.services import team_update
+from tests.control_plane.api.world import ACTOR, Tenant
 
 
 def reason_of(tenant: Tenant, action: str) -> str:
@@ -52,6 +56,7 @@ DANGEROUS: list[tuple[str, str, Any]] = [
     ("post", "keys/revoke", {"keys": ["KEY"]}),
     ("post", "organizations/acme/disable", {}),
     ("post", "users/member@acme.example/deactivate", {}),
+    ("patch", "users/member@acme.example", {"is_active": False}),
     ("patch", "memberships/member@acme.example", {"role": "admin"}),
     ("delete", "memberships/member@acme.example", None),
     ("patch", "providers/anthropic-main", {"credential": {"value": "sk-ant-another"}}),
@@ -77,6 +82,39 @@ def test_dangerous_actions_need_a_reason_where_the_installation_says_so(
     told = send(address, body, format="json", headers={"X-Switchyard-Reason": "because"})
     # A provider that a route still leads to stays, for a reason of its own.
     assert told.status_code in (200, 204) or told.json()["errors"][0]["field"] == "provider", told.content
+
+
+def test_going_back_to_a_revision_needs_a_reason_and_looking_at_it_none(acme: Tenant, settings: Settings) -> None:
+    settings.SWITCHYARD = replace(settings.SWITCHYARD, requires_reasons=True)
+    owner = acme.as_owner
+    team_update(team=acme.team, cost_centre="9", actor=ACTOR)
+    sweep()
+    number = owner.get("/api/v1/policy-revisions").json()["results"][0]["number"]
+    address = f"/api/v1/policy-revisions/{number}/restore"
+
+    assert owner.post(address, {"dry_run": True}, format="json").status_code == 200
+    refused = owner.post(address, {}, format="json")
+    assert [error["field"] for error in refused.json()["errors"]] == ["reason"]
+    assert owner.post(address, {"reason": "the old costs"}, format="json").status_code == 200
+
+
+def test_enforcing_single_sign_on_needs_a_reason(acme: Tenant, settings: Settings) -> None:
+    settings.SWITCHYARD = replace(settings.SWITCHYARD, requires_reasons=True)
+    connection = connection_create(
+        organization=acme.organization,
+        name="Okta",
+        facts=OidcFacts("https://93.184.216.34", "client"),
+        domains=("acme.example",),
+        actor=ACTOR,
+        grantor=Role.OWNER,
+    )
+    address = f"/api/v1/identity-connections/{connection.id.hex}/enforce"
+    body = {"break_glass_owner": acme.owner.email}
+
+    refused = acme.as_owner.post(address, body, format="json")
+    assert [error["field"] for error in refused.json()["errors"]] == ["reason"]
+    told = acme.as_owner.post(address, {**body, "reason": "rolled out"}, format="json")
+    assert [error["field"] for error in told.json()["errors"]] == ["connection"]  # it was never tested
 
 
 def test_changes_of_daily_life_need_none(acme: Tenant, settings: Settings) -> None:

@@ -17,7 +17,9 @@ from rest_framework.permissions import AllowAny
 from rest_framework.test import APIClient
 
 from control_plane.audit.selectors import changes_of
-from control_plane.catalog.services import list_prices_load
+from control_plane.catalog.models import OrganizationPrice
+from control_plane.catalog.price_row import PriceDraft
+from control_plane.catalog.services import list_prices_load, organization_price_set
 from control_plane.declarative.models import PolicyRevision
 from control_plane.identity.models import IdentityConnection
 from control_plane.identity.scim.models import ScimGroup, ScimToken
@@ -119,6 +121,7 @@ OBJECTS: dict[str, Callable[[Tenant], str]] = {
     "snapshots": lambda t: t.snapshot.id.hex,
     "sessions": lambda t: session_of(t).id.hex,
     "exchanges": lambda t: t.exchange,
+    "prices": lambda t: own_price(t).id.hex,
     "models": lambda t: "anthropic-main/claude-sonnet-4-6",
     "audit": lambda t: str(changes_of(t.organization.id).latest("sequence").sequence),
 }
@@ -128,6 +131,11 @@ HELD_BY_TEAM = {"teams", "users", "memberships", "service-accounts", "keys", "se
 """Whose object is also the team's, to its lead."""
 NOT_OF_ONE_TENANT = {"models", "audit"}
 """Named alike in every organization, so that there is no foreign id of theirs: names, and places in the own chain."""
+
+
+def own_price(tenant: Tenant) -> OrganizationPrice:
+    draft = PriceDraft("anthropic", "claude-sonnet-4-6", {"input": 1, "output": 2})
+    return organization_price_set(organization=tenant.organization, draft=draft, actor=ACTOR)
 
 
 FOREIGN: dict[str, Callable[[Tenant], str]] = {

@@ -166,10 +166,10 @@ def test_enforcing_and_relaxing(admin: Client, tenant: Tenant, identity_provider
     owner = a_person_of_role(tenant, Role.OWNER, "owner@acme.example")
     where = reverse("web:connection-enforcement", args=[connection.id])
     assert "Test the sign-in first" in page(admin, "connection-enforcement", connection.id)
-    refused = admin.post(where, {"break_glass_owner": str(owner.id)})
+    refused = admin.post(where, {"break_glass_owner": str(owner.id), "reason": "rolled out"})
     assert refused.status_code == 422
     IdentityConnection.objects.update(tested_at="2026-01-01T00:00:00Z")
-    refused = admin.post(where, {"break_glass_owner": str(owner.id)})
+    refused = admin.post(where, {"break_glass_owner": str(owner.id), "reason": "rolled out"})
     assert "authenticator app" in refused.content.decode()
     SecondFactor.objects.create(
         user=owner,
@@ -178,7 +178,7 @@ def test_enforcing_and_relaxing(admin: Client, tenant: Tenant, identity_provider
         sealed_ciphertext=b"",
         confirmed_at="2026-01-01T00:00:00Z",
     )
-    assert admin.post(where, {"break_glass_owner": str(owner.id)}).status_code == 302
+    assert admin.post(where, {"break_glass_owner": str(owner.id), "reason": "rolled out"}).status_code == 302
     # Whoever did it is outside now, like everybody with a password.
     assert admin.get(where).status_code == 302
     identity_provider.expect(Person("sub-admin", "admin@acme.example"))

@@ -29,7 +29,10 @@ PUBLIC = {
     "sso-begin", "sso-callback", "sso-acs", "sso-finish", "sso-metadata",
 }  # fmt: skip
 POST_ONLY = {
+    "alert-channel-test",
     "audit-sign",
+    "budget-raise-end",
+    "budget-request-withdraw",
     "connection-activity",
     "connection-person-unlink",
     "delegations",
@@ -40,6 +43,7 @@ POST_ONLY = {
     "policy-apply",
     "policy-release",
     "provider-test",
+    "rule-undo",
     "session-end",
     "sessions-end",
     "sign-out",
@@ -231,3 +235,22 @@ def test_a_deactivated_person_cannot_sign_in(tenant: Tenant, member: User) -> No
 def test_htmx_is_sent_to_the_sign_in_as_a_whole_page() -> None:
     answer = Client().get("/my/keys", headers={"HX-Request": "true"})
     assert (answer.status_code, answer["HX-Redirect"]) == (401, "/sign-in")
+
+
+def test_somebody_leaves_by_themselves_once_they_typed_it(tenant: Tenant, member: User, member_client: Client) -> None:
+    key = a_key(tenant, user=member).key
+    assert "Leave" in member_client.get("/profile").content.decode()
+    assert member_client.post("/profile/leave", {"confirm": "no", "reason": "done"}).status_code == 422
+    answer = member_client.post("/profile/leave", {"confirm": tenant.organization.slug, "reason": "done"})
+    assert answer.status_code == 302
+    key.refresh_from_db()
+    assert key.is_revoked
+    assert not Membership.objects.filter(user=member).exists()
+    assert member_client.get("/").status_code == 403
+
+
+def test_the_last_owner_does_not_leave(tenant: Tenant, sign_in: SignIn) -> None:
+    owner = Membership.objects.filter(organization=tenant.organization, role=Role.OWNER).get().user
+    answer = sign_in(owner).post("/profile/leave", {"confirm": tenant.organization.slug, "reason": "done"})
+    assert answer.status_code == 422
+    assert Membership.objects.filter(user=owner).exists()
