@@ -45,6 +45,7 @@ class RolloutOut(RolloutRow):
 class RolloutAsked(serializers.Serializer[Any]):
     team = serializers.CharField(required=False, allow_blank=True, max_length=NAME_LENGTH)
     helper = serializers.BooleanField(required=False, default=True)
+    status_line = serializers.BooleanField(required=False, default=False)
     project = serializers.CharField(required=False, allow_blank=True, max_length=NAME_LENGTH)
     repository = serializers.CharField(required=False, allow_blank=True, max_length=NAME_LENGTH)
 
@@ -56,6 +57,7 @@ PARAMETERS = [
     ),
     OpenApiParameter("team", str, description="Whose models are named and who is charged; left out: everybody."),
     OpenApiParameter("helper", bool, description="Whether tools ask `switchyard key helper` for their key; default."),
+    OpenApiParameter("status_line", bool, description="Whether Claude Code's status bar says what is left."),
     OpenApiParameter("project", str, description="A tag of a project's own file."),
     OpenApiParameter("repository", str, description="A tag of a project's own file."),
 ]
@@ -107,6 +109,7 @@ class RolloutView(APIView):
             caller.organization,
             team=team,
             with_helper=given["helper"],
+            with_status_line=given["status_line"],
             project=given.get("project", ""),
             repository=given.get("repository", ""),
         )

@@ -57,6 +57,7 @@ def rollout_context(
     *,
     team: Team | None = None,
     with_helper: bool = True,
+    with_status_line: bool = False,
     project: str = "",
     repository: str = "",
 ) -> RolloutContext:
@@ -72,6 +73,7 @@ def rollout_context(
         group=team.name if team is not None else "",
         charged_to=team.name if team is not None else "",
         with_helper=with_helper,
+        with_status_line=with_status_line,
         project=project.strip(),
         repository=repository.strip(),
     )

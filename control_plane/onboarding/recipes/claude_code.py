@@ -64,6 +64,14 @@ def model_warning(context: SetupContext) -> str:
     return "" if context.speaking(Protocol.ANTHROPIC_MESSAGES) else missing_model("Anthropic Messages")
 
 
+STATUS_LINE = Step(
+    "See what is left",
+    "Optional: with the switchyard command installed, the status bar says what is left of your budget and which model "
+    "really answered.",
+    (json_file("~/.claude/settings.json", {"statusLine": {"type": "command", "command": "switchyard statusline"}}),),
+)
+
+
 def _managed(context: SetupContext, names: tuple[str, ...]) -> Snippet:
     return json_file(MANAGED_FILE, {"env": {"ANTHROPIC_BASE_URL": context.base_url, **slot_variables(names)}})
 
@@ -82,6 +90,7 @@ def _render(context: SetupContext) -> tuple[Variant, ...]:
                     "If you were signed in to claude.ai before, run /logout once.",
                     (json_file("~/.claude/settings.json", {"env": with_key}),),
                 ),
+                STATUS_LINE,
                 Step(
                     "For a whole fleet",
                     "Address and model slots without anybody's key; people cannot override it. " + MANAGED_PATHS,
@@ -101,6 +110,7 @@ def _render(context: SetupContext) -> tuple[Variant, ...]:
                     (json_file("~/.claude/settings.json", {"env": with_subscription}),),
                 ),
                 Step("Sign in with your subscription", "Choose “Claude account”.", (terminal("claude", "/login"),)),
+                STATUS_LINE,
                 Step(
                     "For a whole fleet",
                     "The key stays in each person's own settings. " + MANAGED_PATHS,

@@ -1,6 +1,6 @@
 """Claude Code's managed settings: address, model slots, which models can be chosen, and where the key comes from.
 
-Checked against the package @anthropic-ai/claude-code 2.1.329: `env`, `apiKeyHelper` and `availableModels`
+Checked against the package @anthropic-ai/claude-code 2.1.329: `env`, `apiKeyHelper`, `statusLine` and `availableModels`
 of its settings schema; the folder C:\\Program Files\\ClaudeCode; the registry key
 SOFTWARE\\Policies\\ClaudeCode with its value `Settings`. The preferences domain com.anthropic.claudecode is from the
 vendor's documentation: the package for Linux does not hold it.
@@ -25,6 +25,7 @@ from control_plane.onboarding.rollout.plan import (
     helper_needs,
     missing,
     shell_line,
+    status_line_command,
 )
 
 PLACES = {
@@ -42,6 +43,9 @@ def managed_settings(context: RolloutContext) -> dict[str, object]:
         settings["availableModels"] = list(names)
     if context.with_helper:
         settings["apiKeyHelper"] = shell_line(helper_command(context, "claude-code"))
+    if context.with_status_line:
+        line = shell_line(status_line_command(context, "claude-code"))
+        settings["statusLine"] = {"type": "command", "command": line}
     return settings
 
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from control_plane.onboarding.recipes.recipe import Protocol, UsableModel
 
 HELPER = "switchyard key helper"
+STATUS_LINE = "switchyard statusline"
 # Words with spaces, and without any sign that is special between double quotes in one of the shells.
 _TAKES_QUOTES = re.compile(r"""(?=.*[ '()&])[^"$`\\%!\n]+""")
 
@@ -34,7 +35,8 @@ class RolloutContext:
 
     base_url: the gateway, and console_url: the console, without a trailing slash. group: whose models are named;
     empty: everybody. charged_to: the team that the helper's keys are charged to; empty: each person's only one.
-    with_helper: whether tools ask a command for their key; without, people put their own key in.
+    with_helper: whether tools ask a command for their key; without, people put their own key in. with_status_line:
+    whether a status bar that can say what is left of the budget does so.
     project, repository: tags of a project's own file; empty: none.
     """
 
@@ -45,6 +47,7 @@ class RolloutContext:
     group: str = ""
     charged_to: str = ""
     with_helper: bool = True
+    with_status_line: bool = False
     project: str = ""
     repository: str = ""
 
@@ -169,8 +172,18 @@ class Mdm:
 
 def helper_command(context: RolloutContext, tool: str) -> tuple[str, ...]:
     """The command that prints a short-lived key. It asks for a sign-in once per machine."""
-    command = [*HELPER.split(), "--tool", tool, "--url", context.console_url]
-    return (*command, "--team", context.charged_to) if context.charged_to else tuple(command)
+    return (*HELPER.split(), *_whose_key(context, tool))
+
+
+def status_line_command(context: RolloutContext, tool: str) -> tuple[str, ...]:
+    """The command that prints what is left; with a helper it takes the key that the helper gave out last."""
+    command = (*STATUS_LINE.split(), "--gateway", context.base_url)
+    return (*command, *_whose_key(context, tool)) if context.with_helper else command
+
+
+def _whose_key(context: RolloutContext, tool: str) -> tuple[str, ...]:
+    words = ("--tool", tool, "--url", context.console_url)
+    return (*words, "--team", context.charged_to) if context.charged_to else words
 
 
 def shell_line(command: tuple[str, ...]) -> str:
@@ -180,7 +193,8 @@ def shell_line(command: tuple[str, ...]) -> str:
 
 def helper_needs(context: RolloutContext) -> tuple[str, ...]:
     if not context.with_helper:
-        return ("People put a key of their own in; they mint it under “My keys” in the console.",)
+        own = "People put a key of their own in; they mint it under “My keys” in the console."
+        return (own, "The switchyard command is on everybody's PATH.") if context.with_status_line else (own,)
     return (
         "The switchyard command is on everybody's PATH. It prints keys that live for an hour.",
         f"Everybody signs in once: switchyard login --url {context.console_url}",

@@ -35,6 +35,7 @@ class Asked:
 
     team: Team | None
     with_helper: bool
+    with_status_line: bool
     project: str
     repository: str
 
@@ -43,6 +44,7 @@ class Asked:
         given = {
             "team": self.team.id.hex if self.team else "",
             "key": "" if self.with_helper else "own",
+            "bar": "on" if self.with_status_line else "",
             "project": self.project,
             "repository": self.repository,
         }
@@ -108,6 +110,7 @@ def _asked(request: ConsoleRequest) -> Asked:
     return Asked(
         team,
         parameters.get("key", "") != "own",
+        parameters.get("bar", "") == "on",
         parameters.get("project", "")[:MOST_LETTERS],
         parameters.get("repository", "")[:MOST_LETTERS],
     )
@@ -118,6 +121,7 @@ def _context(request: ConsoleRequest, asked: Asked) -> RolloutContext:
         request.organization,
         team=asked.team,
         with_helper=asked.with_helper,
+        with_status_line=asked.with_status_line,
         project=asked.project,
         repository=asked.repository,
     )

@@ -28,6 +28,7 @@ def a_context(
     base_url: str = "https://ai.example.com",
     group: str = "platform",
     with_helper: bool = True,
+    with_status_line: bool = False,
     organization: str = "Acme Instruments",
     project: str = "checkout",
     repository: str = "acme/checkout",
@@ -40,6 +41,7 @@ def a_context(
         group=group,
         charged_to=group,
         with_helper=with_helper,
+        with_status_line=with_status_line,
         project=project,
         repository=repository,
     )

@@ -43,8 +43,9 @@ def test_no_golden_file_is_left_over() -> None:
         a_context(group=HOSTILE, organization=HOSTILE, project=HOSTILE, repository=HOSTILE),
         a_context(with_helper=False),
         a_context(models=()),
+        a_context(group=HOSTILE, with_status_line=True),
     ],
-    ids=["usual", "hostile names", "own keys", "no models"],
+    ids=["usual", "hostile names", "own keys", "no models", "status bar"],
 )
 def test_every_file_is_whole_in_its_own_language(context, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     for tool, name, package in packages(context):
@@ -94,6 +95,26 @@ def test_claude_code_gets_its_slots_and_its_list_from_what_may_be_used() -> None
         "availableModels": ["claude-opus-4-6", "claude-sonnet-4-6", "claude-haiku-4-5"],
         "apiKeyHelper": "switchyard key helper --tool claude-code --url https://console.example.com --team platform",
     }
+
+
+def test_the_status_bar_is_switched_on_where_it_is_wanted() -> None:
+    for with_helper, expected in (
+        (
+            True,
+            "switchyard statusline --gateway https://ai.example.com --tool claude-code "
+            "--url https://console.example.com --team platform",
+        ),
+        (False, "switchyard statusline --gateway https://ai.example.com"),
+    ):
+        context = a_context(with_helper=with_helper, with_status_line=True)
+        package = package_of(all_tools()["claude-code"], "linux", context)
+        assert package is not None
+        settings = json.loads(package.files[0].text)
+        assert settings["statusLine"] == {"type": "command", "command": expected}
+        assert "The switchyard command is on everybody's PATH" in " ".join(
+            all_tools()["claude-code"].render(context).before
+        )
+    assert "statusLine" not in package_of(all_tools()["claude-code"], "linux", a_context()).files[0].text  # type: ignore[union-attr]
 
 
 def test_each_system_has_its_own_place() -> None:

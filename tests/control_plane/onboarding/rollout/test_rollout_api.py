@@ -51,6 +51,9 @@ def test_a_team_is_charged_and_its_models_are_named(admin: Client, tenant: Tenan
     assert all("haiku" in name for name in narrowed["availableModels"])  # type: ignore[attr-defined]
     without = managed(admin.get("/api/v1/rollout/claude-code/linux?helper=false").json())
     assert "apiKeyHelper" not in without
+    assert "statusLine" not in without
+    with_bar = managed(admin.get("/api/v1/rollout/claude-code/linux?status_line=true").json())
+    assert "switchyard statusline" in str(with_bar["statusLine"])
 
 
 def test_what_is_not_there_is_not_found_and_a_foreign_team_is_none(admin: Client, tenant: Tenant) -> None:
@@ -89,3 +92,15 @@ def test_an_old_link_opens_what_is_there(admin: Client) -> None:
     assert page.status_code == 200
     assert page.context["asked"].team is None
     assert page.context["tool"].id == "claude-code"
+
+
+def test_the_console_page_switches_the_status_bar_on(admin: Client) -> None:
+    without = admin.get("/roll-out?tool=claude-code&format=linux").content.decode()
+    with_bar = admin.get("/roll-out?tool=claude-code&format=linux&bar=on").content.decode()
+    other_tool = admin.get("/roll-out?tool=codex&format=linux&bar=on").content.decode()
+
+    assert "switchyard statusline" not in without
+    assert "switchyard statusline" in with_bar
+    assert '<option value="on" selected>' in with_bar
+    # What was chosen is kept while another tool is looked at.
+    assert '<input type="hidden" name="bar" value="on">' in other_tool
