@@ -80,11 +80,18 @@ def cap_costs(cap: SessionCap, scene: Scene, candidates: int, at_ms: int) -> Ite
         yield _cost(cap, f"key/{key_id}", limit, period_at(UTC_HOURS, at_ms), candidates)
 
 
-def sign_cap(cap: SessionCap) -> SignCap | None:
-    """The part of a cap that a request alone is judged by, if it has one."""
+def sign_cap(cap: SessionCap, contact: str) -> SignCap | None:
+    """The part of a cap that a request alone is judged by, if it has one. contact: whom to ask where the cap does not say."""
     if not cap.max_failed_tool_results and not cap.max_same_tool_call:
         return None
-    return SignCap(cap.id, cap.name, cap.is_shadow, cap.max_failed_tool_results, cap.max_same_tool_call, cap.contact)
+    return SignCap(
+        cap.id,
+        cap.name,
+        cap.is_shadow,
+        cap.max_failed_tool_results,
+        cap.max_same_tool_call,
+        cap.contact or contact,
+    )
 
 
 def judge_signs(caps: Sequence[SignCap], signs: SessionSigns) -> SignVerdict:

@@ -2,8 +2,8 @@
 
 The providers keep a conversation's prompt for some minutes and read it again at a tenth of the price. To leave the
 model that has it costs a whole prompt once; what the other model saves comes back turn by turn. So both prices are
-worked out, and over as many turns as a session of this age has before it: a session that has come so far goes about
-as far again (workload.md: their lengths have a heavy tail).
+worked out, and over as many turns as a session of this age has before it: what somebody types brings about eight calls
+of tools, and a session that has come so far goes about as far again (workload.md: their lengths have a heavy tail).
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,6 +24,7 @@ from data_plane.policy.snapshot import PolicySnapshot
 from switchyard_contract.quantity import NanoUsd
 from switchyard_contract.reason import Reason
 
+TURNS_OF_A_LOOP = 8
 MOST_TURNS = 200
 """A session is not expected to go on for longer than this."""
 LIKELY_OUTPUT_TOKENS = 500
@@ -161,7 +162,7 @@ def _compare(first: Tariff, second: Tariff, prompt: int, output: int, turn: int,
         return Offer(False, False, "not cheaper, its prompt being cached where it is", stay, gone)
     # What is lost now is won back in so many turns after this one.
     turns = -(-(gone - stay) // saved)
-    expected = min(max(turn, 1), MOST_TURNS)
+    expected = min(turn + TURNS_OF_A_LOOP, MOST_TURNS)
     if turns <= expected:
         return Offer(True, False, f"dearer for this turn, and won back within {turns} more", stay, gone)
     why = f"its prompt is cached where it is: to leave would be won back only after {turns} more turns"

@@ -141,6 +141,12 @@ class _Scales:
         rates = (*self._rate_claims(candidates), *self._account_claims(candidates), *self._cap_rates(caps))
         budgets = (*self._budget_claims(candidates, found.move), *self._cap_costs(caps))
         contact = self._scene.caller.contact
+        sign_caps = []
+        for each in caps:
+            judged = sign_cap(each.rule, contact)
+            if judged is not None:
+                sign_caps.append(judged)
+                self._seen.judged("cap", each.rule, "its tool calls are read from each request")
         rates = tuple(each if each.contact else msgspec.structs.replace(each, contact=contact) for each in rates)
         budgets = tuple(each if each.contact else msgspec.structs.replace(each, contact=contact) for each in budgets)
         for rate in rates:
@@ -168,7 +174,7 @@ class _Scales:
             second=second,
             move=found.move,
             dropped=found.dropped,
-            sign_caps=tuple(cap for each in caps if (cap := sign_cap(each.rule)) is not None),
+            sign_caps=tuple(sign_caps),
             raised_sessions=_raised_sessions(budgets_of_first, self._at_ms),
         )
 
