@@ -33,7 +33,8 @@ from data_plane.counters.packing import (
 )
 from data_plane.counters.renewing import AT_ONCE, EVERY_S, renewal_of
 from data_plane.counters.settling import Settlement, Settlements
-from data_plane.policy.claims import FIRST, SECOND, Amounts, Claims, RateClaim, RateKind
+from data_plane.counters.standing import Standing, read_standing
+from data_plane.policy.claims import FIRST, SECOND, Amounts, BudgetClaim, Claims, RateClaim, RateKind
 from data_plane.policy.grant import NOTHING_SPENT, Ask, Denial, Grant, Refused, Restart, Spent
 from switchyard_contract.counters import HEAD_NUMBERS, Verdict, answer_of, write_answer
 
@@ -114,12 +115,12 @@ class SharedCounters:
 
     @property
     def degraded(self) -> tuple[str, ...]:
-        """Words for /readyz and the fleet page; `counters_learning:<organization>` asks for the books and for a new
-        generation."""
+        """Words for /readyz and the fleet page; `counters_learning:<organization>:<generation lost>` asks for the books
+        and for a new generation."""
         words = [] if self.is_up else ["counters_unreachable"]
         if self.link.may_evict:
             words.append("counters_may_be_evicted")
-        return (*words, *(f"counters_learning:{name}" for name in sorted(self.learning)))
+        return (*words, *(learning_word(name, self._contents[name].lost_at) for name in sorted(self.learning)))
 
     @property
     def unsettled(self) -> int:
@@ -217,6 +218,14 @@ class SharedCounters:
             numbers[HEAD_NUMBERS - 1], self._pod_id, 0,
         )  # fmt: skip
         self._settlements.send(Settlement(aim, member, told, flags, 0.0))
+
+    async def standing(
+        self, organization_id: str, rates: Iterable[RateClaim], budgets: Iterable[BudgetClaim], session_id: str = ""
+    ) -> Standing | None:
+        """Where counters stand, for people; nothing is counted. None: the store is away."""
+        return await read_standing(
+            self.link, organization_id, rates, budgets, session_id=session_id, now_us=self._now_us()
+        )
 
     def apply_floors(self, floors: Iterable[Floor]) -> None:
         """Have posted sums be at least what the books say, in a moment."""
