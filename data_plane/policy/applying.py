@@ -28,7 +28,7 @@ def find_applying(
     names_of: Callable[[_R, Candidate], tuple[str, ...]],
     counter_of: Callable[[_R, Candidate], Counter | NoCounter],
     amount_of: Callable[[_R], int],
-    missed: Callable[[_R, str], None] | None,
+    missed: Callable[[_R, str], None],
 ) -> list[Applying[_R]]:
     """Match rules against each candidate, choose in groups, and join the candidates that count in the same counter.
 
@@ -60,6 +60,6 @@ def find_applying(
     for rule in rules:
         if rule.id in found:
             applying.append(Applying(rule, tuple(found[rule.id].values())))
-        elif missed is not None:
+        else:
             missed(rule, whys[rule.id])
     return applying

@@ -81,7 +81,10 @@ def cap_costs(cap: SessionCap, scene: Scene, candidates: int, at_ms: int) -> Ite
 
 
 def sign_cap(cap: SessionCap, contact: str) -> SignCap | None:
-    """The part of a cap that a request alone is judged by, if it has one. contact: whom to ask where the cap does not say."""
+    """The part of a cap that a request alone is judged by, if it has one.
+
+    contact: whom to ask where the cap does not say.
+    """
     if not cap.max_failed_tool_results and not cap.max_same_tool_call:
         return None
     return SignCap(

@@ -100,19 +100,12 @@ def quote(tariff: Tariff | None, size: RequestSize, last: LastTurn | None = None
     facts = tariff.facts
     input_bound = _input_bound(tariff, size)
     output_bound = _output_bound(tariff, size)
-    ceilings = tariff.ceilings
-    if size.service_tier:
-        for name, dearer in tariff.tier_ceilings:
-            # "auto" may end in any of them.
-            if name == size.service_tier or size.service_tier == "auto":
-                ceilings = _dearer(ceilings, dearer)
-    ceiling = ceilings[0]
-    for each in ceilings:
-        if input_bound >= each.from_prompt_tokens:
-            ceiling = each
+    ceiling = tariff.ceilings[0]
+    if size.service_tier or len(tariff.ceilings) > 1:
+        ceiling = _ceiling_for(tariff, size.service_tier, input_bound)
     fees = size.max_web_searches * tariff.price.per_web_search * _SCALE
     fixed = input_bound * ceiling.input + fees
-    worst = _nano(fixed + output_bound * ceiling.output)
+    worst = -(-(fixed + output_bound * ceiling.output) // _SCALE)
     calibrated = worst
     if facts.bytes_per_token_milli > 1000 and not size.is_unbounded:
         measured = _measured_input(size, facts.bytes_per_token_milli)
@@ -122,19 +115,20 @@ def quote(tariff: Tariff | None, size: RequestSize, last: LastTurn | None = None
         calibrated = min(calibrated, -(-worst * facts.calibrated_per_mille // 1000))
     prompt, output = _likely(size, last, input_bound, output_bound)
     if last is not None:
-        expected = likely_cost(tariff.price, prompt, min(last.warm_tokens, prompt), output)
+        warm = last.warm_tokens
+        expected = likely_cost(tariff.price, prompt, warm if warm < prompt else prompt, output)
     elif facts.expected_per_mille:
         expected = worst * facts.expected_per_mille // 1000
     else:
         expected = likely_cost(tariff.price, prompt, 0, output)
-    expected = min(max(expected, -(-worst * FLOOR_PER_MILLE // 1000)), calibrated)
-    return Quote(
-        amounts=Amounts(NanoUsd(expected), NanoUsd(calibrated), NanoUsd(worst), prompt, output),
-        fixed=fixed,
-        output_rate=ceiling.output,
-        output_tokens=output_bound,
-        per_mille=-(-calibrated * 1000 // worst) if worst else 1000,
-    )
+    floor = -(-worst * FLOOR_PER_MILLE // 1000)
+    if expected < floor:
+        expected = floor
+    if expected > calibrated:
+        expected = calibrated
+    per_mille = 1000 if calibrated == worst else -(-calibrated * 1000 // worst)
+    amounts = Amounts(NanoUsd(expected), NanoUsd(calibrated), NanoUsd(worst), prompt, output)
+    return Quote(amounts, fixed, ceiling.output, output_bound, per_mille)
 
 
 def likely_cost(price: Price, prompt_tokens: int, warm_tokens: int, output_tokens: int) -> int:
@@ -146,8 +140,10 @@ def likely_cost(price: Price, prompt_tokens: int, warm_tokens: int, output_token
     for band in price.bands:
         if prompt_tokens >= band.from_prompt_tokens:
             rates = band.rates
-    read = rates.input if rates.cache_read is None else rates.cache_read
-    fresh = max(rates.input, rates.cache_write_5m or 0)
+    fresh = rates.input
+    read = fresh if rates.cache_read is None else rates.cache_read
+    if rates.cache_write_5m is not None and rates.cache_write_5m > fresh:
+        fresh = rates.cache_write_5m
     scaled = warm_tokens * read + (prompt_tokens - warm_tokens) * fresh + output_tokens * rates.output
     return -(-scaled // PER_MILLION)
 
@@ -195,10 +191,11 @@ def with_output(asked: Quote, output_tokens: int) -> Quote:
 
 
 def _input_bound(tariff: Tariff, size: RequestSize) -> int:
+    most = tariff.context_tokens
     if size.is_unbounded:
-        return tariff.context_tokens
+        return most
     tokens = size.body_bytes + ALLOWANCE_TOKENS + size.images * TOKENS_OF_A_PICTURE
-    return min(tokens, tariff.context_tokens)
+    return tokens if tokens < most else most
 
 
 def _measured_input(size: RequestSize, bytes_per_token_milli: int) -> int:
@@ -209,16 +206,32 @@ def _measured_input(size: RequestSize, bytes_per_token_milli: int) -> int:
 def _output_bound(tariff: Tariff, size: RequestSize) -> int:
     if not size.answers_with_text:
         return 0
-    most = tariff.max_output_tokens
-    return min(size.max_output_tokens or most, most) * max(size.answers, 1)
+    most, asked = tariff.max_output_tokens, size.max_output_tokens
+    tokens = asked if 0 < asked < most else most
+    return tokens * size.answers if size.answers > 1 else tokens
+
+
+def _ceiling_for(tariff: Tariff, tier: str, input_bound: int) -> Ceiling:
+    ceilings = tariff.ceilings
+    if tier:
+        for name, dearer in tariff.tier_ceilings:
+            # "auto" may end in any of them.
+            if tier in (name, "auto"):
+                ceilings = _dearer(ceilings, dearer)
+    return next(each for each in reversed(ceilings) if input_bound >= each.from_prompt_tokens)
 
 
 def _likely(size: RequestSize, last: LastTurn | None, input_bound: int, output_bound: int) -> tuple[int, int]:
     output = LIKELY_OUTPUT_TOKENS
     if last is not None:
         # Answers of a session differ widely; half as much again as the last one, and no less than what is common.
-        output = max(last.output_tokens * 3 // 2, LIKELY_OUTPUT_TOKENS // 2)
-    return min(likely_prompt(size, last), input_bound), min(output * max(size.answers, 1), output_bound)
+        output = last.output_tokens * 3 // 2
+        if output < LIKELY_OUTPUT_TOKENS // 2:
+            output = LIKELY_OUTPUT_TOKENS // 2
+    if size.answers > 1:
+        output *= size.answers
+    prompt = likely_prompt(size, last)
+    return prompt if prompt < input_bound else input_bound, output if output < output_bound else output_bound
 
 
 def _ceilings(price: Price, tier: str) -> tuple[Ceiling, ...]:

@@ -1,14 +1,16 @@
 """What the usage event keeps of the rules that were looked at: the same for every exchange of a way, written once."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from data_plane.policy.access_rules import Verdict, decide
 from data_plane.policy.claims import BudgetClaim, RateClaim, RateKind
 from data_plane.policy.conditions import Rule
 from switchyard_contract.v1 import usage_pb2 as usage
 
-NAMED_MISSES = 40
-"""Of so many rules that do not match the name is kept; of more, only their ids, which says as much in half the room."""
+MOST_MISSES = 40
+"""So many rules that do not match are kept one by one. Where there are more, those about somebody else are only
+counted: an organization may have a budget for each of a thousand teams, and writes a thousand events a second."""
 
 
 class Sightings:
@@ -19,7 +21,7 @@ class Sightings:
     def __init__(self) -> None:
         self._judged: list[usage.RuleSeen] = []
         self._counted: list[usage.RuleSeen] = []
-        self._missed: list[usage.RuleSeen] = []
+        self._missed: list[tuple[str, Rule, str, str]] = []
 
     def judged(self, kind: str, rule: Rule, verdict: str) -> None:
         """Note a rule that matches and is decided without counters."""
@@ -31,11 +33,7 @@ class Sightings:
 
     def missed(self, kind: str, rule: Rule, why: str, verdict: str = "") -> None:
         """Note a rule that does not match, or gives way to a more specific one."""
-        self._missed.append(
-            usage.RuleSeen(
-                kind=kind, id=rule.id, name=rule.name, is_shadow=rule.is_shadow, why_not=why, verdict=verdict
-            )
-        )
+        self._missed.append((kind, rule, why, verdict))
 
     def access(self, verdicts: Sequence[Verdict]) -> None:
         """Note what rules of access say, and what they would say were the shadows enforced."""
@@ -93,10 +91,22 @@ class Sightings:
 
     def write(self) -> bytes:
         """The part of the event."""
-        if len(self._missed) > NAMED_MISSES:
-            for seen in self._missed:
-                seen.ClearField("name")
-        return event_part((*self._judged, *self._counted, *self._missed))
+        return event_part((*self._judged, *self._counted, *self._misses()))
+
+    def _misses(self) -> Iterator[usage.RuleSeen]:
+        missed, others = self._missed, Counter[str]()
+        if len(missed) > MOST_MISSES:
+            others = Counter(kind for kind, _, why, _ in missed if why == "subjects")
+            missed = [each for each in missed if each[2] != "subjects"]
+        # Where even those about this caller are many, their ids say as much in half the room.
+        are_named = len(missed) <= MOST_MISSES
+        for kind, rule, why, verdict in missed:
+            name = rule.name if are_named else ""
+            yield usage.RuleSeen(
+                kind=kind, id=rule.id, name=name, is_shadow=rule.is_shadow, why_not=why, verdict=verdict
+            )
+        for kind, count in others.items():
+            yield usage.RuleSeen(kind=kind, name=f"{count} more", why_not="subjects")
 
 
 def event_part(seen: Iterable[usage.RuleSeen]) -> bytes:

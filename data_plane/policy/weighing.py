@@ -124,7 +124,8 @@ class _Scales:
     def weigh(self, requested: str, destination: Destination) -> Weighed | Refusal:
         rules = self._own.rules
         first = self._candidate(FIRST, requested, requested, destination)
-        budgets_of_first = [each.rule for each in self._budgets((first,))]
+        applying, missed = self._budgets((first,))
+        budgets_of_first = [each.rule for each in applying]
         refusal = self._refuse_unpriced(first, budgets_of_first)
         if refusal is not None:
             return refusal
@@ -136,10 +137,15 @@ class _Scales:
         second = None
         if found.destination is not None and found.move is not None:
             second = self._candidate(SECOND, requested, found.move.asked, found.destination)
-        candidates = (first,) if second is None else (first, second)
+        candidates: tuple[Candidate, ...] = (first,)
+        if second is not None:
+            candidates = (first, second)
+            applying, missed = self._budgets(candidates)
         caps = self._caps(candidates)
         rates = (*self._rate_claims(candidates), *self._account_claims(candidates), *self._cap_rates(caps))
-        budgets = (*self._budget_claims(candidates, found.move), *self._cap_costs(caps))
+        budgets = (*self._budget_claims(applying, found.move), *self._cap_costs(caps))
+        for budget, why in missed:
+            self._seen.missed("budget", budget, why)
         contact = self._scene.caller.contact
         sign_caps = []
         for each in caps:
@@ -152,9 +158,9 @@ class _Scales:
         for rate in rates:
             self._seen.rate(rate)
             self._ends_by(rate.period_end_ms)
-        for budget in budgets:
-            self._seen.budget(budget)
-            self._ends_by(budget.period_end_ms)
+        for cost in budgets:
+            self._seen.budget(cost)
+            self._ends_by(cost.period_end_ms)
         everything: tuple[Rule, ...] = (*rules.access, *rules.rates, *rules.budgets, *rules.caps)
         self._ends_by(next_edge_ms(everything, self._at_ms))
         caller = self._scene.caller
@@ -236,16 +242,19 @@ class _Scales:
             missed=lambda rule, why: self._seen.missed("rate", rule, why),
         )
 
-    def _budgets(self, candidates: tuple[Candidate, ...], *, is_last: bool = False) -> list[Applying[Budget]]:
-        return find_applying(
+    def _budgets(self, candidates: tuple[Candidate, ...]) -> tuple[list[Applying[Budget]], list[tuple[Budget, str]]]:
+        """Those that apply, and those that do not with the reason."""
+        missed: list[tuple[Budget, str]] = []
+        applying = find_applying(
             self._own.rules.budgets,
             self._scene,
             candidates,
             names_of=lambda rule, candidate: candidate.names,
             counter_of=lambda rule, candidate: counter_in(rule.per, self._scene, candidate),
             amount_of=lambda rule: rule.limit,
-            missed=(lambda rule, why: self._seen.missed("budget", rule, why)) if is_last else None,
+            missed=lambda rule, why: missed.append((rule, why)),
         )
+        return applying, missed
 
     def _caps(self, candidates: tuple[Candidate, ...]) -> list[Applying[SessionCap]]:
         if self._operation not in CAPPED:
@@ -295,9 +304,9 @@ class _Scales:
             for claim in cap_costs(each.rule, self._scene, bits, self._at_ms)
         ]
 
-    def _budget_claims(self, candidates: tuple[Candidate, ...], move: Move | None) -> list[BudgetClaim]:
+    def _budget_claims(self, applying: list[Applying[Budget]], move: Move | None) -> list[BudgetClaim]:
         claims = []
-        for each in self._budgets(candidates, is_last=True):
+        for each in applying:
             budget = each.rule
             self._ends_by(next_raise_ms(budget, self._at_ms))
             # A shadow's stage moves nothing, but is decided all the same.

@@ -437,7 +437,21 @@ def test_a_rule_that_gives_way_says_to_which() -> None:
     ]
 
 
-def test_of_many_rules_that_do_not_match_the_ids_are_enough() -> None:
+def test_of_many_rules_those_about_others_are_counted_and_those_about_the_caller_kept() -> None:
+    others = [a_budget(f"other{number:03}", when=when(f"service_account:{BOT}")) for number in range(60)]
+    mine = [a_budget(f"mine{number}", when=when(models=("gpt-*",))) for number in range(3)]
+
+    found = weighed(a_world(budgets=[*others, *mine]))
+
+    assert [(each.kind, each.name, each.why_not) for each in seen(found)] == [
+        ("budget", "mine0", "models"),
+        ("budget", "mine1", "models"),
+        ("budget", "mine2", "models"),
+        ("budget", "60 more", "subjects"),
+    ]
+
+
+def test_of_very_many_rules_about_the_caller_the_ids_are_enough() -> None:
     rules = [a_budget(f"b{number:03}", when=when(models=("gpt-*",))) for number in range(100)]
 
     found = weighed(a_world(budgets=rules))
