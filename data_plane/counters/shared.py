@@ -36,7 +36,7 @@ from data_plane.counters.settling import Settlement, Settlements
 from data_plane.counters.standing import Standing, read_standing
 from data_plane.policy.claims import FIRST, SECOND, Amounts, BudgetClaim, Claims, RateClaim, RateKind
 from data_plane.policy.grant import NOTHING_SPENT, Ask, Denial, Grant, Refused, Restart, Spent
-from switchyard_contract.counters import HEAD_NUMBERS, Verdict, answer_of, write_answer
+from switchyard_contract.counters import HEAD_NUMBERS, Verdict, answer_of, learning_word, write_answer
 
 log = structlog.get_logger()
 

@@ -50,6 +50,24 @@ def rate_key(organization_id: str, rule_id: str, period: str, counter: str) -> s
     return f"r:{{{organization_id}}}:{rule_id}:{period}:{counter}"
 
 
+LEARNING_WORD = "counters_learning:"
+"""Begins the word of a pod whose counters of an organization were lost or went back in time (`Status.degraded`). Behind
+it the organization, and after another colon the policy's generation when that was found."""
+
+
+def learning_word(organization_id: str, generation: int) -> str:
+    """Ask for the books, and then for a new generation."""
+    return f"{LEARNING_WORD}{organization_id}:{generation}"
+
+
+def read_learning_word(word: str) -> tuple[str, int | None] | None:
+    """Read the organization, and the generation that was lost if it is told; None: the word is another one."""
+    if not word.startswith(LEARNING_WORD):
+        return None
+    organization_id, _, generation = word.removeprefix(LEARNING_WORD).partition(":")
+    return organization_id, int(generation) if generation.isascii() and generation.isdigit() else None
+
+
 # What was decided about one exchange, as its event carries it (`UsageEvent.counters_answer`).
 
 ANSWER_FORM = 1

@@ -2,17 +2,13 @@
 
 import asyncio
 import signal
-from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 import pytest
 
-from data_plane.counters.connection import Patience
 from data_plane.counters.shared import SharedCounters
-from data_plane.exchange.ports import Counters
-from data_plane.policy.claims import Claims, RateKind
-from data_plane.policy.grant import NOTHING_SPENT, Ask, Denial, Grant, Refused, Spent
+from data_plane.policy.claims import RateKind
+from data_plane.policy.grant import NOTHING_SPENT, Denial, Grant, Refused, Spent
 from switchyard_contract.counters import Verdict, budget_key, read_answer
 from switchyard_contract.quantity import NanoUsd
 from switchyard_contract.v1.usage_pb2 import Floor
@@ -27,44 +23,10 @@ from tests.data_plane.counters.builders import (
     usd,
 )
 from tests.data_plane.counters.conftest import Store
+from tests.data_plane.counters.pods import Noted, counting, denied, granted
 from tests.data_plane.usage.builders import until
 
-CALM = Patience(answer_s=5, stuck_s=10, connect_s=5)
-"""For tests of what is counted: a busy machine is no outage."""
 BUDGET_KEY = budget_key(ORGANIZATION, "budget", "0", "")
-
-
-class Noted:
-    """Meters that remember."""
-
-    def __init__(self) -> None:
-        self.alone: Counter[tuple[str, bool]] = Counter()
-        self.trips = self.dropped = 0
-
-    def round_trip(self, took_us: int) -> None:
-        self.trips += 1
-
-    def decided_alone(self, rule: str, is_admitted: bool) -> None:
-        self.alone[rule, is_admitted] += 1
-
-    def dropped_settlements(self, count: int) -> None:
-        self.dropped += count
-
-
-@asynccontextmanager
-async def counting(
-    url: str, *, pod_id: str = "pod1", live_pods: int = 1, patience: Patience = CALM, noted: Noted | None = None
-) -> AsyncIterator[SharedCounters]:
-    counters = SharedCounters(
-        url, pod_id=pod_id, live_pods=lambda: live_pods, meters=noted or Noted(), patience=patience
-    )
-    task = asyncio.create_task(counters.run())
-    try:
-        await until(lambda: counters.is_up)
-        yield counters
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.fixture
@@ -72,18 +34,6 @@ def raw(counters_url: str) -> RawStore:
     store = RawStore(counters_url)
     store.send(b"FLUSHALL")
     return store
-
-
-async def granted(counters: Counters, claims: Claims, ask: Ask) -> Grant:
-    grant = await counters.reserve(counters.pack(claims), ask)
-    assert isinstance(grant, Grant), grant
-    return grant
-
-
-async def denied(counters: Counters, claims: Claims, ask: Ask) -> Denial:
-    denial = await counters.reserve(counters.pack(claims), ask)
-    assert isinstance(denial, Denial), denial
-    return denial
 
 
 async def test_a_reservation_is_replaced_by_what_was_spent(counters_url: str, raw: RawStore) -> None:
