@@ -14,10 +14,12 @@ import structlog
 from aiohttp import web
 
 from data_plane.conversation.token_estimate import warm_up
+from data_plane.counters.shared import SharedCounters
 from data_plane.counters.tombstones import TombstoneWatch
 from data_plane.exchange.ports import Limits, Ports
 from data_plane.exchange.pulse import Pulses
 from data_plane.exchange.running import Running
+from data_plane.exchange.session_memory import SessionMemory
 from data_plane.ingress.connection import HEAD_LIMIT_S, Listener
 from data_plane.ingress.probes import Health, make_admin_application
 from data_plane.ingress.server import Gateway
@@ -51,6 +53,7 @@ _CLIENT_KEEP_ALIVE_S = 75.0
 _READ_BUFFER_BYTES = 256 * 1024
 _GC_THRESHOLDS = (10_000, 20, 20)
 """A request makes hundreds of objects and hardly a cycle; at the default the collector runs every few requests."""
+_SETTLE_LIMIT_S = 2.0
 _SYNC_MODES: dict[str, SyncMode] = {"group": "group", "strict": "strict", "relaxed": "relaxed"}
 
 
@@ -96,11 +99,19 @@ class PodApplication:
             token=settings.pod_token,
             dial=Dialer(settings.control_addresses, settings.control_ca).dial,
             now_ms=_now_ms,
+            take_floors=lambda floors: self.counters.apply_floors(floors),
         )
+        self._metrics = PodMetrics(self.reporter.count_failed_authentication)
+        self.counters = SharedCounters(
+            settings.counters_url,
+            pod_id=pod_id,
+            live_pods=lambda: max(1, self.subscription.live_pods),
+            meters=self._metrics,
+        )
+        self._sessions = SessionMemory()
         self.tombstones = TombstoneWatch(settings.counters_url, lambda: self._keeper.organizations)
         self._pool = UpstreamPool(private_networks=settings.private_networks, let_go=spool.after_write)
         self.pulses = Pulses(settings.keep_alive_s, time.perf_counter)
-        self._metrics = PodMetrics(self.reporter.count_failed_authentication)
         self._add_gauges()
         self.gateway = Gateway(
             self._ports(), self._running, self.pulses, self._health, settings, soon=spool.after_write
@@ -116,6 +127,8 @@ class PodApplication:
             is_revoked=self.tombstones.is_revoked,
             beacon_age_ms=lambda: self._freshness.age_ms,
             usage=self._spool,
+            counters=self.counters,
+            sessions=self._sessions,
             upstream=self._pool,
             meters=self._metrics,
             limits=Limits(
@@ -137,10 +150,12 @@ class PodApplication:
         found = []
         if age_ms is None or age_ms > UNREACHABLE_AFTER_MS or not self.subscription.is_connected:
             found.append("control_plane_unreachable")
-        if not self.tombstones.reachable:
-            found.append("counters_unreachable")
-        if len(found) == 2:
-            found.append("revocations_delayed")
+        found += self.counters.degraded
+        if found and not self.tombstones.reachable:
+            if "counters_unreachable" not in found:
+                found.append("counters_unreachable")
+            if found[0] == "control_plane_unreachable":
+                found.append("revocations_delayed")
         if not self.reporter.is_connected:
             found.append("usage_intake_unreachable")
         if self._settings.shelf_key is None:
@@ -164,7 +179,7 @@ class PodApplication:
             in_flight=len(self._running),
             spool_records=self._spool.depth_records,
             spool_bytes=self._spool.depth_bytes,
-            counters_reachable=self.tombstones.reachable,
+            counters_reachable=self.counters.is_up,
             is_draining=self.gateway.is_draining,
             loop_lag_ms=int(self._lag.worst_ms),
             degraded=self._degraded(),
@@ -186,7 +201,18 @@ class PodApplication:
             "1: subscribed to the control plane.",
             lambda: self.subscription.is_connected,
         )
-        gauge("switchyard_counters_reachable", "1: the counter store answers.", lambda: self.tombstones.reachable)
+        gauge("switchyard_counters_reachable", "1: the counter store decides.", lambda: self.counters.is_up)
+        gauge(
+            "switchyard_counters_learning",
+            "Organizations whose counters were lost or went back.",
+            lambda: len(self.counters.learning),
+        )
+        gauge(
+            "switchyard_settlements_waiting",
+            "Settlements that the counter store has not acknowledged.",
+            lambda: self.counters.unsettled,
+        )
+        gauge("switchyard_sessions_remembered", "Last turns of sessions kept.", lambda: len(self._sessions))
         gauge("switchyard_policy_age_seconds", "Age of the newest word of the control plane.", self._policy_age_s)
         gauge("switchyard_snapshots_rejected", "Snapshots refused since start.", lambda: self.subscription.rejected)
 
@@ -256,6 +282,7 @@ class PodApplication:
                 ("subscription", self.subscription.run()),
                 ("reporter", self.reporter.run()),
                 ("tombstones", self.tombstones.run()),
+                ("counters", self.counters.run()),
                 ("pulses", self.pulses.run()),
                 ("lag", self._lag.run()),
                 ("connections", server.run()),
@@ -290,7 +317,11 @@ class PodApplication:
         await server.shutdown(5.0)
 
     async def _flush(self) -> None:
-        """Give the last events to the control plane while it listens; what is left stays on the disk."""
+        """Give the last events to the control plane while it listens, and the last costs to the counters; what is left
+        stays on the disk, and is settled from there."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLE_LIMIT_S):
+                await self.counters.settled()
         deadline_s = time.monotonic() + 5
         while self._spool.depth_records and self.reporter.is_connected and time.monotonic() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(0.05)

@@ -5,12 +5,12 @@ import msgspec
 from data_plane.exchange.ledger import Entry
 from data_plane.exchange.ports import BodyRefused, ClientStream, Ports
 from data_plane.exchange.regulars import find_regular, greet, wish_of
-from data_plane.exchange.stages import Admission, Arrival
+from data_plane.exchange.reserving import pass_rules
+from data_plane.exchange.stages import Admission, Arrival, Asked
 from data_plane.policy.access import outside_scope
 from data_plane.policy.authentication import authenticate, proven_key
 from data_plane.policy.decision import Caller, Refusal
 from data_plane.policy.memory import ProvenKey
-from data_plane.policy.routing import resolve
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.protocols.catalog import CODECS
 from data_plane.protocols.client import place
@@ -74,9 +74,9 @@ async def admit(
     try:
         if regular is None:
             standing = standing_of(arrival.head)
-            ways = greet(arrival.sight, proven, standing, policy, passes_caller=passes_caller)
+            regular = greet(arrival.sight, proven, standing, policy, passes_caller=passes_caller)
         else:
-            standing, ways = regular.standing, regular.ways
+            standing = regular.standing
         body = await out.read_body()
         facts = codec.read_request(arrival.head, arrival.route.operation, arrival.route.path_model, body)
     except InvalidRequest as failure:
@@ -86,15 +86,29 @@ async def admit(
         return Refusal(reason, failure.why, http_status=failure.http_status), None
     client = place(standing.tool, facts.hints, caller.key_id)
     entry.know_request(client, facts.model, standing.tags)
-    way = ways.get(wish_of(arrival, facts)) if ways is not None else None
-    if way is not None:
-        destination = way.destination
-    else:
-        resolved = resolve(policy, caller, facts.model, arrival.route.protocol)
-        if isinstance(resolved, Refusal):
-            return resolved, client
-        destination = resolved
+    known_terms = regular.terms if regular is not None else None
+    asked = Asked(arrival, policy, caller, client, codec, facts, body, standing.tags, facts.model, known_terms)
+    passed = await pass_rules(asked, ports, entry)
+    if isinstance(passed, Refusal):
+        return passed, client
+    ways = regular.ways if regular is not None else None
+    way = ways.get(wish_of(arrival, facts, passed.moved_to)) if ways is not None else None
+    destination = passed.destination
     return (
-        Admission(arrival, policy, caller, client, codec, standing, facts, body, destination, passes_caller, way, ways),
+        Admission(
+            arrival,
+            policy,
+            caller,
+            client,
+            codec,
+            standing,
+            facts,
+            body,
+            destination,
+            passes_caller,
+            passed,
+            way,
+            ways,
+        ),
         client,
     )

@@ -1,18 +1,16 @@
 """Our own words to a caller: a refusal in its protocol, and the headers that say what happened."""
 
 from functools import lru_cache
-from string import punctuation
 from urllib.parse import quote
 
 from data_plane.exchange.ledger import Entry
 from data_plane.exchange.ports import ClientGone, ClientStream, Ports
 from data_plane.exchange.stages import Admission, Arrival, Transcript
+from data_plane.exchange.telling import SAFE
 from data_plane.policy.decision import Refusal
 from data_plane.protocols.catalog import CODECS
 from data_plane.protocols.client import identify
 from data_plane.protocols.codec import Client, WireAnswer
-
-_SAFE = punctuation.replace("%", "") + " "
 
 
 async def refuse(
@@ -65,7 +63,7 @@ def our_lines(arrival: Arrival, entry: Entry, ports: Ports, *, error_source: str
     exchange_id = arrival.exchange_id
     return (
         f"x-switchyard-request-id: {exchange_id}\r\nx-switchyard-decision: {exchange_id}\r\n"
-        f"traceparent: {arrival.traceparent}\r\n{lasting}"
+        f"traceparent: {arrival.traceparent}\r\n{lasting}{entry.lines}"
     ).encode()
 
 
@@ -83,7 +81,7 @@ def _lasting_lines(
         headers.append(("x-switchyard-policy-version", f"{epoch}.{policy}"))
     if provider:
         # A model's name is the caller's own text where a provider serves anything: no sign of it may end the line.
-        headers += [("x-switchyard-provider", quote(provider, _SAFE)), ("x-switchyard-model", quote(model, _SAFE))]
+        headers += [("x-switchyard-provider", quote(provider, SAFE)), ("x-switchyard-model", quote(model, SAFE))]
     if error_source:
         headers.append(("x-switchyard-error-source", error_source))
     if not all(value.isprintable() for _, value in headers):

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from data_plane.conversation.tally import Tally
 from data_plane.conversation.token_estimate import estimate_prompt
 from data_plane.exchange.ports import Ports
-from data_plane.exchange.settlement import price_estimate, price_tally
-from data_plane.exchange.stages import Admission, Arrival, Plan, Transcript, Way
+from data_plane.exchange.session_memory import turn_of
+from data_plane.exchange.settlement import Charge, price_estimate, price_tally
+from data_plane.exchange.stages import Admission, Arrival, Hold, Plan, Transcript, Way
 from data_plane.policy.decision import Caller, Refusal
+from data_plane.policy.grant import NOTHING_SPENT, Grant, Spent
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.protocols.codec import NO_TAGS, Client
 from data_plane.usage.event_bytes import (
@@ -22,6 +24,7 @@ from data_plane.usage.event_bytes import (
     opening_part,
     plain_bill_part,
 )
+from switchyard_contract.quantity import NanoUsd
 from switchyard_contract.v1 import usage_pb2
 
 _USER = usage_pb2.PRINCIPAL_KIND_OF_EVENT_USER
@@ -82,13 +85,17 @@ class Entry:
         "_bill",
         "_caller",
         "_client",
+        "_decided",
         "_gateway_us",
+        "_grant",
         "_input_fresh",
         "_is_closed",
         "_model",
         "_opening",
         "_policy",
         "_ports",
+        "_rules",
+        "_spent",
         "_tags",
         "_told",
         "_way",
@@ -99,6 +106,7 @@ class Entry:
         "client_status",
         "first_byte_us",
         "first_token_us",
+        "lines",
         "reason",
         "upstream_request_id",
         "upstream_status",
@@ -116,6 +124,12 @@ class Entry:
         """Where the attempt goes; None: none was opened."""
         self._opening = self._bill = self._told = b""
         """Parts of the event: from the attempt's beginning, what it costs as far as known, what the answer said."""
+        self._decided = self._rules = b""
+        """More parts: what was decided about it, and by which rules."""
+        self._grant: Grant | None = None
+        """What the counters hold for the attempt; settled when the entry is closed."""
+        self._spent = NOTHING_SPENT
+        """What it would be settled with now."""
         self._input_fresh = self._gateway_us = 0
         self._is_closed = False
         self.attempt = 0
@@ -127,6 +141,8 @@ class Entry:
         self.upstream_request_id = ""
         self.first_byte_us = 0
         self.first_token_us = 0
+        self.lines = ""
+        """What the answer's head says of budgets."""
         self.reason = ""
         """Code of the refusal that the caller was told, or that ended its answer."""
 
@@ -166,6 +182,19 @@ class Entry:
         """Keep in mind what was asked, and by which tool."""
         self._client, self._model, self._tags = client, model, tags
 
+    def note_rules(self, rules: bytes, decided: bytes = b"") -> None:
+        """Keep in mind which rules were looked at, and what they came to: parts of the event."""
+        self._rules, self._decided = rules, decided
+
+    def take(self, hold: Hold) -> None:
+        """From here on the counters hold something for this attempt, until the entry is closed."""
+        self._grant, self._decided, self._rules, self.lines = hold.grant, hold.decided, hold.rules, hold.lines
+
+    def add(self, decided: bytes, lines: str) -> None:
+        """Add to what is written down and told of a decision."""
+        self._decided += decided
+        self.lines += lines
+
     def open_attempt(self, plan: Plan) -> None:
         """Write *admitted* to the spool: from here on the attempt is in the books whatever happens."""
         admission, way = plan.admission, plan.way
@@ -177,8 +206,9 @@ class Entry:
             # What a spool that outlives this process would bill: the prompt by its size, at today's price.
             self._input_fresh = estimate_prompt(request_bytes)
             self._bill = self._estimate(admission, 0)
+        # The rules stand in the last record only: nobody asks for them before.
         self.admitted_sequence = self._ports.usage.admitted(
-            way.page + opening + self._bill, self._arrival.exchange_id, self.attempt
+            way.page + opening + self._decided + self._bill, self._arrival.exchange_id, self.attempt
         )
         self._way = way
 
@@ -197,16 +227,24 @@ class Entry:
 
     def _estimate(self, admission: Admission, output: int) -> bytes:
         cost = price_estimate(admission, self._input_fresh, output, self._arrival.started_at_ms)
+        self._owe(admission, cost, self._input_fresh, output)
         if cost is None:
             return plain_bill_part(self._input_fresh, output, 0, "")
         return plain_bill_part(self._input_fresh, output, cost.amount, cost.price_id)
+
+    def _owe(self, admission: Admission, cost: Charge | None, input_tokens: int, output_tokens: int) -> None:
+        """Keep in mind what the attempt would be settled with now."""
+        if self._grant is not None:
+            # What the caller's own account pays is no money of the organization's.
+            counts = cost is not None and not admission.destination.passthrough_caller
+            self._spent = Spent(cost.amount if counts and cost else NanoUsd(0), input_tokens, output_tokens)
 
     def note_progress(self, admission: Admission, answer_bytes: int) -> None:
         """Write down how far a stream is, so that a kill now leaves a good estimate behind."""
         way = self._way
         assert way is not None, "a stream belongs to an attempt"
         self._bill = self._estimate(admission, estimate_prompt(answer_bytes))
-        event = way.page + self._opening + self._answer() + self._bill
+        event = way.page + self._opening + self._decided + self._answer() + self._bill
         self._ports.usage.progress(event, self._arrival.exchange_id, self.attempt)
 
     def refuse(self, refusal: Refusal) -> None:
@@ -218,19 +256,38 @@ class Entry:
             # Never nothing for what a provider may bill: the estimate of the admission stands until somebody knows.
             self._close(usage_pb2.USAGE_KIND_ESTIMATED, outcome)
             return
-        self._bill = b""
+        self._bill, self._spent = b"", NOTHING_SPENT
+        if refusal.rules_seen:
+            self._rules = refusal.rules_seen
         self._close(usage_pb2.USAGE_KIND_FINAL, outcome)
 
     def settle(self, admission: Admission, transcript: Transcript) -> None:
         """Close with what the attempt really used and cost."""
         tally = transcript.tally
         cost = price_tally(admission, tally, self._arrival.started_at_ms)
-        self._bill = bill_part(tally.tokens, cost.amount, cost.price_id) if cost else bill_part(tally.tokens, 0, "")
+        tokens = tally.tokens
+        self._bill = bill_part(tokens, cost.amount, cost.price_id) if cost else bill_part(tokens, 0, "")
+        self._owe(admission, cost, tokens.prompt, tokens.output + tokens.reasoning)
+        if admission.passed.terms.has_budgets and tally.is_reported:
+            self._remember(admission, tally)
         self._told = answered_part(tally.model, tally.stop_reason, tally.service_tier) + _rarely_told(tally)
         self.upstream_request_id = self.upstream_request_id or tally.upstream_request_id
         was_told = tally.is_reported or self.upstream_status >= 400
         kind = usage_pb2.USAGE_KIND_FINAL if was_told else usage_pb2.USAGE_KIND_COUNTED
         self._close(kind, self._outcome_of(transcript))
+
+    def _remember(self, admission: Admission, tally: Tally) -> None:
+        """What the next turn of this session will be estimated by."""
+        destination, ports = admission.destination, self._ports
+        turn = turn_of(
+            tally.tokens,
+            at_ms=ports.now_ms(),
+            model=destination.model,
+            provider_id=destination.provider_id,
+            vendor=destination.vendor,
+            body_bytes=len(admission.body),
+        )
+        ports.sessions.note(destination.organization_id, admission.client.session_id, turn)
 
     def _outcome_of(self, transcript: Transcript) -> usage_pb2.Outcome:
         if self.upstream_status >= 400 or transcript.tally.error_type:
@@ -257,6 +314,8 @@ class Entry:
         self._is_closed = True
         arrival, ports, caller = self._arrival, self._ports, self._caller
         duration_us = self.elapsed_us()
+        if self._grant is not None:
+            ports.counters.settle(self._grant, self._spent)
         if caller is not None and caller.organization_id:
             ending = closing_part(kind, outcome, client_status=self.client_status, duration_us=duration_us)
             if self.reason:
@@ -265,7 +324,7 @@ class Entry:
                 beginning = self._way.page + self._opening
             else:
                 beginning = self._page_of_unopened() + self._open(self._client, 0)
-            event = beginning + self._answer() + self._told + self._bill + ending
+            event = beginning + self._decided + self._rules + self._answer() + self._told + self._bill + ending
             ports.usage.final(event, arrival.exchange_id, self.attempt)
         protocol = arrival.route.protocol
         ports.meters.served(protocol, self.provider_name, _OUTCOME_NAMES[outcome], self.client_status)

@@ -33,7 +33,9 @@ def make_plan(admission: Admission, ports: Ports) -> Plan | Refusal:
     headers, opening = way.headers, way.opening
     if carries_trace(head) and not way.destination.passthrough_caller:
         headers, opening = provider_headers(head, admission.standing, _credential(admission, ports.secrets)), b""
-    body = admission.codec.rewrite_body(admission.facts, admission.body, way.destination.model)
+    body = admission.codec.rewrite_body(
+        admission.facts, admission.body, way.destination.model, admission.passed.max_output
+    )
     return Plan(admission, way.destination, way, headers, opening, body)
 
 
@@ -82,7 +84,7 @@ def _find_way(admission: Admission, ports: Ports) -> Way | Refusal:
         page=write_page(admission, origin.host, ports.pod_id),
     )
     if admission.ways is not None and not keeps_credential and len(admission.ways) < MAX_WAYS:
-        admission.ways[wish_of(arrival, admission.facts)] = way
+        admission.ways[wish_of(arrival, admission.facts, admission.passed.moved_to)] = way
     return way
 
 

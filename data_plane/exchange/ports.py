@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from data_plane.exchange.stages import Buffer
+from data_plane.exchange.session_memory import SessionMemory
+from data_plane.exchange.stages import Buffer, Packed
 from data_plane.policy.claims import Amounts, Claims
 from data_plane.policy.grant import Ask, Denial, Grant, Restart, Spent
 from data_plane.policy.snapshot import PolicySnapshot
@@ -89,13 +90,6 @@ class Secrets(Protocol):
         """Raises EnvelopeFailure."""
 
 
-class Packed(Protocol):
-    """Claims, put once into the form in which the store takes them; kept with the claims."""
-
-    @property
-    def claims(self) -> Claims: ...
-
-
 class Counters(Protocol):
     """Rates and budgets that all pods share. Nothing here raises when the store is away: the rules of an outage
     decide then (`reliability.md` c)."""
@@ -149,6 +143,8 @@ class Ports:
     is_revoked: Callable[[str], bool]
     beacon_age_ms: Callable[[], int | None]
     usage: Usage
+    counters: Counters
+    sessions: SessionMemory
     upstream: Upstream
     meters: Meters
     limits: Limits

@@ -12,7 +12,7 @@ from hashlib import sha256
 import msgspec
 
 from data_plane.exchange.ports import Ports
-from data_plane.exchange.stages import Arrival, Way
+from data_plane.exchange.stages import Arrival, Terms, Way
 from data_plane.policy.authentication import still_holds
 from data_plane.policy.memory import ProvenKey, remember
 from data_plane.policy.snapshot import PolicySnapshot
@@ -23,10 +23,11 @@ from data_plane.protocols.standing import Standing, lasting_headers
 MAX_WAYS = 64
 """So many models and paths are kept for one caller; what is beyond is worked out each time."""
 
+TermsKey = tuple[str, str, str, bool, bool]
 Sight = bytes
 """What a caller is known again by: the SHA-256 of its headers that last and of those that carry a key."""
-Wish = tuple[str, str, str, bool]
-"""Path, query, model asked for, and whether a stream is asked for."""
+Wish = tuple[str, str, str, bool, str]
+"""Path, query, model asked for, whether a stream is asked for, and the model it was moved to."""
 
 
 class Regular(msgspec.Struct, frozen=True):
@@ -36,6 +37,7 @@ class Regular(msgspec.Struct, frozen=True):
     passes_caller: bool
     standing: Standing
     ways: dict[Wish, Way]
+    terms: dict[TermsKey, Terms]
 
     def __repr__(self) -> str:
         return f"Regular({self.proven.caller.key_id}, {len(self.ways)} ways)"
@@ -53,9 +55,9 @@ def sight_of(head: RequestHead) -> Sight | None:
     return sha256(b"\0".join(said)).digest()
 
 
-def wish_of(arrival: Arrival, facts: RequestFacts) -> Wish:
+def wish_of(arrival: Arrival, facts: RequestFacts, moved_to: str) -> Wish:
     """What a way is found by."""
-    return arrival.route.canonical_path, arrival.head.query, facts.model, facts.streamed
+    return arrival.route.canonical_path, arrival.head.query, facts.model, facts.streamed, moved_to
 
 
 def find_regular(arrival: Arrival, policy: PolicySnapshot, ports: Ports) -> Regular | None:
@@ -70,10 +72,10 @@ def find_regular(arrival: Arrival, policy: PolicySnapshot, ports: Ports) -> Regu
 
 def greet(
     sight: Sight | None, proven: ProvenKey | None, standing: Standing, policy: PolicySnapshot, *, passes_caller: bool
-) -> dict[Wish, Way] | None:
-    """Remember a caller that was let in. Gives the place for its ways; None where it cannot be known again."""
+) -> Regular | None:
+    """Remember a caller that was let in; None where it cannot be known again."""
     if sight is None or proven is None:
         return None
-    regular = Regular(proven, passes_caller, standing, {})
+    regular = Regular(proven, passes_caller, standing, {}, {})
     remember(policy.memory.regulars, sight, regular)
-    return regular.ways
+    return regular

@@ -8,6 +8,7 @@ wrong in the caller's favour.
 
 import msgspec
 
+from data_plane.policy.request_size import LastTurn
 from switchyard_contract.usage import TokenCounts
 
 LIMIT = 20_000
@@ -58,11 +59,15 @@ class SessionMemory:
     def __len__(self) -> int:
         return len(self._turns)
 
-    def last(self, organization_id: str, session_id: str, provider_id: str, model: str) -> Turn | None:
-        """The newest turn there; None: it is not known, or the request belongs to no session."""
+    def last(self, organization_id: str, session_id: str, provider_id: str, model: str, now_ms: int) -> LastTurn | None:
+        """The newest turn there, as it is worth now; None: it is not known, or the request belongs to no session."""
         if not session_id:
             return None
-        return self._turns.get((organization_id, session_id, provider_id, model))
+        turn = self._turns.get((organization_id, session_id, provider_id, model))
+        if turn is None:
+            return None
+        warm = turn.kept_tokens if turn.is_warm(now_ms) else 0
+        return LastTurn(turn.body_bytes, turn.prompt_tokens, warm, turn.output_tokens, turn.at_ms)
 
     def note(self, organization_id: str, session_id: str, turn: Turn) -> None:
         """Keep in mind how a turn went; one of the same session and place before it is forgotten."""

@@ -3,11 +3,17 @@
 Structs and not dataclasses: several are made per request, and to make a frozen dataclass costs twelve times as much.
 """
 
+from collections.abc import Mapping
+from typing import Protocol
+
 import msgspec
 
 from data_plane.conversation.tally import Tally
+from data_plane.policy.claims import Claims
 from data_plane.policy.decision import Caller, Destination, Refusal
+from data_plane.policy.grant import Grant
 from data_plane.policy.snapshot import PolicySnapshot
+from data_plane.policy.weighing import Weighed
 from data_plane.protocols.codec import Client, Codec, RawHeaders, RequestFacts, RequestHead
 from data_plane.protocols.paths import Route
 from data_plane.protocols.standing import Standing
@@ -50,6 +56,80 @@ class Way(msgspec.Struct, frozen=True):
         return f"Way({self.destination.provider_name}/{self.destination.model})"
 
 
+class Packed(Protocol):
+    """Claims, put once into the form in which the store takes them; kept with the claims."""
+
+    @property
+    def claims(self) -> Claims: ...
+
+
+Charges = tuple[bytes, bytes]
+"""The counters that the cost of either candidate is posted to: parts of the usage event."""
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What the rules say of one way, as long as it stays the same."""
+
+    weighed: Weighed
+    destination: Destination
+    packed: Packed | None
+    """What is asked of the counters; None: nothing, and there is no round trip."""
+    charges: Charges | None
+    """None: they hang on the session."""
+    dropped: bytes
+    """Names of downgrades' lists that cannot be used: another part of the event."""
+    has_budgets: bool
+    needs_amounts: bool
+    needs_signs: bool
+    """A rule asks how the session stands, which is read from the whole body."""
+    valid_until_ms: int
+
+    def __repr__(self) -> str:
+        return f"Terms({len(self.weighed.claims.rates)} rates, {len(self.weighed.claims.budgets)} budgets)"
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A request whose caller is known and whose body was read; the rules have not been asked yet."""
+
+    arrival: Arrival
+    policy: PolicySnapshot
+    caller: Caller
+    client: Client
+    codec: Codec
+    facts: RequestFacts
+    body: Buffer
+    tags: Mapping[str, str]
+    """As the request's headers say."""
+    requested: str
+    """The model, by the name that is weighed."""
+    known_terms: dict[tuple[str, str, str, bool, bool], Terms] | None
+    """Where terms are remembered; None: nowhere."""
+    moved_to: Destination | None = None
+    """Given: the session is at another model than the client asks for, and has to stay there."""
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """What the counters keep for one attempt until it is settled, and what is written down of that."""
+
+    grant: Grant
+    decided: bytes
+    """Parts of the usage event: charges, the counters' answer, and whatever is rare."""
+    rules: bytes
+    lines: str
+    """What the answer's head says of it."""
+
+
+class Passed(msgspec.Struct, frozen=True):
+    """The rules let the exchange run."""
+
+    terms: Terms
+    destination: Destination
+    moved_to: str = ""
+    """The name of the model that it was moved to; empty: it goes where it was asked to."""
+    max_output: int = 0
+    """The answer is limited to so many tokens, so that a budget has room for it; 0: as asked."""
+
+
 class Admission(msgspec.Struct, frozen=True):
     """This caller may make this request of this destination."""
 
@@ -65,9 +145,10 @@ class Admission(msgspec.Struct, frozen=True):
     destination: Destination
     passes_caller: bool
     """The caller's own upstream credential travels on (subscription pass-through)."""
+    passed: Passed
     way: Way | None = None
     """The way to the destination, where this caller has gone it before."""
-    ways: dict[tuple[str, str, str, bool], Way] | None = None
+    ways: dict[tuple[str, str, str, bool, str], Way] | None = None
     """Where to remember it; None: nowhere."""
 
 

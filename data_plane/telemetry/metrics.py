@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 
 _GATEWAY_BUCKETS_US = (100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000)
+_COUNTER_BUCKETS_US = (100, 250, 500, 1_000, 2_000, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000)
 _ANSWER_BUCKETS_US = tuple(
     int(edge_s * 1_000_000) for edge_s in (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 )
@@ -33,15 +34,16 @@ class _Durations:
         self._found[bisect_left(self._edges_us, duration_us)] += 1
         self._sum_us += duration_us
 
-    def show(self, family: HistogramMetricFamily, protocol: str) -> None:
+    def show(self, family: HistogramMetricFamily, *labels: str) -> None:
         edges = [str(edge_us / 1_000_000) for edge_us in self._edges_us] + ["+Inf"]
-        family.add_metric([protocol], list(zip(edges, accumulate(self._found), strict=True)), self._sum_us / 1_000_000)
+        family.add_metric(labels, list(zip(edges, accumulate(self._found), strict=True)), self._sum_us / 1_000_000)
 
 
 class _Exchanges(Collector):
     """What is counted for every exchange."""
 
     def __init__(self) -> None:
+        self.round_trips = _Durations(_COUNTER_BUCKETS_US)
         self.closed: Tallies[tuple[str, str, str, int]] = Tallies()
         """By protocol, provider, outcome, hundreds of the status."""
         self.durations: dict[str, tuple[_Durations, _Durations, _Durations]] = {}
@@ -65,10 +67,13 @@ class _Exchanges(Collector):
             for protocol, durations in self.durations.items():
                 durations[index].show(family, protocol)
             yield family
+        trips = HistogramMetricFamily("switchyard_counters_seconds", "Round trips to the counter store.", labels=())
+        self.round_trips.show(trips)
+        yield trips
 
 
 class PodMetrics:
-    """What a pod counts. Also the exchange's `Meters`."""
+    """What a pod counts. Also the exchange's `Meters`, and those of the counters."""
 
     def __init__(self, count_failure: Callable[[str, str], None]) -> None:
         """count_failure: takes (reason, source) of each failed authentication on its way to the control plane."""
@@ -85,6 +90,27 @@ class PodMetrics:
             ("reason",),
             registry=self.registry,
         )
+
+        self._alone = Counter(
+            "switchyard_decided_alone",
+            "Decisions taken without the counter store, by the rule of an outage.",
+            ("rule", "verdict"),
+            registry=self.registry,
+        )
+        self._dropped_settlements = Counter(
+            "switchyard_settlements_dropped",
+            "Settlements let go of because too many waited; the books bring them back.",
+            registry=self.registry,
+        )
+
+    def round_trip(self, took_us: int) -> None:
+        self._exchanges.round_trips.observe(took_us)
+
+    def decided_alone(self, rule: str, is_admitted: bool) -> None:
+        self._alone.labels(rule, "admitted" if is_admitted else "refused").inc()
+
+    def dropped_settlements(self, count: int) -> None:
+        self._dropped_settlements.inc(count)
 
     def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """Show a number that is read when the metrics are fetched."""

@@ -78,6 +78,8 @@ _OUTPUT = _field("output", _VARINT, "Tokens")
 _COST_NANO_USD = _field("cost_nano_usd", _VARINT)
 _PRICE_VERSION = _field("price_version", _BYTES)
 _TRACEPARENT = _field("traceparent", _BYTES)
+_COUNTERS_ANSWER = _field("counters_answer", _BYTES)
+_DEGRADED = _field("degraded", _BYTES)
 
 
 def text(field: bytes, value: str) -> bytes:
@@ -130,6 +132,11 @@ def opening_part(
             _VARINTS[gateway_us],
         )
     )
+
+
+def decision_part(counters_answer: bytes, degraded: str) -> bytes:
+    """What the counters said, and which rule of an outage spoke for them."""
+    return _COUNTERS_ANSWER + _VARINTS[len(counters_answer)] + counters_answer + text(_DEGRADED, degraded)
 
 
 def bill_part(tokens: TokenCounts, cost_nano_usd: int, price_version: str) -> bytes:

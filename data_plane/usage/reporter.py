@@ -9,7 +9,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -58,7 +58,8 @@ class _Sent:
 
 
 class Reporter:
-    """dial: opens a channel to the next address of the control plane; the channel is closed here."""
+    """dial: opens a channel to the next address of the control plane; the channel is closed here. take_floors: told
+    what the books say was spent, as it comes with receipts."""
 
     def __init__(
         self,
@@ -68,11 +69,13 @@ class Reporter:
         token: str,
         dial: Callable[[], grpc.aio.Channel],
         now_ms: Callable[[], int],
+        take_floors: Callable[[Sequence[usage_pb2.Floor]], object] = lambda _floors: None,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self.is_connected = False
         self.events_sent = 0
         self._events, self._pod_id, self._dial, self._draw = events, pod_id, dial, draw
+        self._take_floors = take_floors
         self._metadata = (("authorization", f"Bearer {token}"),)
         self._failed_authentications = FailedAuthentications(now_ms)
         self._in_flight: deque[_Sent] = deque()
@@ -156,6 +159,9 @@ class Reporter:
                 raise LinkLost(f"the control plane ended the stream: {code.name.lower()}")
             self.is_connected = True
             self._attempts_in_a_row = 0
+            if receipt.floors:
+                # What the books say holds whoever's events it was worked out from.
+                self._take_floors(receipt.floors)
             if receipt.boot_id != self._events.boot_id:
                 log.warning("receipt for another spool ignored", stored_through=receipt.stored_through)
                 continue

@@ -66,6 +66,9 @@ class Pod:
     def start(self) -> None:
         """Start it and wait until it serves what it is to serve."""
         self.launch()
+        self.wait_until_complete()
+
+    def wait_until_complete(self) -> None:
         until(lambda: self.check_alive() and self.is_complete(), f"the pod did not come up: {self.log[-2000:]}", 20)
 
     def check_alive(self) -> bool:

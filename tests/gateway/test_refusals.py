@@ -103,7 +103,7 @@ def sentence_of(dialect: Dialect, answer: Answer) -> str:
             assert (value["error"]["code"], value["error"]["status"]) == (status, GEMINI_STATUSES[status])
             assert isinstance(value["error"]["details"], list)
         case _:
-            assert value["error"].keys() == {"message", "type", "param", "code"}
+            assert value["error"].keys() - {"reason"} == {"message", "type", "param", "code"}
     return str(value["error"]["message"])
 
 

@@ -16,6 +16,7 @@ from data_plane.exchange.pulse import Pulses
 from data_plane.exchange.regulars import sight_of
 from data_plane.exchange.run import run
 from data_plane.exchange.running import Running
+from data_plane.exchange.session_memory import SessionMemory
 from data_plane.exchange.stages import Arrival, Buffer
 from data_plane.policy.from_proto import parse_payload, read_policy
 from data_plane.protocols.codec import RequestHead
@@ -27,6 +28,7 @@ from data_plane.upstream.connections import UpstreamRequest
 from data_plane.upstream.request import Origin
 from switchyard_contract.seal import ShardVersion, VerifyKeys, open_sealed
 from switchyard_contract.v1 import snapshot_pb2
+from tests.data_plane.exchange.fakes import FakeCounters
 from tests.fakes.control_plane import PARTS
 from tests.fakes.installation import DEPLOYMENT, Books, Installation, Supplier
 from tests.load.referee.bench import make_body
@@ -135,6 +137,8 @@ async def _measure(chosen: argparse.Namespace) -> None:
         is_revoked=lambda _key_id: False,
         beacon_age_ms=lambda: 1000,
         usage=_Usage(),
+        counters=FakeCounters(),
+        sessions=SessionMemory(),
         upstream=_Upstream(),  # type: ignore[arg-type]  # only what relay uses
         meters=PodMetrics(lambda _reason, _source: None),
         limits=Limits(client_gone_s=1, keep_alive_s=15, strict_spool=False),

@@ -4,12 +4,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from data_plane.exchange.ports import ClientGone, Headers, Limits, Ports
 from data_plane.exchange.pulse import Pulses
 from data_plane.exchange.regulars import sight_of
 from data_plane.exchange.run import run
 from data_plane.exchange.running import Running
-from data_plane.exchange.stages import Arrival, Buffer
+from data_plane.exchange.session_memory import SessionMemory
+from data_plane.exchange.stages import Arrival, Buffer, Packed
+from data_plane.policy.claims import FIRST, Amounts, Claims
+from data_plane.policy.grant import Ask, Denial, Grant, Refused, Restart, Spent
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.protocols.codec import RequestHead
 from data_plane.protocols.paths import Route
@@ -18,6 +23,14 @@ from data_plane.upstream.connections import UpstreamRequest, UpstreamResponse
 from data_plane.upstream.failure import UpstreamError
 from data_plane.upstream.framing import Head, RestOfConnectionBody
 from data_plane.upstream.request import Origin
+from switchyard_contract.counters import (
+    MICRO,
+    BudgetNumbers,
+    CountersAnswer,
+    RateNumbers,
+    Verdict,
+    write_answer,
+)
 from switchyard_contract.routes import OPENAI_CHAT
 from switchyard_contract.v1 import usage_pb2
 from switchyard_contract.v1.snapshot_pb2 import SealedCredential
@@ -67,6 +80,69 @@ class FakeUsage:
         return len(self.finals)
 
     async def synced(self, sequence: int) -> None: ...
+
+
+class FakePacked:
+    """Claims as they are."""
+
+    def __init__(self, claims: Claims) -> None:
+        self.claims = claims
+
+
+class FakeCounters:
+    """Lets everybody in, unless it was told what to say; keeps in mind what it was asked and what was settled."""
+
+    def __init__(self) -> None:
+        self.now_ms = NOW_MS
+        self.asked: list[tuple[Claims, Ask]] = []
+        self.answers: list[Callable[[Claims, Ask], Grant | Denial | Restart]] = []
+        self.settled: list[tuple[Grant, Spent]] = []
+
+    def pack(self, claims: Claims) -> FakePacked:
+        return FakePacked(claims)
+
+    async def reserve(self, packed: Packed, ask: Ask) -> Grant | Denial | Restart:
+        self.asked.append((packed.claims, ask))
+        await asyncio.sleep(0)
+        return self.answers.pop(0)(packed.claims, ask) if self.answers else granted(packed.claims, ask)
+
+    async def extend(self, grant: Grant, amounts: Amounts) -> bool:
+        return True
+
+    def settle(self, grant: Grant, spent: Spent) -> None:
+        self.settled.append((grant, spent))
+
+
+def answer_about(claims: Claims, ask: Ask, **changes: Any) -> CountersAnswer:
+    """An answer about these claims, with nothing spent and nothing used."""
+    fields: dict[str, Any] = {
+        "verdict": Verdict.ADMITTED,
+        "candidate": FIRST,
+        "index": len(claims.rates) if claims.budgets else -1,
+        "retry_after_ms": 0,
+        "now_ms": NOW_MS,
+        "generation": claims.generation,
+        "sequence": 1,
+        "expected": ask.first.expected // MICRO,
+        "calibrated": ask.first.calibrated // MICRO,
+        "worst": ask.first.worst // MICRO,
+        "rates": tuple(RateNumbers(True, False, 0, 0) for _ in claims.rates),
+        "budgets": tuple(BudgetNumbers(True, False, 0, 0, 0, 0) for _ in claims.budgets),
+    }
+    return CountersAnswer(**fields | changes)
+
+
+def granted(claims: Claims, ask: Ask, *, degraded: str = "", **changes: Any) -> Grant:
+    answer = answer_about(claims, ask, **changes)
+    numbers = write_answer(answer)
+    return Grant(ask, claims, answer.candidate, msgspec.msgpack.encode(numbers), tuple(numbers), degraded)
+
+
+def denied(claims: Claims, ask: Ask, refused: Refused, index: int, **changes: Any) -> Denial:
+    """index: into rates and then budgets."""
+    answer = answer_about(claims, ask, verdict=Verdict.DENIED, index=index, **changes)
+    claim = (*claims.rates, *claims.budgets)[index]
+    return Denial(refused, claim, answer.retry_after_ms or None, msgspec.msgpack.encode(write_answer(answer)), answer)
 
 
 class _Source:
@@ -195,6 +271,7 @@ class World:
 
     def __init__(self, policy: PolicySnapshot, provider: FakeProvider) -> None:
         self.usage, self.secrets, self.running, self.provider = FakeUsage(), FakeSecrets(), Running(), provider
+        self.counters, self.sessions = FakeCounters(), SessionMemory()
         self.policy = policy
         self.revoked: set[str] = set()
         self.metrics = PodMetrics(lambda _reason, _source: None)
@@ -205,6 +282,8 @@ class World:
             is_revoked=lambda key_id: key_id in self.revoked,
             beacon_age_ms=lambda: 0,
             usage=self.usage,
+            counters=self.counters,
+            sessions=self.sessions,
             upstream=provider,
             meters=self.metrics,
             limits=Limits(client_gone_s=1.0, keep_alive_s=15.0, strict_spool=False),
