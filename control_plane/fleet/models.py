@@ -60,3 +60,24 @@ class PodShard(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pod_id}: {self.shard} {self.acked_epoch}.{self.acked_version}"
+
+
+class CounterLoss(models.Model):
+    """Pods found the counters of an organization lost or gone back in time: the books are to be read in.
+
+    A row, and not a thought of the process that heard it: pods may report usage to another one.
+    """
+
+    organization_id = models.UUIDField(primary_key=True)
+    generation = models.BigIntegerField()
+    """The policy's, when it was found; it is over once the policy names a later one."""
+    reported_at = models.DateTimeField()
+    """When a pod last said so."""
+    told_at = models.DateTimeField(null=True)
+    """When all floors had been told; None: not yet."""
+
+    class Meta:
+        ordering = ["reported_at"]
+
+    def __str__(self) -> str:
+        return f"{self.organization_id}: generation {self.generation}"

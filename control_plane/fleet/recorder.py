@@ -6,6 +6,7 @@ the delivery of snapshots goes on.
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import structlog
 from django.db import Error as DatabaseFailure
@@ -21,6 +22,7 @@ from control_plane.fleet.services import (
     Report,
     fleet_record,
 )
+from switchyard_contract.counters import LEARNING_WORD
 from switchyard_contract.seal import ShardVersion
 from switchyard_contract.v1 import delivery_pb2
 
@@ -34,8 +36,9 @@ RETRY_S = 1.0
 class FleetRecorder:
     """Satisfies the servicer's `Recorder`."""
 
-    def __init__(self, database: DatabaseThreads) -> None:
-        self._database = database
+    def __init__(self, database: DatabaseThreads, *, lost: Callable[[str], object] = lambda word: None) -> None:
+        """lost: told of each word of a pod that has lost counters, at once; must not block."""
+        self._database, self._lost = database, lost
         self._news = News()
         self._has_news = asyncio.Event()
         self._reported_at_s: dict[str, float] = {}
@@ -73,6 +76,9 @@ class FleetRecorder:
 
     def reported(self, pod_id: str, status: delivery_pb2.Status) -> None:
         """Kept at most every few seconds per pod, however often it speaks; that it leaves is kept at once."""
+        for word in status.degraded:
+            if word.startswith(LEARNING_WORD):
+                self._lost(word)
         now_s = time.monotonic()
         if (
             not status.draining

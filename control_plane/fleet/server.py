@@ -14,11 +14,13 @@ from django.conf import settings
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
+from control_plane.fleet.counter_recovery import CounterRecovery
 from control_plane.fleet.database import DatabaseThreads
 from control_plane.fleet.feed import SnapshotFeed
 from control_plane.fleet.joining import PodGate
 from control_plane.fleet.recorder import FleetRecorder
 from control_plane.snapshots.servicer import SnapshotDeliveryServicer
+from control_plane.usage.floor_feed import FloorFeed
 from control_plane.usage.inbox import PostgresInbox
 from control_plane.usage.intake import AggregationHint, UsageIntakeServicer
 from switchyard_contract.v1 import delivery_pb2, delivery_pb2_grpc, usage_pb2_grpc
@@ -66,7 +68,9 @@ async def serving(address: str) -> AsyncIterator[Serving]:
     """Serve on an address (port 0: any free one) while the block runs. Raises PortTaken."""
     deployment = settings.SWITCHYARD
     database = DatabaseThreads()
-    recorder = FleetRecorder(database)
+    floors = FloorFeed(database.run)
+    recovery = CounterRecovery(database, floors)
+    recorder = FleetRecorder(database, lost=recovery.heard)
     feed = SnapshotFeed(database, deployment.redis_url)
     gate = PodGate(database)
     hint = AggregationHint(lambda: current_app.send_task("usage.aggregate", retry=False, expires=30))
@@ -88,10 +92,11 @@ async def serving(address: str) -> AsyncIterator[Serving]:
             server,
         )
         usage_pb2_grpc.add_UsageIntakeServicer_to_server(
-            UsageIntakeServicer(inbox=inbox, authenticate=gate.authenticate, stored=hint.want), server
+            UsageIntakeServicer(inbox=inbox, authenticate=gate.authenticate, stored=hint.want, floors=floors), server
         )
         health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
-        keeping = tuple(asyncio.create_task(task) for task in (feed.poll(), feed.listen(), recorder.run(), hint.run()))
+        lives = (feed.poll(), feed.listen(), recorder.run(), hint.run(), floors.poll(), recovery.run())
+        keeping = tuple(asyncio.create_task(life) for life in lives)
         await server.start()
         for service in SERVICES:
             await health_service.set(service, health_pb2.HealthCheckResponse.SERVING)

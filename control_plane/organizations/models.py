@@ -15,7 +15,8 @@ name_is_plain = RegexValidator(
     NAME_PATTERN, "Letters, digits, spaces, dots, dashes and underscores; at most 100; starts with a letter or digit."
 )
 
-FIRST_COUNTER_GENERATION = 1
+FIRST_COUNTER_GENERATION = 0
+"""Nothing was ever spent: a counter store that knows nothing has lost nothing. It is left with the first booking."""
 DAY_MS = 24 * 3600 * 1000
 DEFAULT_MAX_STALE_MS = 7 * DAY_MS
 NEVER_TOO_STALE = -1

@@ -6,12 +6,13 @@ PostgreSQL is away the stream ends UNAVAILABLE, without a receipt, and the pod k
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import structlog
 from kombu.exceptions import OperationalError
 
+from control_plane.usage.floor_feed import FloorFeed
 from control_plane.usage.inbox import Inbox, InboxUnavailable, read_batch
 from switchyard_contract.v1 import usage_pb2, usage_pb2_grpc
 
@@ -22,6 +23,7 @@ HINT_PAUSE_S = 0.05
 
 Authenticate = Callable[[Any], Awaitable[object | None]]
 """Given the call's context: who the pod is, or None. Shared with the delivery of snapshots."""
+Context: TypeAlias = "grpc.aio.ServicerContext[usage_pb2.UsageBatch, usage_pb2.UsageReceipt]"
 
 
 class AggregationHint:
@@ -52,34 +54,84 @@ class AggregationHint:
 
 
 class UsageIntakeServicer(usage_pb2_grpc.UsageIntakeServicer):
-    """Stores batches, sends receipts."""
+    """Stores batches, sends receipts; and floors, with receipts that repeat what is stored."""
 
-    def __init__(self, *, inbox: Inbox, authenticate: Authenticate, stored: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        authenticate: Authenticate,
+        stored: Callable[[], object],
+        floors: FloorFeed | None = None,
+    ) -> None:
         """stored: called after each batch that was new; must not block (AggregationHint.want)."""
         self._inbox = inbox
         self._authenticate = authenticate
         self._stored = stored
+        self._floors = floors
 
     async def Report(
-        self,
-        request_iterator: AsyncIterator[usage_pb2.UsageBatch],
-        context: grpc.aio.ServicerContext[usage_pb2.UsageBatch, usage_pb2.UsageReceipt],
+        self, request_iterator: AsyncIterator[usage_pb2.UsageBatch], context: Context
     ) -> AsyncIterator[usage_pb2.UsageReceipt]:
         if await self._authenticate(context) is None:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no valid pod join token")
         async for message in request_iterator:
-            if len(message.events) > MOST_EVENTS:
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"more than {MOST_EVENTS} events in a batch")
-            try:
-                batch = read_batch(message)
-            except ValueError as failure:
-                log.warning("usage batch refused", pod_id=message.pod_id[:200], why=str(failure))
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(failure))
-            try:
-                is_new = await self._inbox.store(batch)
-            except InboxUnavailable as failure:
-                log.warning("usage inbox out of reach", why=str(failure))
-                await context.abort(grpc.StatusCode.UNAVAILABLE, "the inbox is out of reach; keep the events")
-            if is_new and batch.event_count:
-                self._stored()
-            yield usage_pb2.UsageReceipt(boot_id=batch.boot_id, stored_through=batch.last_sequence)
+            # Who the spool is shows with its first batch; until then a receipt would name nobody.
+            first = await self._store(message, context)
+            yield first
+            if self._floors is not None:
+                async for receipt in self._with_floors(self._floors, request_iterator, context, first):
+                    yield receipt
+
+    async def _with_floors(
+        self,
+        floors: FloorFeed,
+        batches: AsyncIterator[usage_pb2.UsageBatch],
+        context: Context,
+        last: usage_pb2.UsageReceipt,
+    ) -> AsyncIterator[usage_pb2.UsageReceipt]:
+        """Go on with the stream: a receipt for each batch, and one for floors whenever there are some."""
+        mailbox = floors.open()
+        batch, some = asyncio.ensure_future(_next(batches)), asyncio.ensure_future(mailbox.some())
+        try:
+            while True:
+                await asyncio.wait((batch, some), return_when=asyncio.FIRST_COMPLETED)
+                if some.done():
+                    yield usage_pb2.UsageReceipt(
+                        boot_id=last.boot_id, stored_through=last.stored_through, floors=some.result()
+                    )
+                    some = asyncio.ensure_future(mailbox.some())
+                if batch.done():
+                    message = batch.result()
+                    if message is None:
+                        return
+                    last = await self._store(message, context)
+                    yield last
+                    batch = asyncio.ensure_future(_next(batches))
+        finally:
+            floors.close(mailbox)
+            batch.cancel()
+            some.cancel()
+
+    async def _store(self, message: usage_pb2.UsageBatch, context: Context) -> usage_pb2.UsageReceipt:
+        """Make a batch durable; ends the call where that cannot be."""
+        if len(message.events) > MOST_EVENTS:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"more than {MOST_EVENTS} events in a batch")
+        try:
+            batch = read_batch(message)
+        except ValueError as failure:
+            log.warning("usage batch refused", pod_id=message.pod_id[:200], why=str(failure))
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(failure))
+        try:
+            is_new = await self._inbox.store(batch)
+        except InboxUnavailable as failure:
+            log.warning("usage inbox out of reach", why=str(failure))
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the inbox is out of reach; keep the events")
+        if is_new and batch.event_count:
+            self._stored()
+        return usage_pb2.UsageReceipt(boot_id=batch.boot_id, stored_through=batch.last_sequence)
+
+
+async def _next(batches: AsyncIterator[usage_pb2.UsageBatch]) -> usage_pb2.UsageBatch | None:
+    """The next batch; None: the pod has ended the stream."""
+    return await anext(batches, None)

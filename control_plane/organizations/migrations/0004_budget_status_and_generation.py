@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="organization",
             name="counter_generation",
-            field=models.BigIntegerField(default=1),
+            field=models.BigIntegerField(default=0),
         ),
         migrations.AddConstraint(
             model_name="organization",

@@ -99,14 +99,19 @@ def organization_update(
 
 
 @transaction.atomic
-def counter_generation_raise(*, organization: Organization, actor: Actor, reason: str) -> int:
+def counter_generation_raise(
+    *, organization: Organization, actor: Actor, reason: str, above: int | None = None
+) -> int:
     """Say that the counters were lost or went back in time: pods take the store up anew, and the books make it whole.
 
-    Gives the new generation. Counters of the one before are no longer believed.
+    Gives the generation in force then. Counters of the one before are no longer believed. above: the one that was lost;
+    where a later one is in force already, somebody else has said it and nothing changes.
     """
     row = Organization.objects.select_for_update(no_key=True).get(id=organization.id)
     before = row.counter_generation
-    row.counter_generation = organization.counter_generation = before + 1
+    if above is not None and before > above:
+        return before
+    row.counter_generation = organization.counter_generation = max(before, above or 0) + 1
     row.save(update_fields=["counter_generation", "updated_at"])
     record_change(
         organization_id=row.id,
@@ -114,11 +119,11 @@ def counter_generation_raise(*, organization: Organization, actor: Actor, reason
         action="organization.counter_generation_raised",
         subject=organization_subject(row),
         before={"counter_generation": before},
-        after={"counter_generation": before + 1},
+        after={"counter_generation": row.counter_generation},
         reason=reason,
         shards=(ShardKind.POLICY,),
     )
-    return before + 1
+    return row.counter_generation
 
 
 @transaction.atomic

@@ -134,7 +134,7 @@ def test_a_policy_holds_everything_a_pod_must_know() -> None:
         gateway_public_url="https://gateway.example.com",
         contact="it@example.com",
         budget_status="auto",
-        counter_generation=1,
+        counter_generation=0,
     )
     assert check_policy(message) == []
 
