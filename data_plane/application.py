@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 from aiohttp import web
+from google.protobuf.message import DecodeError
 
 from data_plane.conversation.token_estimate import warm_up
 from data_plane.counters.shared import SharedCounters
@@ -20,6 +21,7 @@ from data_plane.exchange.ports import Limits, Ports
 from data_plane.exchange.pulse import Pulses
 from data_plane.exchange.running import Running
 from data_plane.exchange.session_memory import SessionMemory
+from data_plane.ingress.caller_page import CallerPage
 from data_plane.ingress.connection import HEAD_LIMIT_S, Listener
 from data_plane.ingress.probes import Health, make_admin_application
 from data_plane.ingress.server import Gateway
@@ -42,6 +44,7 @@ from data_plane.usage.reporter import Reporter
 from data_plane.usage.spool import Spool, SyncMode, open_spool
 from switchyard_contract.reason import Reason
 from switchyard_contract.seal import VerifyKeys
+from switchyard_contract.v1 import usage_pb2
 
 log = structlog.get_logger()
 
@@ -114,7 +117,13 @@ class PodApplication:
         self.pulses = Pulses(settings.keep_alive_s, time.perf_counter)
         self._add_gauges()
         self.gateway = Gateway(
-            self._ports(), self._running, self.pulses, self._health, settings, soon=spool.after_write
+            self._ports(),
+            self._running,
+            self.pulses,
+            self._health,
+            settings,
+            CallerPage(self.counters),
+            soon=spool.after_write,
         )
         self._keeper.on_denied(self._cut_denied)
         self.tombstones.on_revoked(self._cut_revoked)
@@ -270,6 +279,7 @@ class PodApplication:
                 ssl=_tls_of(settings),
                 ssl_handshake_timeout=HEAD_LIMIT_S if settings.gateway_tls_cert is not None else None,
             )
+        await self._settle_left_over()
         self._has_started = True
         # What is here at the start stays: the garbage collector need not look through it again and again.
         gc.collect()
@@ -297,6 +307,15 @@ class PodApplication:
             self.subscription.stop_in_good_order()
             await admin.cleanup()
             await self._pool.close()
+
+    async def _settle_left_over(self) -> None:
+        """Tell the counters what the last run let in and may not have settled: its end may have come in between."""
+        async for event, was_cut in self._spool.left_over():
+            try:
+                self.counters.settle_recorded(usage_pb2.UsageEvent.FromString(event), was_cut=was_cut)
+            except DecodeError:
+                # Written by another age; the books' floors say what it cost.
+                log.warning("an event of a former run cannot be read, and is not settled")
 
     async def _drain(self, listener: asyncio.AbstractServer, server: Listener) -> None:
         """Not ready at once; then no new connections; then wait for what runs; then end it in its own protocol."""

@@ -19,6 +19,7 @@ from data_plane.exchange.stages import Arrival
 from data_plane.ingress import probes
 from data_plane.ingress.answer import AnswerStream
 from data_plane.ingress.arrival import Chance, make_arrival, read_head, source_of
+from data_plane.ingress.caller_page import CallerPage
 from data_plane.ingress.connection import CLOSED, KEPT, Connection, Listener
 from data_plane.ingress.front import Front, Soon
 from data_plane.ingress.listing import answer_listing
@@ -34,6 +35,7 @@ from switchyard_contract.routes import OPENAI_CHAT
 
 _LARGE_BYTES = 256 * 1024
 _LISTINGS = frozenset({"list_models", "one_model", "me"})
+_JSON_HEADERS = ((b"content-type", b"application/json"),)
 
 
 log = structlog.get_logger()
@@ -49,9 +51,11 @@ class Gateway:
         pulses: Pulses,
         health: Callable[[], probes.Health],
         settings: Settings,
+        caller_page: CallerPage,
         soon: Soon | None = None,
     ) -> None:
         """soon: when short answers are sent; without it, at once."""
+        self._caller_page = caller_page
         self._ports, self._running, self._pulses, self._health = ports, running, pulses, health
         self._settings, self._soon = settings, soon
         self._chance = Chance()
@@ -166,11 +170,15 @@ class Gateway:
         if outside is not None:
             await self._refuse(outside, arrival, out)
             return
+        if routed.operation == "me":
+            page = await self._caller_page.write(policy, recognised.caller, arrival.head, self._ports.now_ms())
+            await out.whole(200, _JSON_HEADERS, page)
+            return
         answer = answer_listing(routed, policy, recognised.caller)
         if isinstance(answer, Refusal):
             await self._refuse(answer, arrival, out)
             return
-        await out.whole(200, ((b"content-type", b"application/json"),), answer)
+        await out.whole(200, _JSON_HEADERS, answer)
 
     async def _refuse(self, refusal: Refusal, arrival: Arrival, out: AnswerStream) -> None:
         await refuse(refusal, arrival, None, out, Entry(arrival, self._ports), self._ports)
