@@ -1,15 +1,13 @@
 """What an exchange asks of the store, as bytes: everything lasting once per claims, only a few numbers per exchange."""
 
-import hashlib
 import math
 import sys
 from collections.abc import Sequence
-from urllib.parse import quote
 
 import msgspec
 
 from data_plane.counters.scripts import EXTEND, RESERVE, SETTLE, Script
-from data_plane.policy.claims import Amounts, BudgetClaim, Claims, RateClaim, RateKind
+from data_plane.policy.claims import REQUEST, Amounts, BudgetClaim, Claims, RateClaim, RateKind, counter_for
 from data_plane.policy.grant import Ask, Denial
 from switchyard_contract.counters import MICRO, budget_key, rate_key
 from switchyard_contract.quantity import NanoUsd
@@ -20,8 +18,6 @@ OFFERED, TOOL_LOOP, FURTHER, UNCHECKED = 1, 2, 4, 8
 POST_UNHELD, FROM_ALLOWANCE = 1, 2
 """Flags of a settlement."""
 NO_AMOUNTS = (0, 0, 0, 0, 0)
-_MAX_SESSION = 64
-"""Characters; the client chooses them, and a longer one counts under its digest."""
 _MAX_AIMS = 64
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -48,12 +44,12 @@ class Aim:
         "slots",
     )
 
-    def __init__(self, claims: Claims, lasting: bytes, session: str) -> None:
+    def __init__(self, claims: Claims, lasting: bytes, session: str, digest: bytes) -> None:
         organization_id = claims.organization_id
         self.claims = claims
         self.organization_id = organization_id
         self.lasting = lasting
-        self.rate_keys = tuple(rate_name(organization_id, claim, session) for claim in claims.rates)
+        self.rate_keys = tuple(rate_name(organization_id, claim, session, digest) for claim in claims.rates)
         self.budget_keys = tuple(budget_name(organization_id, claim, session) for claim in claims.budgets)
         keys = (*organization_keys(organization_id), *self.rate_keys, *self.budget_keys)
         self.lasting_bulk = bulk(lasting)
@@ -95,25 +91,27 @@ class Aim:
 class PackedClaims:
     """Claims in the form in which the store takes them."""
 
-    __slots__ = ("_aims", "_lasting", "_whole", "claims", "is_empty")
+    __slots__ = ("_aims", "_by_request", "_lasting", "_whole", "claims", "is_empty")
 
     def __init__(self, claims: Claims) -> None:
         self.claims = claims
         self.is_empty = not claims.rates and not claims.budgets
         self._lasting = lasting_of(claims)
         by_session = any(claim.counts_session for claim in all_claims(claims))
-        self._whole = None if by_session else Aim(claims, self._lasting, "")
-        self._aims: dict[str, Aim] = {}
+        self._by_request = any(REQUEST in claim.counter for claim in claims.rates)
+        self._whole = None if by_session else Aim(claims, self._lasting, "", b"")
+        self._aims: dict[tuple[str, bytes], Aim] = {}
 
-    def aim(self, session_id: str) -> Aim:
-        """Give the claims as they are for a session."""
+    def aim(self, session_id: str, request_digest: bytes = b"") -> Aim:
+        """Give the claims as they are for a session, and for a request where one counts its repeats."""
         if self._whole is not None:
             return self._whole
-        aim = self._aims.get(session_id)
+        digest = request_digest if self._by_request else b""
+        aim = self._aims.get((session_id, digest))
         if aim is None:
             if len(self._aims) >= _MAX_AIMS:
                 del self._aims[next(iter(self._aims))]
-            aim = self._aims[session_id] = Aim(self.claims, self._lasting, session_id)
+            aim = self._aims[session_id, digest] = Aim(self.claims, self._lasting, session_id, digest)
         return aim
 
 
@@ -128,20 +126,16 @@ def organization_keys(organization_id: str) -> tuple[str, str, str, str]:
     return f"rev:{tag}", f"meta:{tag}", f"held:{tag}", f"due:{tag}"
 
 
-def rate_name(organization_id: str, claim: RateClaim, session_id: str) -> str:
-    return rate_key(organization_id, claim.rule_id, claim.period, _counter(claim, session_id))
+def rate_name(organization_id: str, claim: RateClaim, session_id: str, request_digest: bytes = b"") -> str:
+    return rate_key(organization_id, claim.rule_id, claim.period, _counter(claim, session_id, request_digest))
 
 
 def budget_name(organization_id: str, claim: BudgetClaim, session_id: str) -> str:
     return budget_key(organization_id, claim.budget_id, claim.period, _counter(claim, session_id))
 
 
-def _counter(claim: RateClaim | BudgetClaim, session_id: str) -> str:
-    if not claim.counts_session:
-        return claim.counter
-    if len(session_id) > _MAX_SESSION:
-        session_id = hashlib.sha256(session_id.encode(errors="surrogatepass")).hexdigest()
-    return claim.counter + quote(session_id, safe="")
+def _counter(claim: RateClaim | BudgetClaim, session_id: str, request_digest: bytes = b"") -> str:
+    return counter_for(claim.counter, session_id, request_digest) if claim.counts_session else claim.counter
 
 
 def gives_allowance(claim: BudgetClaim) -> bool:
@@ -175,12 +169,16 @@ def lasting_numbers(claims: Claims) -> list[str | int]:
 def _rate_numbers(claim: RateClaim) -> tuple[int, int, int, int]:
     flags = claim.candidates | claim.is_shadow << 2 | claim.kind << 3 | _UNITS[claim.unit] << 5
     if claim.kind is not RateKind.SLIDING:
-        return flags, max(0, claim.limit), claim.period_end_ms, 0
-    limit, window_us = claim.limit, claim.window_us
-    if limit <= 0 or window_us <= 0:
-        # Nothing fits into it, ever.
-        return flags, 1, 1, 0
-    return flags, limit, window_us, burst_us(claim)
+        return flags, max(0, claim.limit), claim.period_end_ms, claim.idle_ms
+    return flags, *sliding_of(claim)
+
+
+def sliding_of(claim: RateClaim) -> tuple[int, int, int]:
+    """Give limit, window (us) and burst (us) of a sliding rate; of one that lets nothing through, such that nothing
+    fits."""
+    if claim.limit <= 0 or claim.window_us <= 0:
+        return 1, 1, 0
+    return claim.limit, claim.window_us, burst_us(claim)
 
 
 def burst_us(claim: RateClaim) -> int:

@@ -2,7 +2,8 @@
 --
 -- KEYS   rev, meta, held, due, then each rate's, then each budget's
 -- ARGV 1 what is lasting: {key id, generation, latest start of a period (ms), earliest end (ms; 0: none), rates, budgets,
---          for each rate:   flags, limit, window (us) or end of the period (ms), burst (us)
+--          for each rate:   flags, limit, window (us) or end of the period (ms), burst (us) or when it is forgotten
+--                           unless it is used (ms; 0: not before its period ends)
 --          for each budget: flags, soft, hard, downgrade_at, grace, allowance, end of the period (ms)}
 --        flags of both: 1, 2: counts for that candidate; 4: shadow. Of a rate: + 8 * kind + 32 * unit. Of a budget: 8:
 --        strict; 16: gives allowances; 32: counts by session
@@ -177,7 +178,10 @@ for at = 1, rates do
       redis.call('ZADD', key, now_ms + LEASE_MS, member)
       redis.call('PEXPIRE', key, 2 * LEASE_MS)
     elseif kind == 2 then
-      if redis.call('INCRBY', key, charge[at]) == charge[at] then
+      local now, idle_ms = redis.call('INCRBY', key, charge[at]), lasting[6 + 4 * at]
+      if idle_ms > 0 then
+        redis.call('PEXPIRE', key, idle_ms)
+      elseif now == charge[at] then
         keep(key, span, now_ms, false)
       end
     elseif charge[at] > 0 then

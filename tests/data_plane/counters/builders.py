@@ -21,7 +21,7 @@ from data_plane.counters.packing import (
 )
 from data_plane.counters.reference import NOTHING_SEEN, ONE_POD, PodFacts, Seen
 from data_plane.counters.scripts import SCRIPTS
-from data_plane.policy.claims import Amounts, BudgetClaim, Claims, Outage, RateClaim, RateKind, RateUnit
+from data_plane.policy.claims import SESSION, Amounts, BudgetClaim, Claims, Outage, RateClaim, RateKind, RateUnit
 from data_plane.policy.grant import Ask
 from switchyard_contract.counters import HEAD_NUMBERS, CountersAnswer, read_answer, write_answer
 from switchyard_contract.quantity import NanoUsd
@@ -44,7 +44,8 @@ def a_rate(
     candidates: int = 3, is_shadow: bool = False, counts_session: bool = False,
 ) -> RateClaim:  # fmt: skip
     return RateClaim(
-        rule_id=id, rule_name=id, counter=counter, kind=kind, unit=unit, limit=limit, burst=burst,
+        rule_id=id, rule_name=id, counter=counter + SESSION * counts_session, kind=kind, unit=unit, limit=limit,
+        burst=burst,
         window_us=window_us if kind is RateKind.SLIDING else 0, period=period, period_end_ms=period_end_ms,
         candidates=candidates, is_shadow=is_shadow, counts_session=counts_session,
     )  # fmt: skip
@@ -59,7 +60,8 @@ def a_budget(
     """limit: dollars; None: it only warns."""
     hard = NanoUsd(-1) if limit is None else usd(limit)
     return BudgetClaim(
-        budget_id=id, budget_name=id, counter=counter, period=period, period_end_ms=period_end_ms,
+        budget_id=id, budget_name=id, counter=counter + SESSION * counts_session, period=period,
+        period_end_ms=period_end_ms,
         limit=usd(limit or 0), soft=hard if soft is None else usd(soft), hard=hard,
         downgrade_at=NanoUsd(-1) if downgrade_at is None else usd(downgrade_at), grace=usd(grace),
         is_strict=is_strict, outage=outage, allowance=usd(allowance), candidates=candidates, is_shadow=is_shadow,
