@@ -11,7 +11,7 @@ Source: docs/decisions/0035-the-spool.md
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import structlog
@@ -69,6 +69,8 @@ class Spool:
             limit_bytes=limit_bytes,
             sync=sync,
         )
+        self._cut_sequences: frozenset[int] = frozenset()
+        self._left_through = 0
         self._is_cleaning = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -135,6 +137,16 @@ class Spool:
         self._acked = max(self._acked, min(sequence, self._backlog.synced_through))
         self._backlog.forget_through(self._acked)
 
+    async def left_over(self) -> AsyncIterator[tuple[bytes, bool]]:
+        """Events of former runs that the control plane has not stored, and whether the end of their run cut them."""
+        after = self._acked
+        while after < self._left_through:
+            for sequence, event in await self.unreported(after, 500):
+                after = sequence
+                if sequence > self._left_through:
+                    return
+                yield event, sequence in self._cut_sequences
+
     # What probes and the fleet page show.
 
     @property
@@ -193,8 +205,11 @@ class Spool:
         """Close the books of the last run: one row for each exchange that its end cut. Called by `open_spool`."""
         for key, payload in recovered.adopted:
             self.final(payload, *key)
+        before = self._sequence
         for key, payload in recovered.unfinished.items():
             self.final(estimated(payload, key), *key)
+        self._cut_sequences = frozenset(range(before + 1, self._sequence + 1))
+        self._left_through = self._sequence
         for segment in recovered.segments:
             segment.needed_until = self._journal.position
         self._journal.open_first()
