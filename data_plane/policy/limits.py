@@ -11,7 +11,7 @@ from switchyard_contract.reason import Reason
 from switchyard_contract.usage import TokenCounts
 
 MINUTE_MS = 60_000
-SESSION_IDLE_MS = 35 * 24 * 3_600_000
+SESSION_IDLE_MS = 7 * 24 * 3_600_000
 """A session that nobody has gone on with for so long is over; its counters need not be kept."""
 
 
