@@ -26,14 +26,14 @@ local function time_us(given)
   return tonumber(now[1]) * 1000000 + tonumber(now[2])
 end
 
--- How long a counter is kept: some time after its period, for what comes late. period_end 0: for ever, but what counts
--- by session goes a week after it was last used.
-local function keep(key, period_end, now_ms, counts_session)
+-- How long a counter is kept: some time after its period, for what comes late. period_end 0: for ever; below 0: so long
+-- after it was last used.
+local function keep(key, period_end, now_ms)
   if period_end > 0 then
     local left = period_end - now_ms
     redis.call('PEXPIRE', key, math.max(left, 0) + math.min(math.max(left, HOUR_MS), 3 * DAY_MS))
-  elseif counts_session then
-    redis.call('PEXPIRE', key, 7 * DAY_MS)
+  elseif period_end < 0 then
+    redis.call('PEXPIRE', key, -period_end)
   end
 end
 

@@ -190,13 +190,7 @@ def burst_us(claim: RateClaim) -> int:
 
 
 def _budget_numbers(claim: BudgetClaim) -> tuple[int, int, int, int, int, int, int]:
-    flags = (
-        claim.candidates
-        | claim.is_shadow << 2
-        | claim.is_strict << 3
-        | gives_allowance(claim) << 4
-        | claim.counts_session << 5
-    )
+    flags = claim.candidates | claim.is_shadow << 2 | claim.is_strict << 3 | gives_allowance(claim) << 4
     has_line = claim.hard >= 0
     return (
         flags,
@@ -205,7 +199,7 @@ def _budget_numbers(claim: BudgetClaim) -> tuple[int, int, int, int, int, int, i
         micro_up(claim.downgrade_at) if claim.downgrade_at >= 0 else -1,
         max(0, claim.grace) // MICRO,
         max(0, claim.allowance) // MICRO,
-        claim.period_end_ms,
+        claim.period_end_ms or -claim.idle_ms,
     )
 
 

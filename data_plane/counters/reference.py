@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from data_plane.counters.packing import (
     all_claims,
     budget_name,
-    burst_us,
     gives_allowance,
     member_of,
     micro_near,
     micro_up,
     numbers_of,
     rate_name,
+    sliding_of,
 )
 from data_plane.policy.claims import FIRST, SECOND, Amounts, BudgetClaim, Claims, RateClaim, RateKind
 from data_plane.policy.grant import Ask, Spent
@@ -184,7 +184,7 @@ class Reference:
         rates, budgets = [], []
         denying, patience, wants_next = -1, 0, False
         for place, rate in enumerate(claims.rates):
-            key = rate_name(organization_id, rate, ask.session_id)
+            key = rate_name(organization_id, rate, ask.session_id, ask.request_digest)
             used, retry_ms, charge = self._look_at_rate(key, rate, amounts, now_us)
             counts = bool(rate.candidates & candidate)
             if ask.is_further and rate.unit == "requests" and rate.kind is not RateKind.CONCURRENT:
@@ -226,9 +226,10 @@ class Reference:
         # Generic cell rate: `arrival` is when all that was let in would have flowed off.
         arrival_us, charge_us = max(self.arrivals_us.get(key, 0), now_us), _span_us(rate, n)
         ahead_us = arrival_us - now_us
-        over_us = ahead_us + charge_us - burst_us(rate)
-        retry_ms = 0 if over_us <= 0 else NEVER if charge_us > burst_us(rate) else math.ceil(over_us / 1000)
-        return math.floor(float(ahead_us) * rate.limit / rate.window_us), retry_ms, charge_us
+        limit, window_us, burst = sliding_of(rate)
+        over_us = ahead_us + charge_us - burst
+        retry_ms = 0 if over_us <= 0 else NEVER if charge_us > burst else math.ceil(over_us / 1000)
+        return math.floor(float(ahead_us) * limit / window_us), retry_ms, charge_us
 
     def _conclude(
         self, claims: Claims, ask: Ask, candidate: int, judged: _Judged, now_us: int, pod: PodFacts, *,
@@ -280,7 +281,7 @@ class Reference:
     def _write(self, claims: Claims, ask: Ask, judged: _Judged, answer: CountersAnswer, now_us: int) -> None:
         organization_id, member, now_ms = claims.organization_id, member_of(ask), now_us // 1000
         for rate, told, (*_, charge) in zip(claims.rates, answer.rates, judged.rates, strict=True):
-            key = rate_name(organization_id, rate, ask.session_id)
+            key = rate_name(organization_id, rate, ask.session_id, ask.request_digest)
             if not told.counted:
                 continue
             if rate.kind is RateKind.CONCURRENT:
@@ -318,29 +319,33 @@ class Reference:
             if not may_post_unheld:
                 return 0
         charged = ask.second if answer.candidate == SECOND and ask.second is not None else ask.first
-        for rate, told in zip(claims.rates, answer.rates, strict=True):
-            if told.counted:
+        for rate, numbers in zip(claims.rates, answer.rates, strict=True):
+            if numbers.counted:
                 self._correct_rate(claims.organization_id, rate, ask, charged, spent, now_us)
+        cost = micro_near(spent.cost)
         if hold is not None:
             del ours.holds[member]
-        cost = micro_near(spent.cost)
-        for budget, numbers in zip(claims.budgets, answer.budgets, strict=True):
-            key = budget_name(claims.organization_id, budget, ask.session_id)
-            if key in hold.amounts if hold is not None else numbers.counted:
-                purse = self.purses.setdefault(key, Purse())
-                expected, worst = hold.amounts[key] if hold is not None else (0, 0)
-                purse.posted += cost
-                purse.expected = max(0, purse.expected - expected)
-                purse.worst = max(0, purse.worst - worst)
-                if from_allowance_of in purse.left_of:
-                    purse.left_of[from_allowance_of] = max(0, purse.left_of[from_allowance_of] - cost)
+            posts = hold.amounts
+        else:
+            posts = {
+                budget_name(claims.organization_id, budget, ask.session_id): (0, 0)
+                for budget, told in zip(claims.budgets, answer.budgets, strict=True)
+                if told.counted
+            }
+        for key, (expected, worst) in posts.items():
+            purse = self.purses.setdefault(key, Purse())
+            purse.posted += cost
+            purse.expected = max(0, purse.expected - expected)
+            purse.worst = max(0, purse.worst - worst)
+            if from_allowance_of in purse.left_of:
+                purse.left_of[from_allowance_of] = max(0, purse.left_of[from_allowance_of] - cost)
         ours.done[member] = now_ms + DONE_MS
         return 1 if hold is not None else 3
 
     def _correct_rate(
         self, organization_id: str, rate: RateClaim, ask: Ask, charged: Amounts, spent: Spent, now_us: int
     ) -> None:
-        key = rate_name(organization_id, rate, ask.session_id)
+        key = rate_name(organization_id, rate, ask.session_id, ask.request_digest)
         then = _units(rate, charged.input_tokens, charged.output_tokens)
         now = _units(rate, spent.input_tokens, spent.output_tokens)
         if rate.kind is RateKind.CONCURRENT:
@@ -353,7 +358,7 @@ class Reference:
                 self.arrivals_us[key] = max(self.arrivals_us.get(key, 0), now_us) + more_us
             elif key in self.arrivals_us:
                 # Never further back than a bucket that is full.
-                self.arrivals_us[key] = max(self.arrivals_us[key] + more_us, now_us - burst_us(rate))
+                self.arrivals_us[key] = max(self.arrivals_us[key] + more_us, now_us - sliding_of(rate)[2])
 
     def extend(self, claims: Claims, ask: Ask, amounts: Amounts) -> int:
         """Have a reservation be so much. 1: it is; 0: no room, all is as it was; 2: nothing is held any more."""
@@ -392,7 +397,7 @@ class Reference:
             hold.due_ms = now_ms + HOLD_MS
         for rate in claims.rates:
             if rate.kind is RateKind.CONCURRENT:
-                slots = self.slots.get(rate_name(claims.organization_id, rate, ask.session_id), {})
+                slots = self.slots.get(rate_name(claims.organization_id, rate, ask.session_id, ask.request_digest), {})
                 if slots.get(member, 0) > now_ms:
                     slots[member] = now_ms + LEASE_MS
         return hold is not None
@@ -449,7 +454,8 @@ def _units(rate: RateClaim, input_tokens: int, output_tokens: int) -> int:
 
 def _span_us(rate: RateClaim, n: int) -> int:
     # In floating point, as the script does: the products are larger than what a double holds exactly.
-    return math.ceil(float(n) * rate.window_us / rate.limit)
+    limit, window_us, _ = sliding_of(rate)
+    return math.ceil(float(n) * window_us / limit)
 
 
 def _is_within_periods(claims: Claims, now_ms: int) -> bool:

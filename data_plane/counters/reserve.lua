@@ -4,9 +4,10 @@
 -- ARGV 1 what is lasting: {key id, generation, latest start of a period (ms), earliest end (ms; 0: none), rates, budgets,
 --          for each rate:   flags, limit, window (us) or end of the period (ms), burst (us) or when it is forgotten
 --                           unless it is used (ms; 0: not before its period ends)
---          for each budget: flags, soft, hard, downgrade_at, grace, allowance, end of the period (ms)}
+--          for each budget: flags, soft, hard, downgrade_at, grace, allowance, end of the period (ms; 0: never; below 0:
+--                           never, and it is forgotten so long after it was last used)}
 --        flags of both: 1, 2: counts for that candidate; 4: shadow. Of a rate: + 8 * kind + 32 * unit. Of a budget: 8:
---        strict; 16: gives allowances; 32: counts by session
+--        strict; 16: gives allowances
 -- ARGV 2 what is asked: {member, flags, five amounts of the first candidate, five of the second, generation and sequence
 --          last seen, pod, live pods, budgets whose allowance is asked for (bits), time (us; 0: the server's)}
 --        flags: 1: the second is offered; 2: tool loop; 4: requests are counted already; 8: count without any check.
@@ -182,7 +183,7 @@ for at = 1, rates do
       if idle_ms > 0 then
         redis.call('PEXPIRE', key, idle_ms)
       elseif now == charge[at] then
-        keep(key, span, now_ms, false)
+        keep(key, span, now_ms)
       end
     elseif charge[at] > 0 then
       local tat = math.max(used[at], now_us) + charge[at]
@@ -197,9 +198,8 @@ for at = 1, budgets do
     local key, s = KEYS[4 + place], charge[place]
     local flags, _, _, _, _, allowance, period_end = unpack(lasting, budgets_at + 7 * at - 6, budgets_at + 7 * at)
     redis.call('HSET', key, 'e', expected[at] + e, 's', worst[at] + s)
-    local counts_session = flags >= 32
-    if is_new[at] or counts_session then
-      keep(key, period_end, now_ms, counts_session)
+    if is_new[at] or period_end < 0 then
+      keep(key, period_end, now_ms)
     end
     if math.floor(flags / 16) % 2 == 1 and math.floor(ask[17] / 2 ^ (at - 1)) % 2 == 1 then
       local given = redis.call('HMGET', key, 'o', 'o:' .. ask[15])

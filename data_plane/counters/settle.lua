@@ -61,36 +61,38 @@ for at = 1, rates do
 end
 
 -- What is held knows best what it holds; without it, what counted the exchange is taken from the pod's word.
-local held = {}
-if text then
+local posts = {}
+if hold then
   for at = 3, #hold, 3 do
-    held[hold[at]] = {hold[at + 1], hold[at + 2]}
+    posts[#posts + 1] = {hold[at], hold[at + 1], hold[at + 2]}
   end
   redis.call('HDEL', KEYS[3], member)
+else
+  for at = 1, budgets do
+    if math.floor(counted / 2 ^ (rates + at - 1)) % 2 == 1 then
+      posts[#posts + 1] = {KEYS[4 + rates + at], 0, 0}
+    end
+  end
 end
 redis.call('ZREM', KEYS[4], member)
-for at = 1, budgets do
-  local key = KEYS[4 + rates + at]
-  local mine = held[key]
-  if mine or (not text and math.floor(counted / 2 ^ (rates + at - 1)) % 2 == 1) then
-    local now = redis.call('HMGET', key, 'p', 'e', 's')
-    local e, s = tonumber(now[2] or '0'), tonumber(now[3] or '0')
-    if mine then
-      e, s = math.max(0, e - mine[1]), math.max(0, s - mine[2])
-    end
-    redis.call('HSET', key, 'p', tonumber(now[1] or '0') + cost, 'e', e, 's', s)
-    local place = 6 + 4 * rates + 7 * at
-    local counts_session = lasting[place - 6] >= 32
-    if not now[2] or counts_session then
-      keep(key, lasting[place], now_ms, counts_session)
-    end
-    if math.floor(flags / 2) % 2 == 1 then
-      local left = redis.call('HGET', key, 'o:' .. told[9])
-      if left then
-        redis.call('HSET', key, 'o:' .. told[9], math.max(0, tonumber(left) - cost))
+for _, post in ipairs(posts) do
+  local key = post[1]
+  local now = redis.call('HMGET', key, 'p', 'e', 's')
+  redis.call('HSET', key, 'p', tonumber(now[1] or '0') + cost, 'e', math.max(0, tonumber(now[2] or '0') - post[2]),
+    's', math.max(0, tonumber(now[3] or '0') - post[3]))
+  if not now[2] then
+    for at = 1, budgets do
+      if KEYS[4 + rates + at] == key then
+        keep(key, lasting[6 + 4 * rates + 7 * at], now_ms)
       end
+    end
+  end
+  if math.floor(flags / 2) % 2 == 1 then
+    local left = redis.call('HGET', key, 'o:' .. told[9])
+    if left then
+      redis.call('HSET', key, 'o:' .. told[9], math.max(0, tonumber(left) - cost))
     end
   end
 end
 redis.call('SET', done_key, '1', 'PX', DONE_MS)
-return text and 1 or 3
+return hold and 1 or 3

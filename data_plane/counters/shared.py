@@ -31,12 +31,14 @@ from data_plane.counters.packing import (
     micro_near,
     numbers_of,
 )
+from data_plane.counters.recorded import settlement_of
 from data_plane.counters.renewing import AT_ONCE, EVERY_S, renewal_of
 from data_plane.counters.settling import Settlement, Settlements
 from data_plane.counters.standing import Standing, read_standing
 from data_plane.policy.claims import FIRST, SECOND, Amounts, BudgetClaim, Claims, RateClaim, RateKind
 from data_plane.policy.grant import NOTHING_SPENT, Ask, Denial, Grant, Refused, Restart, Spent
 from switchyard_contract.counters import HEAD_NUMBERS, Verdict, answer_of, learning_word, write_answer
+from switchyard_contract.v1.usage_pb2 import UsageEvent
 
 log = structlog.get_logger()
 
@@ -146,7 +148,7 @@ class SharedCounters:
         assert isinstance(packed, PackedClaims), "claims are packed by the same counters"
         if packed.is_empty:
             return Grant(ask, packed.claims, FIRST, b"", ())
-        aim = packed.aim(ask.session_id)
+        aim = packed.aim(ask.session_id, ask.request_digest)
         if aim.denial is not None:
             repeated = self._repeat(aim, ask)
             if repeated is not None:
@@ -226,6 +228,12 @@ class SharedCounters:
         return await read_standing(
             self.link, organization_id, rates, budgets, session_id=session_id, now_us=self._now_us()
         )
+
+    def settle_recorded(self, event: UsageEvent, *, was_cut: bool) -> None:
+        """Settle an attempt of a process before this one, from its event in the spool."""
+        settlement = settlement_of(event, self._pod_id, self._now_us() // 1000, was_cut=was_cut)
+        if settlement is not None:
+            self._settlements.send(settlement)
 
     def apply_floors(self, floors: Iterable[Floor]) -> None:
         """Have posted sums be at least what the books say, in a moment."""

@@ -129,7 +129,8 @@ class TwoStores:
         expected = self.reference.reserve(claims, ask, self.now_us, seen=self.seen, pod=pod)
         told = self.store.reserve(claims, ask, self.now_us, seen=self.seen, pod=pod)
         assert told == expected, (told, expected)
-        if expected.verdict is Verdict.ADMITTED:
+        # The same attempt under other claims has the first answer; a pod does not do that.
+        if expected.verdict is Verdict.ADMITTED and all(_member(each.ask) != _member(ask) for each in self.running):
             self.running.append(_Running(claims, ask, expected))
             self.seen = max(self.seen, Seen(expected.generation, expected.sequence), key=lambda it: it.sequence)
         return expected
@@ -261,6 +262,10 @@ class TwoStores:
         rows = self.store.send(b"ZRANGE", key, b"0", b"-1", b"WITHSCORES")
         assert isinstance(rows, list)
         return {member.decode(): int(end) for member, end in zip(rows[::2], rows[1::2], strict=True)}
+
+
+def _member(ask: Ask) -> tuple[str, int]:
+    return ask.exchange_id, ask.attempt
 
 
 def _purse(purse: Purse) -> dict[str, int]:
