@@ -83,6 +83,8 @@ class PolicyRows:
     organization: Organization
     gateway_public_url: str
     """The deployment's, where the organization has none of its own."""
+    console_url: str = ""
+    """Where a refused person asks for more."""
     teams: Sequence[Team] = ()
     principals: Sequence[PrincipalRow] = ()
     providers: Sequence[Provider] = ()
@@ -166,6 +168,7 @@ def compile_policy(rows: PolicyRows) -> snapshot_pb2.PolicyShard:
         gateway_public_url=organization.gateway_public_url or rows.gateway_public_url,
         contact=organization.contact,
         budget_status=organization.budget_status,
+        console_url=rows.console_url,
         counter_generation=organization.counter_generation,
     )
     if rows.rules is not None:

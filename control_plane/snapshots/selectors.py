@@ -50,6 +50,7 @@ def policy_rows(organization: Organization, now: datetime) -> PolicyRows:
     return PolicyRows(
         organization=organization,
         gateway_public_url=settings.SWITCHYARD.gateway_public_url,
+        console_url=settings.SWITCHYARD.console_public_url.rstrip("/"),
         teams=list(Team.objects.filter(organization=organization)),
         principals=principal_rows(organization.id, now),
         providers=list(active_providers(organization.id)),

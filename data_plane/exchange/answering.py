@@ -1,16 +1,21 @@
 """Our own words to a caller: a refusal in its protocol, and the headers that say what happened."""
 
+from dataclasses import replace
 from functools import lru_cache
-from urllib.parse import quote
+from http import HTTPStatus
+from itertools import pairwise
+from urllib.parse import quote, urlencode
 
 from data_plane.exchange.ledger import Entry
 from data_plane.exchange.ports import ClientGone, ClientStream, Ports
 from data_plane.exchange.stages import Admission, Arrival, Transcript
 from data_plane.exchange.telling import SAFE
 from data_plane.policy.decision import Refusal
+from data_plane.policy.snapshot import OrganizationPolicy
 from data_plane.protocols.catalog import CODECS
 from data_plane.protocols.client import identify
 from data_plane.protocols.codec import Client, WireAnswer
+from data_plane.protocols.refusals import SPENT
 
 
 async def refuse(
@@ -35,10 +40,29 @@ async def refuse_charged(
 
 def _word(refusal: Refusal, arrival: Arrival, client: Client | None, entry: Entry) -> WireAnswer:
     spoken_to = client if client is not None else identify(arrival.head, None, "")
+    refusal = _as_organized(refusal, entry.organization_policy, arrival.exchange_id)
     answer = CODECS[arrival.route.protocol].write_refusal(refusal, spoken_to, arrival.exchange_id)
     entry.client_status = answer.status
     entry.bytes_out = len(answer.body)
     return answer
+
+
+def _as_organized(refusal: Refusal, own: OrganizationPolicy | None, decision_id: str) -> Refusal:
+    """Put in what the organization says of its refusals: where more is asked for, and 429s where it counts these."""
+    if own is None or refusal.reason not in SPENT:
+        return refusal
+    numbers = refusal.numbers
+    if numbers is not None and numbers.kind == "budget" and numbers.rule_id and own.console_url:
+        asked_for = urlencode({"counter": numbers.counter, "decision": decision_id})
+        url = f"{own.console_url}/budgets/{_with_dashes(numbers.rule_id)}/request?{asked_for}"
+        refusal = replace(refusal, numbers=replace(numbers, more_url=url))
+    return replace(refusal, http_status=HTTPStatus.TOO_MANY_REQUESTS) if own.rules.always_429 else refusal
+
+
+def _with_dashes(identifier: str) -> str:
+    """An id as addresses of the console hold it."""
+    cuts = (0, 8, 12, 16, 20, len(identifier))
+    return "-".join(identifier[start:end] for start, end in pairwise(cuts))
 
 
 async def _send(answer: WireAnswer, arrival: Arrival, out: ClientStream, entry: Entry, ports: Ports) -> None:

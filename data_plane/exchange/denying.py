@@ -2,7 +2,7 @@
 
 from math import ceil
 
-from data_plane.policy.claims import BudgetClaim, RateClaim, RateKind
+from data_plane.policy.claims import BudgetClaim, RateClaim, RateKind, counter_for
 from data_plane.policy.decision import Refusal, RuleKind, RuleNumbers
 from data_plane.policy.grant import Ask, Denial, Refused
 from switchyard_contract.counters import MICRO, BudgetNumbers
@@ -18,8 +18,8 @@ _WORDS_OF_REASON: dict[Reason, RuleKind] = {
 }
 
 
-def refusal_of(denial: Denial, ask: Ask, *, rules_seen: bytes = b"", more_url: str = "") -> Refusal:
-    """Say no as the counters did. more_url: where more of a budget can be asked for."""
+def refusal_of(denial: Denial, ask: Ask, *, rules_seen: bytes = b"") -> Refusal:
+    """Say no as the counters did."""
     retry_after_s = None if denial.retry_after_ms is None else max(1, ceil(denial.retry_after_ms / 1000))
     claim = denial.claim
     match denial.refused:
@@ -37,7 +37,7 @@ def refusal_of(denial: Denial, ask: Ask, *, rules_seen: bytes = b"", more_url: s
             numbers = _of_rate(claim, denial)
             return Refusal(claim.reason, retry_after_s=retry_after_s, numbers=numbers, rules_seen=rules_seen)
         case _ if isinstance(claim, BudgetClaim):
-            numbers = _of_budget(claim, denial, ask, more_url)
+            numbers = _of_budget(claim, denial, ask)
             return Refusal(claim.reason, numbers=numbers, rules_seen=rules_seen)
         case _:
             return Refusal(Reason.COUNTERS_UNAVAILABLE, retry_after_s=OUTAGE_RETRY_S, rules_seen=rules_seen)
@@ -68,7 +68,7 @@ def _of_rate(claim: RateClaim, denial: Denial) -> RuleNumbers:
     )
 
 
-def _of_budget(claim: BudgetClaim, denial: Denial, ask: Ask, more_url: str) -> RuleNumbers:
+def _of_budget(claim: BudgetClaim, denial: Denial, ask: Ask) -> RuleNumbers:
     numbers = numbers_of_budget(denial)
     bound = ask.first.worst if claim.is_strict else ask.first.calibrated
     used, needed = int(claim.limit), bound
@@ -89,9 +89,9 @@ def _of_budget(claim: BudgetClaim, denial: Denial, ask: Ask, more_url: str) -> R
         timezone=claim.timezone,
         contact=claim.contact,
         told=claim.told,
-        more_url=more_url if not claim.is_cap else "",
         counts=claim.counts,
         rule_id=claim.budget_id,
+        counter=counter_for(claim.counter, ask.session_id),
     )
 
 

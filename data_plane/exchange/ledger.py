@@ -14,7 +14,7 @@ from data_plane.exchange.settlement import Charge, price_estimate, price_tally
 from data_plane.exchange.stages import Admission, Arrival, Hold, Plan, Transcript, Way
 from data_plane.policy.decision import Caller, Refusal
 from data_plane.policy.grant import NOTHING_SPENT, Grant, Spent
-from data_plane.policy.snapshot import PolicySnapshot
+from data_plane.policy.snapshot import OrganizationPolicy, PolicySnapshot
 from data_plane.protocols.codec import NO_TAGS, Client
 from data_plane.usage.event_bytes import (
     answer_part,
@@ -163,6 +163,14 @@ class Entry:
     def model(self) -> str:
         """As the provider is asked for it."""
         return self._way.destination.model if self._way is not None else ""
+
+    @property
+    def organization_policy(self) -> OrganizationPolicy | None:
+        """The policy that is followed; None while nobody knows whose."""
+        if self._caller is None or self._policy is None:
+            return None
+        organization = self._policy.organizations.get(self._caller.organization_id)
+        return organization.policy if organization is not None else None
 
     @property
     def policy_version(self) -> tuple[int, int]:

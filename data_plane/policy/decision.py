@@ -44,6 +44,8 @@ class RuleNumbers:
     counts: str = ""
     """Whose counter it is, for people: "ada@example.com"; empty: everybody's whom the rule is about."""
     rule_id: str = ""
+    counter: str = ""
+    """Which of the rule's counters, as the contract writes them."""
 
 
 @dataclass(frozen=True, slots=True)

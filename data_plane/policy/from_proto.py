@@ -265,6 +265,7 @@ def _read_organization(
         prices=read_prices(f"{shard}.prices", message.prices),
         max_stale_ms=message.max_stale_ms or DEFAULT_MAX_STALE_MS,
         gateway_public_url=message.gateway_public_url,
+        console_url=message.console_url,
         contact=message.contact,
         rules=read_rules(shard, message, _known(teams, principals)),
     )

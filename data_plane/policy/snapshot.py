@@ -143,6 +143,8 @@ class OrganizationPolicy:
     gateway_public_url: str
     contact: str
     rules: Rules = NO_RULES
+    console_url: str = ""
+    """Where people ask for more; empty: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)

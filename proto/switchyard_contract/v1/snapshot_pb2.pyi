@@ -357,7 +357,7 @@ class Principal(_message.Message):
     def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[PrincipalKind, str]] = ..., name: _Optional[str] = ..., active: _Optional[bool] = ..., tags: _Optional[_Mapping[str, str]] = ..., role: _Optional[str] = ...) -> None: ...
 
 class PolicyShard(_message.Message):
-    __slots__ = ("organization_id", "name", "teams", "principals", "providers", "models", "virtual_models", "prices", "max_stale_ms", "gateway_public_url", "contact", "access_rules", "rate_limits", "budgets", "session_caps", "metadata_keys", "budget_status", "counter_generation", "model_facts")
+    __slots__ = ("organization_id", "name", "teams", "principals", "providers", "models", "virtual_models", "prices", "max_stale_ms", "gateway_public_url", "contact", "access_rules", "rate_limits", "budgets", "session_caps", "metadata_keys", "budget_status", "counter_generation", "model_facts", "console_url")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     TEAMS_FIELD_NUMBER: _ClassVar[int]
@@ -377,6 +377,7 @@ class PolicyShard(_message.Message):
     BUDGET_STATUS_FIELD_NUMBER: _ClassVar[int]
     COUNTER_GENERATION_FIELD_NUMBER: _ClassVar[int]
     MODEL_FACTS_FIELD_NUMBER: _ClassVar[int]
+    CONSOLE_URL_FIELD_NUMBER: _ClassVar[int]
     organization_id: str
     name: str
     teams: _containers.RepeatedCompositeFieldContainer[Team]
@@ -396,7 +397,8 @@ class PolicyShard(_message.Message):
     budget_status: str
     counter_generation: int
     model_facts: _containers.RepeatedCompositeFieldContainer[ModelFacts]
-    def __init__(self, organization_id: _Optional[str] = ..., name: _Optional[str] = ..., teams: _Optional[_Iterable[_Union[Team, _Mapping]]] = ..., principals: _Optional[_Iterable[_Union[Principal, _Mapping]]] = ..., providers: _Optional[_Iterable[_Union[Provider, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., virtual_models: _Optional[_Iterable[_Union[VirtualModel, _Mapping]]] = ..., prices: _Optional[_Iterable[_Union[PriceRow, _Mapping]]] = ..., max_stale_ms: _Optional[int] = ..., gateway_public_url: _Optional[str] = ..., contact: _Optional[str] = ..., access_rules: _Optional[_Iterable[_Union[AccessRule, _Mapping]]] = ..., rate_limits: _Optional[_Iterable[_Union[RateLimit, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[Budget, _Mapping]]] = ..., session_caps: _Optional[_Iterable[_Union[SessionCap, _Mapping]]] = ..., metadata_keys: _Optional[_Iterable[_Union[MetadataKey, _Mapping]]] = ..., budget_status: _Optional[str] = ..., counter_generation: _Optional[int] = ..., model_facts: _Optional[_Iterable[_Union[ModelFacts, _Mapping]]] = ...) -> None: ...
+    console_url: str
+    def __init__(self, organization_id: _Optional[str] = ..., name: _Optional[str] = ..., teams: _Optional[_Iterable[_Union[Team, _Mapping]]] = ..., principals: _Optional[_Iterable[_Union[Principal, _Mapping]]] = ..., providers: _Optional[_Iterable[_Union[Provider, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., virtual_models: _Optional[_Iterable[_Union[VirtualModel, _Mapping]]] = ..., prices: _Optional[_Iterable[_Union[PriceRow, _Mapping]]] = ..., max_stale_ms: _Optional[int] = ..., gateway_public_url: _Optional[str] = ..., contact: _Optional[str] = ..., access_rules: _Optional[_Iterable[_Union[AccessRule, _Mapping]]] = ..., rate_limits: _Optional[_Iterable[_Union[RateLimit, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[Budget, _Mapping]]] = ..., session_caps: _Optional[_Iterable[_Union[SessionCap, _Mapping]]] = ..., metadata_keys: _Optional[_Iterable[_Union[MetadataKey, _Mapping]]] = ..., budget_status: _Optional[str] = ..., counter_generation: _Optional[int] = ..., model_facts: _Optional[_Iterable[_Union[ModelFacts, _Mapping]]] = ..., console_url: _Optional[str] = ...) -> None: ...
 
 class ModelFacts(_message.Message):
     __slots__ = ("vendor", "model", "context_tokens", "max_output_tokens", "retired_at_ms", "bytes_per_token_milli", "expected_per_mille", "calibrated_per_mille")

@@ -1,0 +1,57 @@
+"""What an organization says of its refusals: where more is asked for, and 429 where it counts these."""
+
+import json
+import uuid
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from data_plane.policy.grant import Refused
+from switchyard_contract.counters import BudgetNumbers
+from tests.data_plane.exchange.fakes import FakeClient, World
+from tests.data_plane.exchange.test_rules import ASKED, a_budget, a_world, denying, serve
+
+SPENT = (BudgetNumbers(True, True, 1_000_000, 0, 0, 0),)
+CONSOLE = "https://console.example.com"
+
+
+async def refused(world: World, *headers: tuple[bytes, bytes]) -> tuple[FakeClient, str]:
+    world.counters.answers.append(denying(Refused.BUDGET, 0, budgets=SPENT))
+    client = await serve(world, ASKED.replace(b"{", b'{"max_tokens": 10, ', 1), *headers)
+    return client, str(json.loads(client.received)["error"]["message"])
+
+
+def one_budget(**wishes: Any) -> dict[str, Any]:
+    return {"budgets": [a_budget(**wishes)]}
+
+
+async def test_a_spent_budget_says_where_to_ask_for_more_of_its_counter() -> None:
+    world = a_world(console_url=CONSOLE, **one_budget(per=["session"]))
+    client, message = await refused(world, (b"x-switchyard-session", b"s/1"))
+
+    assert "The budget “daily” is spent: $1.00 of $1.00 a day" in message
+    [url] = [word.rstrip(".") for word in message.split() if word.startswith(CONSOLE)]
+    parts = urlsplit(url)
+    assert uuid.UUID(parts.path.split("/")[2]).hex == uuid.uuid5(uuid.NAMESPACE_OID, "daily").hex
+    decision = client.headers[b"x-switchyard-decision"].decode()
+    assert parse_qs(parts.query) == {"counter": ["s%2F1"], "decision": [decision]}
+    assert f"(decision {decision})" in message
+
+
+async def test_without_a_console_nobody_is_sent_there() -> None:
+    _, message = await refused(a_world(**one_budget()))
+
+    assert "Ask finance@example.com." in message
+    assert "http" not in message
+
+
+@pytest.mark.parametrize(("budget_status", "status"), [("", 402), ("auto", 402), ("429", 429)])
+async def test_an_organization_may_count_spent_budgets_as_429(budget_status: str, status: int) -> None:
+    world = a_world(budget_status=budget_status, **one_budget())
+    client, _ = await refused(world)
+
+    assert client.status == status
+    assert client.headers[b"x-should-retry"] == b"false"
+    assert b"retry-after" not in client.headers
+    assert world.usage.finals[0].client_status == status
