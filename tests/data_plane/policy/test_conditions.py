@@ -208,3 +208,23 @@ def test_exactly_one_of_a_group_applies_in_whatever_order_they_come(data: st.Dat
 
     assert len(outcomes) == 1
     assert len(outcomes.pop()) == 1
+
+
+@given(st.data())
+def test_shadows_show_what_enforcing_them_would_do_and_change_nothing_for_the_others(data: st.DataObject) -> None:
+    drawn = st.tuples(
+        st.sampled_from([rule.when for rule in LADDER]),
+        st.sampled_from(["", "g", "h"]),
+        st.booleans(),
+        st.integers(0, 2),
+    )
+    rules = [
+        ARule(condition, name=f"r{place}", group=group, is_shadow=is_shadow, amount=amount)
+        for place, (condition, group, is_shadow, amount) in enumerate(data.draw(st.lists(drawn, max_size=6)))
+    ]
+    shadows = {rule.name for rule in rules if rule.is_shadow}
+
+    found = set(chosen(*rules))
+
+    assert found & shadows == set(chosen(*(replace(rule, is_shadow=False) for rule in rules))) & shadows
+    assert found - shadows == set(chosen(*(rule for rule in rules if not rule.is_shadow)))
