@@ -16,13 +16,13 @@ from django.utils import timezone
 
 from control_plane.alerts.channels.catalog import all_channels
 from control_plane.alerts.channels.channel import Destination, Message, NotDelivered
-from control_plane.alerts.counter_words import counter_words
 from control_plane.alerts.crossings import wake_sender
 from control_plane.alerts.models import Delivery, DeliveryState, StageCrossing
 from control_plane.alerts.recipients import recipients_of
 from control_plane.alerts.sealing import secret_of
 from control_plane.alerts.wording import crossing_message, trial_message
 from control_plane.budgets.models import Budget
+from control_plane.usage.selectors.counter_words import counter_words
 from switchyard_contract.envelope import EnvelopeFailure
 
 FIRST_PAUSE = timedelta(seconds=15)
@@ -53,8 +53,9 @@ def crossings_dispatch(*, now: datetime | None = None) -> int:
 
 def _dispatch(crossing: StageCrossing, now: datetime) -> None:
     budget = Budget.objects.filter(organization_id=crossing.organization_id, id=crossing.budget_id).first()
-    text = counter_words(crossing.organization_id, crossing.per, crossing.counter)
-    crossing.counter_text, crossing.dispatched_at = text[:1000], now
+    of = (tuple(crossing.per), crossing.counter)
+    crossing.counter_text = counter_words(crossing.organization_id, [of])[of][:1000]
+    crossing.dispatched_at = now
     Delivery.objects.bulk_create(
         [
             Delivery(

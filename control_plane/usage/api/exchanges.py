@@ -6,6 +6,7 @@ from typing import Any
 from django.http import Http404
 from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers, viewsets
+from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,6 +16,7 @@ from control_plane.rest.caller import caller_of
 from control_plane.rest.fields import money
 from control_plane.rest.pagination import cursor_of, limit_of, next_link
 from control_plane.usage import entries
+from control_plane.usage.api.explain import ExplanationOut, explanation_out
 from control_plane.usage.api.parameters import (
     RANGE_PARAMETERS,
     instant_of,
@@ -36,6 +38,7 @@ from control_plane.usage.selectors import (
     exchange_by_id,
     exchanges_page,
 )
+from control_plane.usage.selectors.explanation import exchange_explained
 from control_plane.usage.selectors.names import Names, names_of
 from switchyard_contract.usage import KINDS as TOKEN_KINDS
 
@@ -162,7 +165,11 @@ class ExchangeDetailOut(ExchangeOut):
 class ExchangeViewSet(viewsets.GenericViewSet[Any]):
     """What came through the gateway; a member sees the own ones. No prompt or answer is stored anywhere."""
 
-    rights = {"list": Permission.EXCHANGES_READ, "retrieve": Permission.EXCHANGES_READ}
+    rights = {
+        "list": Permission.EXCHANGES_READ,
+        "retrieve": Permission.EXCHANGES_READ,
+        "explain": Permission.EXCHANGES_READ,
+    }
     serializer_class = ExchangeOut
     filter_backends = ()
     pagination_class = None
@@ -202,10 +209,21 @@ class ExchangeViewSet(viewsets.GenericViewSet[Any]):
 
     @extend_schema(responses=ExchangeDetailOut)
     def retrieve(self, request: Request, pk: str) -> Response:
-        exchange = exchange_by_id(scope_of(caller_of(request), Permission.EXCHANGES_READ), pk)
-        if exchange is None:
-            raise Http404
+        exchange = _found(request, pk)
         return Response(exchange_detail_out(exchange, names_of_exchanges([exchange])))
+
+    @extend_schema(responses=ExplanationOut)
+    @action(detail=True, methods=["get"])
+    def explain(self, request: Request, pk: str) -> Response:
+        """Why it was allowed, refused, moved or charged so. Rules that did not match say why not."""
+        return Response(explanation_out(exchange_explained(_found(request, pk))))
+
+
+def _found(request: Request, exchange_id: str) -> Exchange:
+    exchange = exchange_by_id(scope_of(caller_of(request), Permission.EXCHANGES_READ), exchange_id)
+    if exchange is None:
+        raise Http404
+    return exchange
 
 
 def _search(request: Request) -> ExchangeSearch:
