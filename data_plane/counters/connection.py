@@ -44,6 +44,8 @@ class Patience:
 
 MOST_CALLS = 4_000
 """Waiting for answers; more are not taken."""
+_MOST_GATHERED = 16
+"""Calls in one write; the first must not wait for a whole crowd."""
 _SWEEP_S = 0.01
 _LATE_S = 0.03
 """A sweep that comes later than this after the last one: this process was held up, the store may not have been."""
@@ -59,15 +61,23 @@ class RoundTrips(Protocol):
 
 
 class _Call:
-    """One command and what waits for its answer."""
+    """One command, and what waits for its answer: somebody (`answer`), or something (`take`); None: nobody any more."""
 
-    __slots__ = ("command", "is_waited_for", "sent_s", "take", "wants_errors")
+    __slots__ = ("answer", "command", "sent_s", "take", "wants_errors")
 
     def __init__(
-        self, command: bytes, take: Take | None, sent_s: float, *, is_waited_for: bool, wants_errors: bool = False
-    ) -> None:
-        self.command, self.take, self.sent_s = command, take, sent_s
-        self.is_waited_for, self.wants_errors = is_waited_for, wants_errors
+        self, command: bytes, sent_s: float, answer: "asyncio.Future[object] | None", take: Take | None = None,
+        *, wants_errors: bool = False,
+    ) -> None:  # fmt: skip
+        self.command, self.sent_s, self.answer, self.take = command, sent_s, answer, take
+        self.wants_errors = wants_errors
+
+    def resolve(self, reply: object) -> None:
+        if self.answer is not None:
+            if not self.answer.done():
+                self.answer.set_result(reply)
+        elif self.take is not None:
+            self.take(reply)
 
 
 class StoreUnusable(Exception):
@@ -80,24 +90,27 @@ class _Line(asyncio.Protocol):
     def __init__(self, link: "StoreLink") -> None:
         self._link = link
         self._reader = hiredis.Reader()
+        self.loop = asyncio.get_running_loop()
         self.calls: deque[_Call] = deque()
         self._gathered: list[bytes] = []
+        self._is_leaving = False
         self.loading = 0
         """Scripts on their way, after the store had lost them."""
         self.transport: asyncio.WriteTransport | None = None
-        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.lost: asyncio.Future[None] = self.loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.WriteTransport, transport)
 
     def send(self, call: _Call) -> None:
-        """Write at once, together with what was put by."""
+        """Write in this turn of the loop, together with what else is asked in it: one write for many."""
         self.calls.append(call)
-        if self._gathered:
-            self._gathered.append(call.command)
+        self._gathered.append(call.command)
+        if len(self._gathered) >= _MOST_GATHERED:
             self.flush()
-        elif self.transport is not None:
-            self.transport.write(call.command)
+        elif not self._is_leaving:
+            self._is_leaving = True
+            self.loop.call_soon(self.flush)
 
     def put_by(self, call: _Call) -> None:
         """Write with the next call, or with the next sweep: nobody waits for the answer."""
@@ -105,21 +118,38 @@ class _Line(asyncio.Protocol):
         self._gathered.append(call.command)
 
     def flush(self) -> None:
+        self._is_leaving = False
         if self._gathered and self.transport is not None:
             self.transport.write(b"".join(self._gathered))
             self._gathered.clear()
 
     def data_received(self, data: bytes) -> None:
+        oldest: _Call | None = None
         try:
             self._reader.feed(data)
-            now_s = time.perf_counter()
-            while (reply := self._reader.gets()) is not False:
-                if not self.calls:
+            gets, calls, next_call = self._reader.gets, self.calls, self.calls.popleft
+            while (reply := gets()) is not False:
+                if not calls:
                     raise hiredis.ProtocolError("a reply to nothing")
-                self._link.replied(self, self.calls.popleft(), reply, now_s)
+                call = next_call()
+                if isinstance(reply, hiredis.ReplyError) and not call.wants_errors:
+                    self._link.refused(self, call, str(reply))
+                    continue
+                answer = call.answer
+                if answer is None:
+                    if call.take is not None:
+                        call.take(reply)
+                    continue
+                if oldest is None:
+                    oldest = call
+                if not answer.done():
+                    answer.set_result(reply)
         except hiredis.ProtocolError:
             log.warning("the counter store sent what is no answer; connecting anew")
             self.abort()
+        if oldest is not None:
+            # Those that came together waited about as long, and it is the oldest that a limit is about.
+            self._link.answered(oldest.sent_s)
 
     def loaded(self, _reply: object) -> None:
         self.loading -= 1
@@ -171,15 +201,14 @@ class StoreLink:
 
     # Asking.
 
-    def ask(self, command: bytes) -> "asyncio.Future[object]":
-        """Send a call that somebody waits for. Its answer: the reply, or None."""
-        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    def ask(self, command: bytes) -> "asyncio.Future[object] | None":
+        """Send a call that somebody waits for. Its answer: the reply, or None. None at once: there is no asking."""
         line = self._line
         if line is None or self._breaker.is_open or len(line.calls) >= MOST_CALLS:
-            answer.set_result(None)
-            return answer
+            return None
+        answer: asyncio.Future[object] = line.loop.create_future()
         now_s = time.perf_counter()
-        line.send(_Call(command, _resolver(answer), now_s, is_waited_for=True))
+        line.send(_Call(command, now_s, answer))
         if self._sweeper is None:
             self._sweep_soon(now_s)
         return answer
@@ -190,7 +219,7 @@ class StoreLink:
         if line is None or self._breaker.is_open or len(line.calls) >= MOST_CALLS:
             return False
         now_s = time.perf_counter()
-        line.put_by(_Call(command, take, now_s, is_waited_for=False))
+        line.put_by(_Call(command, now_s, None, take))
         if self._sweeper is None:
             self._sweep_soon(now_s)
         return True
@@ -204,32 +233,31 @@ class StoreLink:
 
     # What the line tells.
 
-    def replied(self, line: _Line, call: _Call, reply: object, now_s: float) -> None:
-        if isinstance(reply, hiredis.ReplyError) and not call.wants_errors:
-            text = str(reply)
-            if text.startswith("NOSCRIPT") and line.transport is not None:
-                self._send_again(line, call, now_s)
-                return
-            self._say_once(text)
-            self._failed(now_s)
-            if text.startswith(_BROKEN_STORE):
-                line.abort()
-            reply = None
-        elif call.is_waited_for:
-            took_s = now_s - call.sent_s
-            self._round_trips.round_trip(int(took_s * 1_000_000))
-            self._breaker.answered(took_s, now_s)
-        if call.take is not None:
-            call.take(reply)
+    def answered(self, sent_s: float) -> None:
+        """Note how long the oldest of the calls took that were answered together."""
+        now_s = time.perf_counter()
+        took_s = now_s - sent_s
+        self._round_trips.round_trip(int(took_s * 1_000_000))
+        self._breaker.answered(took_s, now_s)
+
+    def refused(self, line: _Line, call: _Call, text: str) -> None:
+        """The store answered with an error."""
+        now_s = time.perf_counter()
+        if text.startswith("NOSCRIPT") and line.transport is not None:
+            self._send_again(line, call, now_s)
+            return
+        self._say_once(text)
+        self._failed(now_s)
+        if text.startswith(_BROKEN_STORE):
+            line.abort()
+        call.resolve(None)
 
     def line_lost(self, line: _Line) -> None:
         if self._line is line:
             self._line = None
         # They may have run: whoever sent them knows whether they may be sent again.
         while line.calls:
-            take = line.calls.popleft().take
-            if take is not None:
-                take(None)
+            line.calls.popleft().resolve(None)
 
     def _send_again(self, line: _Line, call: _Call, now_s: float) -> None:
         """The scripts are gone, so nothing was executed. Those behind come back the same way and are sent behind."""
@@ -237,12 +265,10 @@ class StoreLink:
             log.info("the counter store had lost its scripts; they are loaded again")
             line.loading = len(_LOAD)
             for load in _LOAD:
-                line.put_by(_Call(load, line.loaded, now_s, is_waited_for=False))
-        if call.take is None:
-            return
-        if call.is_waited_for:
+                line.put_by(_Call(load, now_s, None, line.loaded))
+        if call.answer is not None:
             line.send(call)
-        else:
+        elif call.take is not None:
             line.put_by(call)
 
     def _failed(self, now_s: float) -> None:
@@ -287,11 +313,12 @@ class StoreLink:
         for call in line.calls:
             if now_s - call.sent_s <= self._patience.answer_s:
                 break
-            if call.is_waited_for and call.take is not None:
+            if call.answer is not None:
                 # The place in the queue stays: the late reply is to be dropped, not taken for the next one's.
-                take, call.take, call.is_waited_for = call.take, None, False
+                answer, call.answer = call.answer, None
                 self._failed(now_s)
-                take(None)
+                if not answer.done():
+                    answer.set_result(None)
 
     def _probe(self, line: _Line, now_s: float) -> None:
         self._probed_s = now_s
@@ -302,7 +329,7 @@ class StoreLink:
                 self._breaker.close(answered_s)
                 self._tell_up()
 
-        line.send(_Call(command(b"PING"), take, now_s, is_waited_for=False))
+        line.send(_Call(command(b"PING"), now_s, None, take))
 
     def _tell_up(self) -> None:
         for call in self._on_up:
@@ -408,7 +435,7 @@ async def _exchange(line: _Line, commands: Sequence[bytes]) -> list[object]:
 
     now_s = time.perf_counter()
     for each in commands:
-        line.put_by(_Call(each, take, now_s, is_waited_for=False, wants_errors=True))
+        line.put_by(_Call(each, now_s, None, take, wants_errors=True))
     line.flush()
     await whole
     if len(replies) != len(commands) or line.transport is None:

@@ -44,8 +44,8 @@ def settlement_of(event: UsageEvent, pod_id: str, now_ms: int, *, was_cut: bool)
     if event.degraded == "bounded":
         flags |= FROM_ALLOWANCE
     counted = (1 << len(budgets)) - 1
-    told = (member, micro_near(NanoUsd(event.cost_nano_usd)), read, written, read, written, counted, pod_id, 0)
-    return Settlement(PackedClaims(claims).aim(""), member, told, flags, 0.0)
+    told = (member, micro_near(NanoUsd(event.cost_nano_usd)), read, written, read, written, counted, flags, pod_id, 0)
+    return Settlement(PackedClaims(claims).aim(""), told)
 
 
 def _claim(charge: Charge, now_ms: int) -> BudgetClaim:

@@ -4,8 +4,6 @@ from collections import deque
 from collections.abc import Callable
 from itertools import islice
 
-import msgspec
-
 from data_plane.counters.connection import StoreLink
 from data_plane.counters.packing import POST_UNHELD, Aim, encode_numbers
 
@@ -17,20 +15,44 @@ _SURE_S = 600.0
 the books know it too."""
 
 
-class Settlement(msgspec.Struct, gc=False):
-    """One, with what is needed to say it again."""
+_FLAGS_AT = 7
+"""Where among the numbers of a settlement its flags are."""
 
-    aim: Aim
-    member: str
-    numbers: tuple[str | int, ...]
-    """As `settle.lua` takes them, but for the flags."""
-    flags: int
-    first_sent_s: float
-    """When it was first handed to a connection; 0: never."""
+
+class Settlement:
+    """One, with what is needed to say it again. numbers: as `settle.lua` takes them."""
+
+    __slots__ = ("_keeper", "aim", "first_sent_s", "numbers")
+
+    def __init__(self, aim: Aim, numbers: tuple[str | int, ...]) -> None:
+        self.aim, self.numbers = aim, numbers
+        self.first_sent_s = 0.0
+        """When it was first handed to a connection; 0: never."""
+        self._keeper: Settlements | None = None
+
+    @property
+    def member(self) -> str:
+        return str(self.numbers[0])
+
+    @property
+    def flags(self) -> int:
+        return int(self.numbers[_FLAGS_AT])
 
     def command(self) -> bytes:
-        *before, pod_id, at_us = self.numbers
-        return self.aim.settle(self.member, encode_numbers((*before, self.flags, pod_id, at_us)))
+        return self.aim.settle(self.member, encode_numbers(self.numbers))
+
+    def forget_unheld(self) -> None:
+        """From now on post nothing where nothing is held."""
+        numbers = list(self.numbers)
+        numbers[_FLAGS_AT] = self.flags & ~POST_UNHELD
+        self.numbers = tuple(numbers)
+
+    def belongs_to(self, keeper: "Settlements") -> None:
+        self._keeper = keeper
+
+    def told(self, reply: object) -> None:
+        if self._keeper is not None:
+            self._keeper.told(self, reply)
 
 
 class Settlements:
@@ -59,20 +81,21 @@ class Settlements:
                 return
 
     def _try(self, settlement: Settlement) -> bool:
-        now_s = self._clock_s()
-        if settlement.first_sent_s and now_s - settlement.first_sent_s > _SURE_S:
-            settlement.flags &= ~POST_UNHELD
-
-        def take(reply: object) -> None:
-            self.on_their_way -= 1
-            if reply is None:
-                self._keep(settlement)
-
-        if not self._link.tell(settlement.command(), take):
+        if settlement.first_sent_s and self._clock_s() - settlement.first_sent_s > _SURE_S:
+            settlement.forget_unheld()
+        settlement.belongs_to(self)
+        if not self._link.tell(settlement.command(), settlement.told):
             return False
         self.on_their_way += 1
-        settlement.first_sent_s = settlement.first_sent_s or now_s
+        if not settlement.first_sent_s:
+            settlement.first_sent_s = self._clock_s()
         return True
+
+    def told(self, settlement: Settlement, reply: object) -> None:
+        """The store has it; None: it may not."""
+        self.on_their_way -= 1
+        if reply is None:
+            self._keep(settlement)
 
     def _keep(self, settlement: Settlement) -> None:
         self._waiting.append(settlement)

@@ -155,14 +155,15 @@ class SharedCounters:
                 return repeated
         contents = self._contents[aim.organization_id]
         contents.wanted = generation = aim.claims.generation
-        if not self.link.is_up or generation <= contents.lost_at:
+        if generation <= contents.lost_at:
             return self._decide_alone(aim, ask)
+        member, first, second = member_of(ask), numbers_of(ask.first), ask.second
         command = aim.reserve(
             encode_numbers((
-                member_of(ask),
-                (ask.second is not None) * OFFERED | ask.is_tool_loop * TOOL_LOOP | ask.is_further * FURTHER,
-                *numbers_of(ask.first),
-                *(NO_AMOUNTS if ask.second is None else numbers_of(ask.second)),
+                member,
+                (second is not None) * OFFERED | ask.is_tool_loop * TOOL_LOOP | ask.is_further * FURTHER,
+                *first,
+                *(NO_AMOUNTS if second is None else numbers_of(second)),
                 contents.generation,
                 contents.sequence,
                 self._pod_id,
@@ -171,8 +172,11 @@ class SharedCounters:
                 0,
             ))
         )  # fmt: skip
+        answer = self.link.ask(command)
+        if answer is None:
+            return self._decide_alone(aim, ask)
         try:
-            reply = await self.link.ask(command)
+            reply = await answer
         except asyncio.CancelledError:
             self._give_back(aim, ask)
             raise
@@ -191,7 +195,8 @@ class SharedCounters:
             return True
         aim, numbers = running.aim, numbers_of(amounts)
         told = encode_numbers((member_of(grant.ask), grant.ask.is_tool_loop * TOOL_LOOP, *numbers[:3]))
-        reply = await self.link.ask(aim.extend(told)) if not grant.degraded else None
+        answer = self.link.ask(aim.extend(told)) if not grant.degraded else None
+        reply = await answer if answer is not None else None
         if reply == 0:
             return False
         if reply is None and not self._alone.spend_more(aim, running.numbers[1:3], numbers[1:3]):
@@ -217,9 +222,9 @@ class SharedCounters:
         charged = running.numbers
         told = (
             member, micro_near(spent.cost), spent.input_tokens, spent.output_tokens, charged[3], charged[4],
-            numbers[HEAD_NUMBERS - 1], self._pod_id, 0,
+            numbers[HEAD_NUMBERS - 1], flags, self._pod_id, 0,
         )  # fmt: skip
-        self._settlements.send(Settlement(aim, member, told, flags, 0.0))
+        self._settlements.send(Settlement(aim, told))
 
     async def standing(
         self, organization_id: str, rates: Iterable[RateClaim], budgets: Iterable[BudgetClaim], session_id: str = ""
@@ -325,9 +330,9 @@ class SharedCounters:
     def _give_back(self, aim: Aim, ask: Ask) -> None:
         """Settle what may have been reserved and will not run; nothing is posted where it was not."""
         told = (
-            member_of(ask), 0, 0, 0, ask.first.input_tokens, ask.first.output_tokens, -1, self._pod_id, 0,
+            member_of(ask), 0, 0, 0, ask.first.input_tokens, ask.first.output_tokens, -1, 0, self._pod_id, 0,
         )  # fmt: skip
-        self._settlements.send(Settlement(aim, member_of(ask), told, 0, 0.0))
+        self._settlements.send(Settlement(aim, told))
 
     # Alone.
 

@@ -53,7 +53,9 @@ async def read_standing(
         *(link.ask(_ask_rate(rate_name(organization_id, rate, session_id), rate, now_us)) for rate in rates),
         *(link.ask(_ask_budget(budget_name(organization_id, budget, session_id))) for budget in budgets),
     ]
-    replies = await asyncio.gather(*asked)
+    if None in asked:
+        return None
+    replies = await asyncio.gather(*(answer for answer in asked if answer is not None))
     used = [_read_used(rate, reply, now_us) for rate, reply in zip(rates, replies, strict=False)]
     spent = [_read_spent(reply) for reply in replies[len(rates) :]]
     found_rates = [RateStanding(rate, count) for rate, count in zip(rates, used, strict=True) if count is not None]
