@@ -24,7 +24,7 @@ crowd:  ## pages, lists and snapshots with 50,000 keys and 5,000 people: times a
 	@sh deploy/local/bootstrap dev
 	@.venv/bin/python -m tests.load.crowd_times $(ARGS)
 
-test-clients:  ## real coding tools from npm, at pinned versions, through a running platform
+test-clients:  ## real coding tools from npm, through a running platform; ARGS=refusals: what they do when told no
 	@sh deploy/local/bootstrap dev
 	@.venv/bin/python -m tests.clients $(ARGS)
 
