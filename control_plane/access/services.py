@@ -1,15 +1,19 @@
 """Change access rules."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from control_plane.access.models import AccessRule
 from control_plane.audit.services import Actor
 from control_plane.organizations.models import Organization
+from control_plane.rules.conditions import loaded, loaded_all
 from control_plane.rules.globs import is_glob
 from control_plane.rules.problems import did_you_mean, shown
 from control_plane.rules.reading import Spec, SpecReader
 from control_plane.rules.reading_conditions import World, wrong_with_glob
+from control_plane.rules.sentences import but_not_text, listed, mode_text, sentence, what_text, who_text
 from control_plane.rules.services import RuleKind, rule_create, rule_delete, rule_update
+from control_plane.rules.subjects import Directory
 
 LISTS = ("models", "providers", "regions")
 
@@ -28,6 +32,20 @@ class AccessRuleKind(RuleKind[AccessRule]):
                 "deny", "Nothing is denied. Name models, providers, regions or external: true; or leave it out."
             )
         return {"allow": allow, "deny": deny}
+
+    def sentence(self, row: AccessRule, directory: Directory) -> str:
+        when, when_not = loaded(row.when), loaded_all(row.when_not)
+        who = who_text(when, directory)
+        found = []
+        if row.allow is not None:
+            found.append(sentence(f"{who} may use {parts_text(row.allow) or 'everything'} {what_text(when)}"))
+        if row.deny is not None:
+            found.append(
+                sentence(f"{who} must not use {parts_text(row.deny, 'or')} {what_text(when)}, whatever allows it")
+            )
+        if when_not:
+            found.append(sentence(f"This holds{but_not_text(when_not, directory)}"))
+        return " ".join(found) + mode_text(row.mode)
 
     def write(self, row: AccessRule) -> dict[str, Any]:
         return {"allow": row.allow, "deny": row.deny}
@@ -63,6 +81,14 @@ def _parts(reader: SpecReader, name: str, world: World) -> dict[str, Any] | None
     inner.given("external")
     inner.refuse_unknown()
     return found
+
+
+def parts_text(parts: Mapping[str, Any], word: str = "and") -> str:
+    """What parts name: `models claude-haiku-* and providers of one's own`; empty: everything."""
+    found = [f"{name} {listed(parts[name], 'or')}" for name in LISTS if parts.get(name)]
+    if "external" in parts:
+        found.append("external providers" if parts["external"] else "providers of the organization's own")
+    return listed(found, word) if found else ""
 
 
 ACCESS_RULES = AccessRuleKind()

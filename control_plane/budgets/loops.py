@@ -23,9 +23,8 @@ def way_back(cascades: Iterable[Cascade], names_of: Callable[[str], Sequence[str
     """
     found = [each for each in cascades if each.to]
     for each in found:
-        for name in each.to:
-            if name in each.models and len(each.to) == 1:
-                return name, name
+        if each.models and set(each.models) <= set(each.to[:1]):
+            return each.to[0], each.to[0]
     starts = sorted({name for each in found for name in each.to})
     steps = {name: _steps_from(name, found, names_of) for name in starts}
     for start in starts:

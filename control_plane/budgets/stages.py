@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from control_plane.rules.channels import channel_names
 from control_plane.rules.problems import did_you_mean, shown
 from control_plane.rules.reading import SpecReader
 from control_plane.rules.reading_conditions import World
@@ -144,7 +143,7 @@ def _check_order(reader: SpecReader, stages: Mapping[int, Stage]) -> None:
 
 def _notify(reader: SpecReader, world: World) -> tuple[str, ...]:
     found: list[str] = []
-    for position, text in enumerate(reader.items("notify", what="team_lead or channels", most=20)):
+    for position, text in enumerate(reader.items("notify", what="team_lead or channels", most=20, may_be_empty=True)):
         where = f"notify[{position}]"
         told = _told(reader, where, text, world)
         if told and told not in found:
@@ -153,7 +152,7 @@ def _notify(reader: SpecReader, world: World) -> tuple[str, ...]:
 
 
 def _told(reader: SpecReader, where: str, text: object, world: World) -> str:
-    known = channel_names(world.organization.id)
+    known = world.channels()
     name = text.removeprefix(CHANNEL) if isinstance(text, str) else ""
     if text in TOLD:
         return str(text)

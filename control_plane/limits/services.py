@@ -6,11 +6,14 @@ from typing import Any, ClassVar
 from control_plane.audit.services import Actor
 from control_plane.limits.models import RateLimit, SessionCap, Unit
 from control_plane.organizations.models import Organization
+from control_plane.rules.conditions import loaded, loaded_all
 from control_plane.rules.crowding import check_crowd
 from control_plane.rules.problems import Problems
 from control_plane.rules.reading import Spec, SpecReader, usd
 from control_plane.rules.reading_conditions import World, read_per, read_timezone
+from control_plane.rules.sentences import group_text, listed, mode_text, per_text, sentence, when_text
 from control_plane.rules.services import RuleKind, others_of, rule_create, rule_delete, rule_update
+from control_plane.rules.subjects import Directory
 from switchyard_contract.counters import MAX_RATES
 from switchyard_contract.quantity import NanoUsd
 
@@ -67,8 +70,31 @@ class RateLimitKind(RuleKind[RateLimit]):
             "per": list(row.per),
         }
 
+    def sentence(self, row: RateLimit, directory: Directory) -> str:
+        when, when_not = loaded(row.when), loaded_all(row.when_not)
+        whose = f"{per_text(row.per)}, of" if row.per else "Together,"
+        if row.unit == Unit.CONCURRENT_REQUESTS:
+            how = f"at most {row.limit:,} requests run at once"
+        else:
+            what, _, period = row.unit.partition("_per_")
+            how = f"at most {row.limit:,} {what.replace('_', ' ')} a {period}"
+            if period == "day":
+                how += f", anew at midnight in {row.timezone}"
+            elif row.burst:
+                how += f", {row.burst:,} of them at once"
+        text = sentence(f"{whose} {when_text(when, when_not, directory)}: {how}")
+        return text + group_text(row.group) + mode_text(row.mode)
+
     def check(self, row: RateLimit, world: World, problems: Problems) -> None:
         check_crowd(row, others_of(row), most=MAX_RATES, what="rate limits", world=world, problems=problems)
+
+
+_CAP_WORDS = {
+    "max_turns": "{:,} turns",
+    "max_request_retries": "{:,} retries of the same request",
+    "max_consecutive_failed_tool_results": "{:,} failed tool results in a row",
+    "max_repeats_of_same_tool_call": "the same tool call {:,} times in a row",
+}
 
 
 class SessionCapKind(RuleKind[SessionCap]):
@@ -83,6 +109,16 @@ class SessionCapKind(RuleKind[SessionCap]):
             reader.wrong("max_cost_usd", f"The cap caps nothing. Give at least one of max_cost_usd, {', '.join(CAPS)}.")
         factor = reader.whole("per_key_hour_factor", least=0, most=1000)
         return {**caps, "per_key_hour_factor": ORDINARY_FACTOR if factor is None else factor}
+
+    def sentence(self, row: SessionCap, directory: Directory) -> str:
+        when, when_not = loaded(row.when), loaded_all(row.when_not)
+        caps = [words.format(getattr(row, name)) for name, words in _CAP_WORDS.items() if getattr(row, name)]
+        if row.max_cost_nano_usd is not None:
+            caps.insert(0, f"${usd(NanoUsd(row.max_cost_nano_usd))}")
+        text = sentence(f"a session ends at {listed(caps, 'or')}, in {when_text(when, when_not, directory)}")
+        if row.per_key_hour_factor:
+            text += f" A key has {row.per_key_hour_factor} times as much in an hour, over all of its sessions."
+        return text + group_text(row.group) + mode_text(row.mode)
 
     def write(self, row: SessionCap) -> dict[str, Any]:
         cost = row.max_cost_nano_usd

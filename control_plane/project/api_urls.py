@@ -3,8 +3,10 @@
 from django.urls import URLPattern, URLResolver, path, re_path
 from rest_framework.routers import SimpleRouter
 
+from control_plane.access.api import AccessRuleViewSet
 from control_plane.alerts.api import AlertChannelViewSet, AlertDeliveryViewSet
 from control_plane.audit.api import AuditViewSet
+from control_plane.budgets.api import BudgetRequestViewSet, BudgetViewSet
 from control_plane.catalog.api import PriceViewSet
 from control_plane.credentials.api import ProviderViewSet
 from control_plane.declarative.api import (
@@ -30,13 +32,16 @@ from control_plane.keys.api import (
     ServiceAccountViewSet,
     UserViewSet,
 )
+from control_plane.limits.api import RateLimitViewSet, SessionCapViewSet
 from control_plane.onboarding.api import RecipesView, RecipeView
 from control_plane.onboarding.rollout_api import RolloutsView, RolloutView
 from control_plane.organizations.api import TeamViewSet
 from control_plane.project.api.applied import AppliedKeyViewSet
 from control_plane.project.api.docs import DocsView, SchemaView
+from control_plane.project.api.rule_preview import RulePreviewView
 from control_plane.rest.problems import not_found
 from control_plane.routing.api import ModelViewSet, VirtualModelViewSet
+from control_plane.rules.api import MetadataKeyViewSet
 from control_plane.snapshots.api import SnapshotViewSet
 from control_plane.usage.api import ExchangeViewSet, SessionViewSet, UsageView
 
@@ -66,6 +71,12 @@ router.register("providers", ProviderViewSet, "provider")
 router.register("models", ModelViewSet, "model")
 router.register("prices", PriceViewSet, "price")
 router.register("virtual-models", VirtualModelViewSet, "virtual-model")
+router.register("access-rules", AccessRuleViewSet, "access-rule")
+router.register("rate-limits", RateLimitViewSet, "rate-limit")
+router.register("session-caps", SessionCapViewSet, "session-cap")
+router.register("budgets", BudgetViewSet, "budget")
+router.register("budget-requests", BudgetRequestViewSet, "budget-request")
+router.register("metadata-keys", MetadataKeyViewSet, "metadata-key")
 router.register("exchanges", ExchangeViewSet, "exchange")
 router.register("sessions", SessionViewSet, "session")
 router.register("alert-channels", AlertChannelViewSet, "alert-channel")
@@ -78,6 +89,7 @@ router.register("policy-revisions", PolicyRevisionViewSet, "policy-revision")
 urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^usage/?$", UsageView.as_view(), name="usage"),
     re_path(r"^key-rules/?$", KeyRulesView.as_view({"get": "retrieve", "patch": "partial_update"}), name="key-rules"),
+    re_path(r"^rules/preview/?$", RulePreviewView.as_view(), name="rule-preview"),
     re_path(r"^device/authorize/?$", DeviceAuthorizeView.as_view(), name="device-authorize"),
     re_path(r"^device/token/?$", DeviceTokenView.as_view(), name="device-token"),
     re_path(r"^device/revoke/?$", DeviceRevokeView.as_view(), name="device-revoke"),

@@ -66,10 +66,17 @@ class Condition:
         return not self.subjects or any(subject.kind == ORGANIZATION for subject in self.subjects)
 
     @property
+    def is_about_subjects_alone(self) -> bool:
+        """Whether it says who, and nothing of what they ask for."""
+        return bool(self.subjects) and not self._asks
+
+    @property
     def is_about_everything(self) -> bool:
-        return self.is_about_everybody and not (
-            self.models or self.metadata or self.clients or self.protocols or self.hours
-        )
+        return self.is_about_everybody and not self._asks
+
+    @property
+    def _asks(self) -> bool:
+        return bool(self.models or self.metadata or self.clients or self.protocols or self.hours)
 
 
 EVERYTHING = Condition()

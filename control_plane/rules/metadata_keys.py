@@ -77,6 +77,13 @@ def metadata_key_delete(*, metadata_key: MetadataKey, actor: Actor, reason: str 
     metadata_key.delete()
 
 
+def metadata_key_problems(spec: Spec) -> dict[str, list[str]]:
+    """What is wrong with a spec, by field; nothing is looked up for that."""
+    problems = Problems()
+    _columns(spec, problems)
+    return problems.by_field
+
+
 def metadata_key_spec(row: MetadataKey) -> dict[str, Any]:
     """What REST shows and a policy file holds."""
     return {
@@ -90,9 +97,7 @@ def metadata_key_spec(row: MetadataKey) -> dict[str, Any]:
 
 def _columns(spec: Spec, problems: Problems) -> dict[str, Any]:
     reader = SpecReader(spec, problems)
-    # An empty list is what a key without a list of values shows, so it can be sent back.
-    given = reader.given("values")
-    values = () if given in ([], ()) else reader.texts("values", what="values", longest=256)
+    values = reader.texts("values", what="values", longest=256, may_be_empty=True)
     pattern = reader.given("pattern") or ""
     if not isinstance(pattern, str):
         reader.wrong("pattern", "A pattern is text.")

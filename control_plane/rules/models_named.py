@@ -57,7 +57,7 @@ class ModelNames:
         """Whether an exchange can ask for it: a virtual name, or a model that a provider serves and that is known.
 
         A provider that serves "*" serves what its vendor's catalogue has, dated or not; where there is no catalogue
-        (machines of one's own) it serves any.
+        (machines of one's own) it serves any, apart from names that look like `<provider>/<model>`.
         """
         if name in self.virtual or any(self._offers(provider, name) for provider in self.providers):
             return True
@@ -69,8 +69,10 @@ class ModelNames:
     def _offers(self, provider: Provider, model: str) -> bool:
         if not is_served_by(provider, model):
             return False
+        if fits([glob for glob in provider.served_models if glob != "*"], model):
+            return True
         catalogue = self.by_vendor.get(provider.vendor, frozenset())
-        if not catalogue or fits([glob for glob in provider.served_models if glob != "*"], model):
+        if not catalogue and "/" not in model:
             return True
         return model in catalogue or any(model.startswith((f"{known}-", f"{known}@")) for known in catalogue)
 

@@ -111,30 +111,36 @@ class SpecReader:
             return amount
         return None
 
-    def items(self, name: str, *, what: str, most: int = MOST_ITEMS, default: tuple[Any, ...] = ()) -> tuple[Any, ...]:
-        """A list with something in it; a single text is a list of one."""
+    def items(self, name: str, *, what: str, most: int = MOST_ITEMS, may_be_empty: bool = False) -> tuple[Any, ...]:
+        """A list; a single text is a list of one. Where it lists alternatives, it has something in it."""
         value = self.given(name)
-        if value is None:
-            return default
+        if value is None or (may_be_empty and value in ([], ())):
+            return ()
         if isinstance(value, str):
             value = [value]
         if not isinstance(value, list | tuple):
             self.wrong(name, f"{shown(value)} is no list. Right: a list of {what}.")
-            return default
+            return ()
         if not value:
             self.wrong(name, f"An empty list fits nothing. Name {what}, or leave the field out.")
-            return default
+            return ()
         if len(value) > most:
             self.wrong(name, f"At most {most} {what}; these are {len(value)}.")
-            return default
+            return ()
         return tuple(value)
 
     def texts(
-        self, name: str, *, what: str, check: Callable[[str], str] | None = None, longest: int = 200
+        self,
+        name: str,
+        *,
+        what: str,
+        check: Callable[[str], str] | None = None,
+        longest: int = 200,
+        may_be_empty: bool = False,
     ) -> tuple[str, ...]:
         """A list of texts without repetitions. check: says what is wrong with one, or nothing."""
         found: list[str] = []
-        for position, item in enumerate(self.items(name, what=what)):
+        for position, item in enumerate(self.items(name, what=what, may_be_empty=may_be_empty)):
             where = f"{name}[{position}]"
             if not isinstance(item, str) or not 0 < len(item.strip()) <= longest or not is_plain_text(item):
                 self.wrong(where, f"{shown(item)} is no text of 1 to {longest} characters.")

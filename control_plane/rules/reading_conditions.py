@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from control_plane.organizations.models import Organization
+from control_plane.rules.channels import channel_names
 from control_plane.rules.conditions import (
     DAYS,
     ORGANIZATION,
@@ -47,6 +48,10 @@ class World:
     @classmethod
     def of(cls, organization: Organization) -> "World":
         return cls(organization, Directory(organization), ModelNames.of(organization))
+
+    def channels(self) -> Collection[str] | None:
+        """The names of its alert channels; None: they cannot be checked."""
+        return channel_names(self.organization.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +131,7 @@ def read_per(reader: SpecReader) -> tuple[str, ...]:
         near = did_you_mean(text, PER)
         return f"{shown(text)} is nothing to count by.{near} Right: {', '.join(PER)}, metadata.<key>."
 
-    found = reader.texts("per", what=f"{', '.join(PER)} or metadata.<key>", check=wrong_with)
+    found = reader.texts("per", what=f"{', '.join(PER)} or metadata.<key>", check=wrong_with, may_be_empty=True)
     if "user" in found and "service_account" in found:
         reader.wrong("per", "Nothing is of a user and of a service account at once. Right: principal, which is either.")
     elif len(found) > 4:

@@ -22,6 +22,8 @@ from control_plane.rules.reading_conditions import World, read_when, subjects_of
 from control_plane.rules.subjects import Directory
 
 R = TypeVar("R", bound=RuleFields)
+MOST_RULES = 2000
+"""Of a kind in an organization: pods hold them all."""
 
 
 class NameTaken(ValidationError):
@@ -46,6 +48,10 @@ class RuleKind(ABC, Generic[R]):
     @abstractmethod
     def write(self, row: R) -> dict[str, Any]:
         """The fields of this kind alone, as a spec has them; defaults too."""
+
+    @abstractmethod
+    def sentence(self, row: R, directory: Directory) -> str:
+        """What the rule means, in words."""
 
     def check(self, row: R, world: World, problems: Problems) -> None:
         """Find what is wrong with a rule whose fields are right: beside the others that there are."""
@@ -101,6 +107,8 @@ def rule_create(
     world, problems = World.of(organization), Problems()
     name = name.strip() if isinstance(name, str) else ""
     columns = kind.columns(spec, world, None, problems)
+    if kind.model._default_manager.filter(organization=organization).count() >= MOST_RULES:
+        problems.add("name", f"There are {MOST_RULES:,} of this kind already, and more are not held.")
     row = kind.model(organization=organization, name=name, **facts, **columns)
     _check(kind, row, world, problems)
     row.save(force_insert=True)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from control_plane.budgets.loops import Cascade, way_back
 from control_plane.budgets.models import ORDINARY_ALLOWANCE_PERCENT, Bound, Budget, Grace, Outage, Period
+from control_plane.budgets.sentences import budget_sentence
 from control_plane.budgets.services.delegated import check_delegated
 from control_plane.budgets.stages import downgrade_of, loaded_stages, read_stages, stored_stages
 from control_plane.organizations.models import Team
@@ -16,7 +17,7 @@ from control_plane.rules.problems import Problems
 from control_plane.rules.reading import Spec, SpecReader, usd
 from control_plane.rules.reading_conditions import World, read_per, read_timezone
 from control_plane.rules.services import RuleKind, others_of
-from control_plane.rules.subjects import UnknownSubject
+from control_plane.rules.subjects import Directory, UnknownSubject
 from switchyard_contract.counters import MAX_BUDGETS
 from switchyard_contract.quantity import NanoUsd
 
@@ -72,6 +73,9 @@ class BudgetKind(RuleKind[Budget]):
             "grace": str(row.grace),
             "grace_usd": usd(NanoUsd(row.grace_nano_usd)) if row.grace == Grace.TURN else None,
         }
+
+    def sentence(self, row: Budget, directory: Directory) -> str:
+        return budget_sentence(row, directory)
 
     def check(self, row: Budget, world: World, problems: Problems) -> None:
         others = others_of(row)
