@@ -120,10 +120,13 @@ class _Scales:
         self._policy, self._own, self._scene, self._protocol = policy, own, scene, protocol
         self._operation, self._at_ms, self._session_id, self._seen = operation, at_ms, session_id, seen
         self._until_ms = NEVER_MS
+        self._costs_nothing = ""
 
     def weigh(self, requested: str, destination: Destination) -> Weighed | Refusal:
         rules = self._own.rules
         first = self._candidate(FIRST, requested, requested, destination)
+        # What nobody's money is spent on is no budget's business, and no spent budget stops it.
+        self._costs_nothing = _costs_nothing(first, self._operation)
         applying, missed = self._budgets((first,))
         budgets_of_first = [each.rule for each in applying]
         refusal = self._refuse_unpriced(first, budgets_of_first)
@@ -131,7 +134,7 @@ class _Scales:
             return refusal
         enforced = [budget for budget in budgets_of_first if not budget.is_shadow and downgrade_stage(budget)]
         found = Second(None, None, (), NEVER_MS)
-        if enforced and self._operation not in FREE_OPERATIONS:
+        if enforced:
             found = find_second(self._policy, rules, self._scene, self._protocol, destination, enforced, self._at_ms)
         self._ends_by(found.until_ms)
         second = None
@@ -216,7 +219,7 @@ class _Scales:
 
     def _refuse_unpriced(self, first: Candidate, budgets: list[Budget]) -> Refusal | None:
         """A budget that cannot see what is spent holds nothing, so money is not spent behind its back."""
-        if first.tariff is not None or first.destination.passthrough_caller or self._operation in FREE_OPERATIONS:
+        if first.tariff is not None:
             return None
         blocking = next((each for each in budgets if not each.is_shadow and block_line(each, each.limit) >= 0), None)
         if blocking is None:
@@ -244,6 +247,8 @@ class _Scales:
 
     def _budgets(self, candidates: tuple[Candidate, ...]) -> tuple[list[Applying[Budget]], list[tuple[Budget, str]]]:
         """Those that apply, and those that do not with the reason."""
+        if self._costs_nothing:
+            return [], [(budget, self._costs_nothing) for budget in self._own.rules.budgets]
         missed: list[tuple[Budget, str]] = []
         applying = find_applying(
             self._own.rules.budgets,
@@ -297,6 +302,8 @@ class _Scales:
         ]
 
     def _cap_costs(self, caps: list[Applying[SessionCap]]) -> list[BudgetClaim]:
+        if self._costs_nothing:
+            return []
         return [
             claim
             for each in caps
@@ -324,6 +331,13 @@ class _Scales:
                     )
                 )
         return claims
+
+
+def _costs_nothing(first: Candidate, operation: str) -> str:
+    """Why no money is spent, whatever the answer; "": it is."""
+    if operation in FREE_OPERATIONS:
+        return "free of charge"
+    return "the caller's own subscription pays" if first.destination.passthrough_caller else ""
 
 
 def _raised_sessions(budgets: list[Budget], at_ms: int) -> frozenset[str]:

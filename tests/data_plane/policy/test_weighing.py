@@ -483,11 +483,22 @@ def test_one_that_blocks_nothing_does(rules: list[pb.Budget], operation: str) ->
     assert isinstance(ask(a_world(budgets=rules), "claude-new", operation=operation), Weighed)
 
 
-def test_what_the_callers_own_subscription_pays_needs_no_price() -> None:
-    providers = [a_provider(models=["*"], passthrough_caller=True)]
-    found = weighed(a_world(budgets=[a_budget()], providers=providers, virtual_models=[]), "claude-new")
+@pytest.mark.parametrize(
+    ("passthrough", "operation", "why"),
+    [(True, "generate", "the caller's own subscription pays"), (False, "count_tokens", "free of charge")],
+)
+def test_what_costs_nothing_is_no_budgets_business(passthrough: bool, operation: str, why: str) -> None:
+    providers = [a_provider(models=["*"], passthrough_caller=passthrough)]
+    rules = {
+        "budgets": [a_budget(stages=[downgrade(HAIKU), block()])],
+        "session_caps": [a_session_cap(max_cost_nano_usd=usd(1))],
+        "rate_limits": [a_rate_limit()],
+    }
 
-    assert found.first.tariff is None
+    found = weighed(a_world(**rules, providers=providers, virtual_models=[]), OPUS, operation=operation)
+
+    assert (found.claims.budgets, found.second, len(found.claims.rates)) == ((), None, 1)
+    assert ("budget", why) in [(each.kind, each.why_not) for each in seen(found)]
 
 
 def test_claims_are_of_the_kind_the_counters_know() -> None:
