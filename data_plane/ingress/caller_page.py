@@ -6,13 +6,14 @@ Without a model every one that the key may use is asked about, and what is found
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 import msgspec
 
 from data_plane.counters.standing import BudgetStanding, RateStanding, Standing
-from data_plane.policy.access import ListedModel, models_for
+from data_plane.policy.access import ListedModel, fits, models_for
 from data_plane.policy.claims import REQUEST, BudgetClaim, RateClaim, RateKind, percent_of, stage_at
 from data_plane.policy.decision import Caller, Destination, Refusal
 from data_plane.policy.routing import PATH_OF_PROTOCOL, resolve
@@ -107,6 +108,9 @@ class CallerPage:
         if known is not None and known.policy is policy and now_ms < known.valid_until_ms:
             return known
         names = [asked.model] if asked.model else [model.id for model in models[:MOST_MODELS]]
+        if not names:
+            # Accounts that take whatever fits a pattern list nothing; what a price is known for can be asked about.
+            names = list(islice(_priced(policy, caller), MOST_MODELS))
         rules = find_rules(policy, caller, names, head, asked.client, has_session=asked.has_session, now_ms=now_ms)
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
@@ -164,6 +168,16 @@ def find_rules(
                 budgets[name] = budget
                 served.setdefault(name, []).append(model)
     return _Rules(policy, tuple(rates.values()), tuple(budgets.values()), served, weighed, valid_until_ms)
+
+
+def _priced(policy: PolicySnapshot, caller: Caller) -> Iterator[str]:
+    organization = policy.organizations.get(caller.organization_id)
+    if organization is None or organization.policy is None:
+        return
+    globs = tuple(glob for provider in organization.policy.providers.values() for glob in provider.models)
+    for name in sorted({*policy.list_prices, *organization.policy.prices}):
+        if fits(globs, name):
+            yield name
 
 
 def _destination(policy: PolicySnapshot, caller: Caller, model: str) -> tuple[Destination, str] | None:

@@ -143,6 +143,14 @@ async def test_a_rule_about_some_models_names_them_and_one_about_all_does_not() 
     assert [row["name"] for row in narrowed["budgets"]] == ["all", "each"]
 
 
+async def test_a_key_without_listed_models_is_told_its_budgets_all_the_same() -> None:
+    world = a_world(models=[], providers=[a_provider(models=["claude-*"])], budgets=[a_budget("daily", 10)])
+    page = await page_of(world, Counted(1))
+
+    assert page["models"] == []
+    assert [row["name"] for row in page["budgets"]] == ["daily"]
+
+
 async def test_rates_say_what_is_used_and_left() -> None:
     limits = [
         a_rate_limit("steady", limit=60, burst=5),
