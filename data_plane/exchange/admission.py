@@ -4,7 +4,7 @@ import msgspec
 
 from data_plane.exchange.ledger import Entry
 from data_plane.exchange.ports import BodyRefused, ClientStream, Ports
-from data_plane.exchange.regulars import find_regular, greet, wish_of
+from data_plane.exchange.regulars import find_regular, greet
 from data_plane.exchange.reserving import pass_rules
 from data_plane.exchange.stages import Admission, Arrival, Asked
 from data_plane.policy.access import outside_scope
@@ -86,14 +86,21 @@ async def admit(
         return Refusal(reason, failure.why, http_status=failure.http_status), None
     client = place(standing.tool, facts.hints, caller.key_id)
     entry.know_request(client, facts.model, standing.tags)
-    known_terms = regular.terms if regular is not None else None
-    asked = Asked(arrival, policy, caller, client, codec, facts, body, standing.tags, facts.model, known_terms)
+    known = regular.terms if regular is not None else None
+    wish = (arrival.route.canonical_path, arrival.head.query, facts.model, facts.streamed, bool(client.session_id))
+    terms = known.get(wish) if known is not None else None
+    if terms is not None and terms.is_free and arrival.started_at_ms < terms.valid_until_ms:
+        # Most exchanges of most organizations: no rule counts them.
+        entry.note_rules(terms.weighed.claims.rules_seen)
+        free = terms.destination
+        return (
+            Admission(arrival, policy, caller, client, codec, standing, facts, body, free, passes_caller, terms),
+            client,
+        )
+    asked = Asked(arrival, policy, caller, client, codec, facts, body, standing.tags, wish, known, facts.model)
     passed = await pass_rules(asked, ports, entry)
     if isinstance(passed, Refusal):
         return passed, client
-    ways = regular.ways if regular is not None else None
-    way = ways.get(wish_of(arrival, facts, passed.moved_to)) if ways is not None else None
-    destination = passed.destination
     return (
         Admission(
             arrival,
@@ -104,11 +111,11 @@ async def admit(
             standing,
             facts,
             body,
-            destination,
+            passed.destination,
             passes_caller,
-            passed,
-            way,
-            ways,
+            passed.terms,
+            passed.moved_to,
+            passed.max_output,
         ),
         client,
     )

@@ -235,17 +235,17 @@ class Entry:
 
     def _estimate(self, admission: Admission, output: int) -> bytes:
         cost = price_estimate(admission, self._input_fresh, output, self._arrival.started_at_ms)
-        self._owe(admission, cost, self._input_fresh, output)
+        if self._grant is not None:
+            self._owe(admission, cost, self._input_fresh, output)
         if cost is None:
             return plain_bill_part(self._input_fresh, output, 0, "")
         return plain_bill_part(self._input_fresh, output, cost.amount, cost.price_id)
 
     def _owe(self, admission: Admission, cost: Charge | None, input_tokens: int, output_tokens: int) -> None:
         """Keep in mind what the attempt would be settled with now."""
-        if self._grant is not None:
-            # What the caller's own account pays is no money of the organization's.
-            counts = cost is not None and not admission.destination.passthrough_caller
-            self._spent = Spent(cost.amount if counts and cost else NanoUsd(0), input_tokens, output_tokens)
+        # What the caller's own account pays is no money of the organization's.
+        counts = cost is not None and not admission.destination.passthrough_caller
+        self._spent = Spent(cost.amount if counts and cost else NanoUsd(0), input_tokens, output_tokens)
 
     def note_progress(self, admission: Admission, answer_bytes: int) -> None:
         """Write down how far a stream is, so that a kill now leaves a good estimate behind."""
@@ -275,8 +275,9 @@ class Entry:
         cost = price_tally(admission, tally, self._arrival.started_at_ms)
         tokens = tally.tokens
         self._bill = bill_part(tokens, cost.amount, cost.price_id) if cost else bill_part(tokens, 0, "")
-        self._owe(admission, cost, tokens.prompt, tokens.output + tokens.reasoning)
-        if admission.passed.terms.has_budgets and tally.is_reported:
+        if self._grant is not None:
+            self._owe(admission, cost, tokens.prompt, tokens.output + tokens.reasoning)
+        if admission.terms.has_budgets and tally.is_reported:
             self._remember(admission, tally)
         self._told = answered_part(tally.model, tally.stop_reason, tally.service_tier) + _rarely_told(tally)
         self.upstream_request_id = self.upstream_request_id or tally.upstream_request_id
@@ -332,7 +333,8 @@ class Entry:
                 beginning = self._way.page + self._opening
             else:
                 beginning = self._page_of_unopened() + self._open(self._client, 0)
-            event = beginning + self._decided + self._rules + self._answer() + self._told + self._bill + ending
+            told = (beginning, self._decided, self._rules, self._answer(), self._told, self._bill, ending)
+            event = b"".join(told)
             ports.usage.final(event, arrival.exchange_id, self.attempt)
         protocol = arrival.route.protocol
         ports.meters.served(protocol, self.provider_name, _OUTCOME_NAMES[outcome], self.client_status)

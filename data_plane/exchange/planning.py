@@ -4,7 +4,6 @@ from functools import lru_cache
 
 from data_plane.exchange.ledger import write_page
 from data_plane.exchange.ports import Ports, Secrets
-from data_plane.exchange.regulars import MAX_WAYS, wish_of
 from data_plane.exchange.stages import Admission, Plan, Way
 from data_plane.policy.decision import Destination, Refusal
 from data_plane.policy.memory import OpenCredential, remember
@@ -23,7 +22,7 @@ def make_plan(admission: Admission, ports: Ports) -> Plan | Refusal:
 
     Bytes pass unchanged but for the model's name and, where the client asked for no usage, the option that asks for it.
     """
-    way = admission.way
+    way = admission.terms.ways.get(admission.moved_to)
     if way is None:
         found = _find_way(admission, ports)
         if isinstance(found, Refusal):
@@ -33,9 +32,7 @@ def make_plan(admission: Admission, ports: Ports) -> Plan | Refusal:
     headers, opening = way.headers, way.opening
     if carries_trace(head) and not way.destination.passthrough_caller:
         headers, opening = provider_headers(head, admission.standing, _credential(admission, ports.secrets)), b""
-    body = admission.codec.rewrite_body(
-        admission.facts, admission.body, way.destination.model, admission.passed.max_output
-    )
+    body = admission.codec.rewrite_body(admission.facts, admission.body, way.destination.model, admission.max_output)
     return Plan(admission, way.destination, way, headers, opening, body)
 
 
@@ -83,8 +80,8 @@ def _find_way(admission: Admission, ports: Ports) -> Way | Refusal:
         ),
         page=write_page(admission, origin.host, ports.pod_id),
     )
-    if admission.ways is not None and not keeps_credential and len(admission.ways) < MAX_WAYS:
-        admission.ways[wish_of(arrival, admission.facts, admission.passed.moved_to)] = way
+    if not keeps_credential:
+        admission.terms.ways[admission.moved_to] = way
     return way
 
 

@@ -12,22 +12,16 @@ from hashlib import sha256
 import msgspec
 
 from data_plane.exchange.ports import Ports
-from data_plane.exchange.stages import Arrival, Terms, Way
+from data_plane.exchange.stages import Arrival, Terms, Wish
 from data_plane.policy.authentication import still_holds
 from data_plane.policy.memory import ProvenKey, remember
 from data_plane.policy.snapshot import PolicySnapshot
-from data_plane.protocols.codec import RequestFacts, RequestHead
+from data_plane.protocols.codec import RequestHead
 from data_plane.protocols.credentials import CARRIERS
 from data_plane.protocols.standing import Standing, lasting_headers
 
-MAX_WAYS = 64
-"""So many models and paths are kept for one caller; what is beyond is worked out each time."""
-
-TermsKey = tuple[str, str, str, bool, bool]
 Sight = bytes
 """What a caller is known again by: the SHA-256 of its headers that last and of those that carry a key."""
-Wish = tuple[str, str, str, bool, str]
-"""Path, query, model asked for, whether a stream is asked for, and the model it was moved to."""
 
 
 class Regular(msgspec.Struct, frozen=True):
@@ -36,11 +30,10 @@ class Regular(msgspec.Struct, frozen=True):
     proven: ProvenKey
     passes_caller: bool
     standing: Standing
-    ways: dict[Wish, Way]
-    terms: dict[TermsKey, Terms]
+    terms: dict[Wish, Terms]
 
     def __repr__(self) -> str:
-        return f"Regular({self.proven.caller.key_id}, {len(self.ways)} ways)"
+        return f"Regular({self.proven.caller.key_id}, {len(self.terms)} terms)"
 
 
 def sight_of(head: RequestHead) -> Sight | None:
@@ -53,11 +46,6 @@ def sight_of(head: RequestHead) -> Sight | None:
     said.append(b"")
     said += [b"\0".join(header) for header in head.headers if header[0] in CARRIERS]
     return sha256(b"\0".join(said)).digest()
-
-
-def wish_of(arrival: Arrival, facts: RequestFacts, moved_to: str) -> Wish:
-    """What a way is found by."""
-    return arrival.route.canonical_path, arrival.head.query, facts.model, facts.streamed, moved_to
 
 
 def find_regular(arrival: Arrival, policy: PolicySnapshot, ports: Ports) -> Regular | None:
@@ -76,6 +64,6 @@ def greet(
     """Remember a caller that was let in; None where it cannot be known again."""
     if sight is None or proven is None:
         return None
-    regular = Regular(proven, passes_caller, standing, {}, {})
+    regular = Regular(proven, passes_caller, standing, {})
     remember(policy.memory.regulars, sight, regular)
     return regular

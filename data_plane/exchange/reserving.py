@@ -30,6 +30,7 @@ from data_plane.policy.estimate import (
 )
 from data_plane.policy.grant import Ask, Denial, Grant, Refused, Restart
 from data_plane.policy.request_size import LastTurn, RequestSize
+from data_plane.protocols.output_limit import output_of
 from data_plane.protocols.sizing import read_size
 from data_plane.usage.event_bytes import decision_part
 from switchyard_contract.counters import MICRO, CountersAnswer, answer_of
@@ -62,9 +63,8 @@ async def pass_rules(asked: Asked, ports: Ports, entry: Entry) -> Passed | Refus
     if isinstance(found, Refusal):
         return found
     terms = found
-    if terms.packed is None and not terms.needs_signs:
-        if terms.weighed.claims.rules_seen:
-            entry.note_rules(terms.weighed.claims.rules_seen)
+    if terms.is_free:
+        entry.note_rules(terms.weighed.claims.rules_seen)
         return Passed(terms, terms.destination)
     signs = asked.codec.session_signs(asked.body) if terms.needs_signs else NO_SIGNS
     verdict = judge_signs(terms.weighed.sign_caps, signs) if terms.weighed.sign_caps else NOTHING_SHOWN
@@ -140,7 +140,10 @@ async def _stay_there(turn: _Turn, offered: Offer, ports: Ports, entry: Entry) -
     """Go on with the model that the session was moved to, as if it had been asked for."""
     second = turn.terms.weighed.second
     assert second is not None, "an offer is made of a second candidate"
-    moved = msgspec.structs.replace(turn.asked, requested=second.asked, moved_to=second.destination)
+    path, query, model, streamed, has_session = turn.asked.wish
+    # Asked for by one name and weighed by the other: no other request's terms are these.
+    wish = (path, query, f"{model}\0{second.asked}", streamed, has_session)
+    moved = msgspec.structs.replace(turn.asked, wish=wish, requested=second.asked, moved_to=second.destination)
     passed = await pass_rules(moved, ports, entry)
     if isinstance(passed, Refusal):
         return passed
@@ -218,7 +221,7 @@ async def _put(turn: _Turn, ask: Ask, ports: Ports) -> tuple[Grant | Denial | No
 
 def _cut_to_fit(turn: _Turn, denial: Denial) -> tuple[int, Amounts]:
     """The limit of output with which every budget has room for the exchange, and what it comes to; 0: there is none."""
-    output, size = turn.asked.facts.output, turn.size
+    output, size = output_of(turn.asked.facts), turn.size
     if size is None or not output.places or (output.before and not _may_put_limit(turn)):
         return 0, NOTHING
     claims, numbers = turn.terms.weighed.claims, denial.numbers

@@ -63,6 +63,8 @@ class Packed(Protocol):
     def claims(self) -> Claims: ...
 
 
+Wish = tuple[str, str, str, bool, bool]
+"""Path, query, model asked for, whether a stream is asked for, and whether the request belongs to a session."""
 Charges = tuple[bytes, bytes]
 """The counters that the cost of either candidate is posted to: parts of the usage event."""
 
@@ -78,6 +80,10 @@ class Terms(msgspec.Struct, frozen=True):
     """None: they hang on the session."""
     dropped: bytes
     """Names of downgrades' lists that cannot be used: another part of the event."""
+    ways: dict[str, Way]
+    """Where its requests went, by the name of the model that they were moved to; "": none."""
+    is_free: bool
+    """Nothing is asked, of the counters or of the request itself."""
     has_budgets: bool
     needs_amounts: bool
     needs_signs: bool
@@ -100,10 +106,11 @@ class Asked(msgspec.Struct, frozen=True):
     body: Buffer
     tags: Mapping[str, str]
     """As the request's headers say."""
+    wish: Wish
+    known_terms: dict[Wish, Terms] | None
+    """Where terms are remembered; None: nowhere."""
     requested: str
     """The model, by the name that is weighed."""
-    known_terms: dict[tuple[str, str, str, bool, bool], Terms] | None
-    """Where terms are remembered; None: nowhere."""
     moved_to: Destination | None = None
     """Given: the session is at another model than the client asks for, and has to stay there."""
 
@@ -125,9 +132,7 @@ class Passed(msgspec.Struct, frozen=True):
     terms: Terms
     destination: Destination
     moved_to: str = ""
-    """The name of the model that it was moved to; empty: it goes where it was asked to."""
     max_output: int = 0
-    """The answer is limited to so many tokens, so that a budget has room for it; 0: as asked."""
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -145,11 +150,11 @@ class Admission(msgspec.Struct, frozen=True):
     destination: Destination
     passes_caller: bool
     """The caller's own upstream credential travels on (subscription pass-through)."""
-    passed: Passed
-    way: Way | None = None
-    """The way to the destination, where this caller has gone it before."""
-    ways: dict[tuple[str, str, str, bool, str], Way] | None = None
-    """Where to remember it; None: nowhere."""
+    terms: Terms
+    moved_to: str = ""
+    """The name of the model that it was moved to; empty: it goes where it was asked to."""
+    max_output: int = 0
+    """The answer is limited to so many tokens, so that a budget has room for it; 0: as asked."""
 
 
 class Plan(msgspec.Struct, frozen=True):

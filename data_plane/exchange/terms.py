@@ -12,16 +12,13 @@ from data_plane.policy.routing import resolve
 from data_plane.policy.weighing import Weighed, weigh
 from switchyard_contract.v1 import usage_pb2
 
-MAX_TERMS = 256
-"""So many are kept for one caller; what is beyond is worked out each time."""
-
-TermsKey = tuple[str, str, str, bool, bool]
-"""Path, query, name asked for, whether a stream is asked for, and whether the request belongs to a session."""
+MAX_TERMS = 64
+"""So many models and paths are kept for one caller; what is beyond is worked out each time."""
 
 
 def find_terms(asked: Asked, ports: Ports) -> Terms | Refusal:
     """The terms of an exchange, from memory where they still hold."""
-    known, key = asked.known_terms, _key_of(asked)
+    known, key = asked.known_terms, asked.wish
     now_ms = ports.counters.now_ms
     terms = known.get(key) if known is not None else None
     if terms is None or terms.valid_until_ms <= now_ms:
@@ -68,20 +65,24 @@ def _terms_of(weighed: Weighed, destination: Destination, ports: Ports) -> Terms
     budgets, rates = claims.budgets, claims.rates
     by_session = any(claim.counts_session for claim in budgets if not claim.is_cap)
     dropped = [usage_pb2.Dropped(model=each.model, why=each.why) for each in weighed.dropped]
+    needs_signs = (
+        bool(weighed.sign_caps)
+        or weighed.second is not None
+        or any(budget.grace > 0 for budget in budgets)
+        or any(REQUEST in rate.counter for rate in rates)
+    )
+    counts = bool(budgets or rates)
     return Terms(
         weighed=weighed,
         destination=destination,
-        packed=ports.counters.pack(claims) if budgets or rates else None,
+        packed=ports.counters.pack(claims) if counts else None,
+        ways={},
+        is_free=not counts and not needs_signs,
         charges=None if by_session else (charges_of(claims, FIRST, ""), charges_of(claims, SECOND, "")),
         dropped=usage_pb2.UsageEvent(dropped=dropped).SerializeToString(),
         has_budgets=bool(budgets),
         needs_amounts=bool(budgets) or any(rate.unit != "requests" for rate in rates),
-        needs_signs=(
-            bool(weighed.sign_caps)
-            or weighed.second is not None
-            or any(budget.grace > 0 for budget in budgets)
-            or any(REQUEST in rate.counter for rate in rates)
-        ),
+        needs_signs=needs_signs,
         valid_until_ms=claims.valid_until_ms,
     )
 
@@ -105,14 +106,3 @@ def charges_for(terms: Terms, candidate: int, session_id: str) -> bytes:
 def _charge(claim: BudgetClaim, session_id: str) -> usage_pb2.Charge:
     counter = counter_for(claim.counter, session_id) if claim.counts_session else claim.counter
     return usage_pb2.Charge(budget_id=claim.budget_id, counter=counter, period=claim.period, is_shadow=claim.is_shadow)
-
-
-def _key_of(asked: Asked) -> TermsKey:
-    arrival = asked.arrival
-    return (
-        arrival.route.canonical_path,
-        arrival.head.query,
-        asked.requested,
-        asked.facts.streamed,
-        bool(asked.client.session_id),
-    )

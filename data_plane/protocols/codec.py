@@ -6,13 +6,17 @@ Failure: `InvalidRequest`.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from msgspec.structs import force_setattr
 
 from data_plane.conversation.session_signs import SessionSigns
 from data_plane.conversation.tally import Tally
+
+if TYPE_CHECKING:
+    from data_plane.protocols.body import Fields
+
 from data_plane.policy.access import ListedModel
 from data_plane.policy.decision import Refusal
 
@@ -94,9 +98,6 @@ class OutputLimit(msgspec.Struct, frozen=True):
     """What stands around a number that is put in."""
 
 
-NO_LIMIT = OutputLimit()
-
-
 class RequestFacts(msgspec.Struct, frozen=True):
     """What the gateway must know of a request; everything else in it is none of its business."""
 
@@ -119,9 +120,8 @@ class RequestFacts(msgspec.Struct, frozen=True):
     has_tools: bool = False
     body_bytes: int = 0
     """Size of the body: what a prompt is estimated from where nobody tells its tokens."""
-    output: OutputLimit = NO_LIMIT
-    fields: Mapping[str, msgspec.Raw] = {}
-    """The body's top level, for whoever needs more of it (protocols/sizing.py)."""
+    fields: "Fields | None" = None
+    """The body's top level, for whoever needs more of it (sizing.py, output_limit.py)."""
 
 
 class Client(msgspec.Struct, frozen=True):

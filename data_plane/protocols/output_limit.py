@@ -6,11 +6,34 @@ Lowering is a splice like the model's name: everything else of the body stays by
 import msgspec
 
 from data_plane.protocols.body import Fields, read_fields
-from data_plane.protocols.codec import InvalidRequest, OutputLimit, Splice
+from data_plane.protocols.codec import InvalidRequest, OutputLimit, RequestFacts, Splice
 
 _NUMBER = msgspec.json.Decoder(int)
 _MOST = 10**9
 _NO_NAMES: frozenset[str] = frozenset()
+
+
+def output_of(facts: RequestFacts) -> OutputLimit:
+    """Find what limits the output of a request. Worked out where a budget asks, not for every request."""
+    fields = facts.fields
+    if fields is None:
+        return OutputLimit()
+    match facts.protocol:
+        case "anthropic_messages":
+            return read_limit(fields, "max_tokens", least=number_in(fields, "thinking", "budget_tokens"))
+        case "openai_chat":
+            names = ("max_completion_tokens", "max_tokens")
+            return read_limit(fields, *names, absent=names[0], choices="n")
+        case "openai_responses":
+            return read_limit(fields, "max_output_tokens", absent="max_output_tokens")
+        case "gemini_content":
+            # Both spellings are taken, as for the system prompt.
+            settings = "generation_config" if "generation_config" in fields.raw else "generationConfig"
+            least = number_in(fields, settings, "thinkingConfig", "thinkingBudget")
+            names = ("maxOutputTokens", "max_output_tokens")
+            return read_nested_limit(fields, settings, *names, least=least, choices="candidateCount")
+        case _:
+            return OutputLimit()
 
 
 def read_limit(fields: Fields, *names: str, absent: str = "", least: int = 0, choices: str = "") -> OutputLimit:
@@ -19,8 +42,12 @@ def read_limit(fields: Fields, *names: str, absent: str = "", least: int = 0, ch
     names: of the fields that may, the strictest wins. absent: the field to be put in where none of them is there.
     least: what it cannot be lowered below. choices: the field that says how many answers are asked for.
     """
-    answers = _number(fields, choices) if choices in fields.spans else 1
-    found = OutputLimit(answers=max(1, answers), least=least)
+    answers = 1
+    for spelling in (choices, choices.upper()):
+        # Some upstreams ignore case, and so short a name may be anybody's.
+        if spelling in fields.spans:
+            answers = max(answers, _number(fields, spelling))
+    found = OutputLimit(answers=answers, least=least)
     for name in names:
         if name not in fields.spans:
             continue

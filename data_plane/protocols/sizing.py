@@ -11,6 +11,7 @@ import msgspec
 
 from data_plane.policy.request_size import RequestSize
 from data_plane.protocols.codec import Body, RequestFacts
+from data_plane.protocols.output_limit import output_of
 from switchyard_contract.routes import ANTHROPIC_MESSAGES, GEMINI_CONTENT, OPENAI_CHAT, OPENAI_RESPONSES
 
 SEARCHES_UNSAID = 20
@@ -70,24 +71,25 @@ _TEXT = msgspec.json.Decoder(str)
 
 def read_size(facts: RequestFacts, body: Body) -> RequestSize:
     """Say how large a request is and how much it may bring about."""
-    output, marks = facts.output, _MARKS.get(facts.protocol)
+    marks = _MARKS.get(facts.protocol)
     is_generation = facts.operation in ("generate", "compact")
-    if marks is None or not is_generation:
+    if marks is None or not is_generation or facts.fields is None:
         return RequestSize(
             facts.body_bytes,
             is_billable=facts.operation != "count_tokens",
             answers_with_text=is_generation,
         )
+    fields, output = facts.fields.raw, output_of(facts)
     found = marks.parts.findall(body)
     is_unbounded = bool(found) and not marks.pictures.issuperset(found)
-    is_unbounded = is_unbounded or any(_is_said(facts.fields.get(name)) for name in marks.elsewhere)
-    tools = facts.fields.get("tools")
+    is_unbounded = is_unbounded or any(_is_said(fields.get(name)) for name in marks.elsewhere)
+    tools = fields.get("tools")
     searches = 0
     if tools is not None and (run := marks.tools.findall(tools)):
         is_unbounded = True
         if any(each in marks.searches for each in run):
             searches = _most_searches(bytes(tools))
-    if "web_search_options" in facts.fields:
+    if "web_search_options" in fields:
         searches = SEARCHES_UNSAID
     return RequestSize(
         facts.body_bytes,
@@ -96,7 +98,7 @@ def read_size(facts: RequestFacts, body: Body) -> RequestSize:
         images=sum(1 for each in found if each in marks.pictures) if found else 0,
         is_unbounded=is_unbounded,
         max_web_searches=searches,
-        service_tier=_tier(facts.fields),
+        service_tier=_tier(fields),
     )
 
 

@@ -14,7 +14,7 @@ from data_plane.protocols.body import model_splice, splice
 from data_plane.protocols.body_tap import BodyTap
 from data_plane.protocols.codec import Body, Client, Codec, RequestFacts, RequestHead, Tap, WireAnswer
 from data_plane.protocols.history import read_signs
-from data_plane.protocols.output_limit import lowered
+from data_plane.protocols.output_limit import lowered, output_of
 from switchyard_contract.routes import ANTHROPIC_MESSAGES
 
 
@@ -31,7 +31,7 @@ class AnthropicMessages:
         self, facts: RequestFacts, body: Body, model: str, max_output: int = 0
     ) -> tuple[bytes | bytearray | memoryview, ...]:
         cuts = model_splice(facts.model_span, facts.model, model)
-        return splice(body, (*cuts, *lowered(facts.output, max_output)) if max_output else cuts)
+        return splice(body, (*cuts, *lowered(output_of(facts), max_output)) if max_output else cuts)
 
     def session_signs(self, body: Body) -> SessionSigns:
         return read_signs(body, read_own)

@@ -4,7 +4,6 @@ import msgspec
 
 from data_plane.protocols.body import Fields, read_fields, read_hints
 from data_plane.protocols.codec import Body, RequestFacts, RequestHead
-from data_plane.protocols.output_limit import number_in, read_limit
 from switchyard_contract.routes import ANTHROPIC_MESSAGES
 
 WATCHED = frozenset({"model", "stream", "messages", "system", "tools", "metadata", "max_tokens"})
@@ -23,8 +22,7 @@ def read_request(head: RequestHead, operation: str, body: Body) -> RequestFacts:
         cache_write_default="cache_write_5m",
         has_tools=fields.has_items("tools"),
         body_bytes=len(body),
-        fields=fields.raw,
-        output=read_limit(fields, "max_tokens", least=number_in(fields, "thinking", "budget_tokens")),
+        fields=fields,
     )
 
 

@@ -14,7 +14,7 @@ from data_plane.protocols.gemini_content.response import list_models, one_model,
 from data_plane.protocols.gemini_content.signs import read_signs as read_own
 from data_plane.protocols.gemini_content.stream import ContentTap
 from data_plane.protocols.history import read_signs
-from data_plane.protocols.output_limit import lowered
+from data_plane.protocols.output_limit import lowered, output_of
 from switchyard_contract.routes import GEMINI_CONTENT
 
 
@@ -31,7 +31,7 @@ class GeminiContent:
     def rewrite_body(
         self, facts: RequestFacts, body: Body, model: str, max_output: int = 0
     ) -> tuple[bytes | bytearray | memoryview, ...]:
-        return splice(body, lowered(facts.output, max_output)) if max_output else (body,)
+        return splice(body, lowered(output_of(facts), max_output)) if max_output else (body,)
 
     def session_signs(self, body: Body) -> SessionSigns:
         return read_signs(body, read_own)

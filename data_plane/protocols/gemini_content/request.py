@@ -2,7 +2,6 @@
 
 from data_plane.protocols.body import MAX_MODEL, read_fields, read_hints
 from data_plane.protocols.codec import Body, InvalidRequest, RequestFacts, RequestHead
-from data_plane.protocols.output_limit import number_in, read_nested_limit
 from switchyard_contract.routes import GEMINI_CONTENT
 
 WATCHED = frozenset({"contents", "systemInstruction", "system_instruction", "tools", "generationConfig"})
@@ -20,8 +19,6 @@ def read_request(head: RequestHead, operation: str, path_model: str | None, body
         raise InvalidRequest("model", f"is longer than {MAX_MODEL} characters")
     fields = read_fields(body, WATCHED)
     system = "systemInstruction" if "systemInstruction" in fields.raw else "system_instruction"
-    # Both spellings are taken, as for the system prompt.
-    settings = "generation_config" if "generation_config" in fields.raw else "generationConfig"
     return RequestFacts(
         protocol=GEMINI_CONTENT,
         operation=operation,
@@ -31,13 +28,5 @@ def read_request(head: RequestHead, operation: str, path_model: str | None, body
         hints=read_hints(head, fields, "", system=system, turns="contents", parts="parts"),
         has_tools=fields.has_items("tools"),
         body_bytes=len(body),
-        fields=fields.raw,
-        output=read_nested_limit(
-            fields,
-            settings,
-            "maxOutputTokens",
-            "max_output_tokens",
-            least=number_in(fields, settings, "thinkingConfig", "thinkingBudget"),
-            choices="candidateCount",
-        ),
+        fields=fields,
     )

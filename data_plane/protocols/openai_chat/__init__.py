@@ -15,7 +15,7 @@ from data_plane.protocols.openai_chat.request import read_request
 from data_plane.protocols.openai_chat.response import read_document
 from data_plane.protocols.openai_chat.signs import read_signs as read_own
 from data_plane.protocols.openai_chat.stream import ChatTap
-from data_plane.protocols.output_limit import lowered
+from data_plane.protocols.output_limit import lowered, output_of
 from switchyard_contract.routes import OPENAI_CHAT
 
 
@@ -33,7 +33,7 @@ class OpenAiChat:
     ) -> tuple[bytes | bytearray | memoryview, ...]:
         cuts = model_splice(facts.model_span, facts.model, model)
         if max_output:
-            cuts = (*cuts, *lowered(facts.output, max_output))
+            cuts = (*cuts, *lowered(output_of(facts), max_output))
         return splice(body, cuts if facts.usage_splice is None else (*cuts, facts.usage_splice))
 
     def session_signs(self, body: Body) -> SessionSigns:

@@ -2,13 +2,12 @@
 
 from data_plane.protocols.body import Fields, read_fields, read_hints
 from data_plane.protocols.codec import Body, InvalidRequest, RequestFacts, RequestHead, Splice
-from data_plane.protocols.output_limit import read_limit
 from switchyard_contract.routes import OPENAI_CHAT
 
 WATCHED = frozenset(
     {
         *("model", "stream", "stream_options", "messages", "tools", "prompt_cache_key"),
-        *("max_completion_tokens", "max_tokens", "n"),
+        *("max_completion_tokens", "max_tokens"),
     }
 )
 _ASK = b'"include_usage":true'
@@ -35,8 +34,7 @@ def read_request(head: RequestHead, operation: str, body: Body) -> RequestFacts:
         cache_write_default=cache_lifetime(fields),
         has_tools=fields.has_items("tools"),
         body_bytes=len(body),
-        fields=fields.raw,
-        output=read_limit(fields, "max_completion_tokens", "max_tokens", absent="max_completion_tokens", choices="n"),
+        fields=fields,
     )
 
 

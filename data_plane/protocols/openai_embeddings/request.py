@@ -17,5 +17,5 @@ def read_request(head: RequestHead, operation: str, body: Body) -> RequestFacts:
         model_span=fields.spans["model"],
         streamed=False,
         body_bytes=len(body),
-        fields=fields.raw,
+        fields=fields,
     )

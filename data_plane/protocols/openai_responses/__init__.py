@@ -15,7 +15,7 @@ from data_plane.protocols.openai_responses.request import read_request
 from data_plane.protocols.openai_responses.response import read_document
 from data_plane.protocols.openai_responses.signs import read_signs as read_own
 from data_plane.protocols.openai_responses.stream import ResponsesTap
-from data_plane.protocols.output_limit import lowered
+from data_plane.protocols.output_limit import lowered, output_of
 from switchyard_contract.routes import OPENAI_RESPONSES
 
 
@@ -32,7 +32,7 @@ class OpenAiResponses:
         self, facts: RequestFacts, body: Body, model: str, max_output: int = 0
     ) -> tuple[bytes | bytearray | memoryview, ...]:
         cuts = model_splice(facts.model_span, facts.model, model)
-        return splice(body, (*cuts, *lowered(facts.output, max_output)) if max_output else cuts)
+        return splice(body, (*cuts, *lowered(output_of(facts), max_output)) if max_output else cuts)
 
     def session_signs(self, body: Body) -> SessionSigns:
         return read_signs(body, read_own)

@@ -2,7 +2,6 @@
 
 from data_plane.protocols.body import Fields, read_fields, read_hints
 from data_plane.protocols.codec import Body, RequestFacts, RequestHead
-from data_plane.protocols.output_limit import read_limit
 from switchyard_contract.routes import OPENAI_RESPONSES
 
 WATCHED = frozenset(
@@ -29,8 +28,7 @@ def read_request(head: RequestHead, operation: str, body: Body) -> RequestFacts:
         # Codex's newest models get their tools as an input item, the first one.
         has_tools=fields.has_items("tools") or b'"additional_tools"' in fields.prefix("input", 256),
         body_bytes=len(body),
-        fields=fields.raw,
-        output=read_limit(fields, "max_output_tokens", absent="max_output_tokens"),
+        fields=fields,
     )
 
 

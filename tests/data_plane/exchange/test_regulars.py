@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from data_plane.exchange.regulars import MAX_WAYS, Regular
+from data_plane.exchange.regulars import Regular
+from data_plane.exchange.terms import MAX_TERMS
 from data_plane.upstream.request import encode_head
 from switchyard_contract.v1 import snapshot_pb2 as pb
 from switchyard_contract.v1 import usage_pb2
@@ -85,18 +86,18 @@ async def test_what_each_request_brings_is_its_own() -> None:
     assert second.tokens.input_fresh > first.tokens.input_fresh
 
 
-async def test_ways_are_bounded() -> None:
+async def test_terms_are_bounded() -> None:
     provider = a_provider("5" * 32, "any", vendor="openai", models=["*"])
     world = a_world(FakeProvider(ANSWER))
     world.policy = a_policy(
         keys=[a_key(TOKEN)], policy=a_policy_shard(providers=[provider], models=[], virtual_models=[])
     )
-    for number in range(MAX_WAYS + 3):
+    for number in range(MAX_TERMS + 3):
         client = FakeClient(ASKED.replace(b'"gpt-5.1"', b'"m-%d"' % number))
         await world.serve(client, TOKEN.text)
         assert client.status == 200
         assert world.usage.finals[-1].requested_model == f"m-{number}"
-    assert len(regulars_of(world)[0].ways) == MAX_WAYS
+    assert len(regulars_of(world)[0].terms) == MAX_TERMS
 
 
 async def test_what_is_kept_prints_no_secret() -> None:
@@ -107,7 +108,7 @@ async def test_what_is_kept_prints_no_secret() -> None:
         keys=[a_key(TOKEN)], policy=a_policy_shard(providers=[provider], models=[], virtual_models=[])
     )
     await ask(world)
-    kept = repr(world.policy.memory.regulars) + repr(regulars_of(world)[0].ways)
+    kept = repr(world.policy.memory.regulars) + repr(regulars_of(world)[0].terms)
     assert "sk-account" not in kept
     assert TOKEN.text not in kept
     assert world.usage.finals[-1].outcome == usage_pb2.OUTCOME_SERVED

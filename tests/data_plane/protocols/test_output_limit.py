@@ -7,6 +7,7 @@ import pytest
 
 from data_plane.protocols.catalog import CODECS
 from data_plane.protocols.codec import RequestFacts, RequestHead
+from data_plane.protocols.output_limit import output_of
 
 HEAD = RequestHead("POST", "/", "", ())
 CHAT, MESSAGES, RESPONSES, GEMINI = "openai_chat", "anthropic_messages", "openai_responses", "gemini_content"
@@ -54,7 +55,7 @@ def lower(protocol: str, body: bytes, tokens: int) -> dict[str, Any]:
     ],
 )
 def test_the_limit_is_read(protocol: str, more: dict[str, Any], tokens: int, answers: int, least: int) -> None:
-    limit = read(protocol, json.dumps(BODIES[protocol] | more).encode()).output
+    limit = output_of(read(protocol, json.dumps(BODIES[protocol] | more).encode()))
     assert (limit.tokens, limit.answers, limit.least) == (tokens, answers, least)
 
 
