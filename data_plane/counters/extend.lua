@@ -6,7 +6,7 @@
 -- gives  1: it is so much now; 0: no room, it is as it was; 2: nothing is held any more
 
 local lasting, ask = cmsgpack.unpack(ARGV[1]), cmsgpack.unpack(ARGV[2])
-local text = redis.call('HGET', KEYS[3], ask[1])
+local text = call('HGET', KEYS[3], ask[1])
 if not text then
   return 2
 end
@@ -23,24 +23,24 @@ for at = 1, budgets do
   if place then
     local first = 6 + 4 * rates + 7 * at - 6
     local flags, soft, hard, _, grace = unpack(lasting, first, first + 4)
-    local more = math.floor(ask[2] / 2) % 2 == 1 and grace or 0
-    local now = redis.call('HMGET', key, 'p', 'e', 's')
+    local more = floor(ask[2] / 2) % 2 == 1 and grace or 0
+    local now = call('HMGET', key, 'p', 'e', 's')
     local posted = tonumber(now[1] or '0')
-    local s = math.floor(flags / 8) % 2 == 1 and ask[5] or ask[4]
+    local s = floor(flags / 8) % 2 == 1 and ask[5] or ask[4]
     local e_more, s_more = ask[3] - hold[place + 1], s - hold[place + 2]
     local expected, worst = tonumber(now[2] or '0') + e_more, tonumber(now[3] or '0') + s_more
     local is_tight = hard >= 0 and ((s_more > 0 and posted + worst > hard + more)
       or (e_more > 0 and posted + expected > soft + more))
-    if is_tight and math.floor(flags / 4) % 2 == 0 then
+    if is_tight and floor(flags / 4) % 2 == 0 then
       return 0
     elseif not is_tight then
-      changes[#changes + 1] = {key, place, math.max(0, expected), math.max(0, worst), s}
+      changes[#changes + 1] = {key, place, max(0, expected), max(0, worst), s}
     end
   end
 end
 for _, change in ipairs(changes) do
-  redis.call('HSET', change[1], 'e', change[3], 's', change[4])
+  call('HSET', change[1], 'e', change[3], 's', change[4])
   hold[change[2] + 1], hold[change[2] + 2] = ask[3], change[5]
 end
-redis.call('HSET', KEYS[3], ask[1], cmsgpack.pack(hold))
+call('HSET', KEYS[3], ask[1], cmsgpack.pack(hold))
 return 1

@@ -7,14 +7,14 @@
 
 local raised = 0
 for at, key in ipairs(KEYS) do
-  local posted = redis.call('HGET', key, 'p')
+  local posted = call('HGET', key, 'p')
   local said = tonumber(ARGV[2 * at - 1])
   if said > tonumber(posted or '0') then
-    local is_new = redis.call('EXISTS', key) == 0
-    redis.call('HSET', key, 'p', said)
+    local is_new = call('EXISTS', key) == 0
+    call('HSET', key, 'p', said)
     local kept = tonumber(ARGV[2 * at])
     if is_new and kept > 0 then
-      redis.call('PEXPIRE', key, kept)
+      call('PEXPIRE', key, kept)
     end
     raised = raised + 1
   end

@@ -15,6 +15,7 @@
 -- Money is whole micro-USD. Lua's numbers are doubles: every one here stays below 2^53.
 
 local HOLD_MS, LEASE_MS, DONE_MS, LINGER_MS = 120000, 30000, 900000, 60000
+local call, floor, ceil, max, min = redis.call, math.floor, math.ceil, math.max, math.min
 local HOUR_MS, DAY_MS = 3600000, 86400000
 
 -- Time is the server's, in microseconds; a test may bring its own.
@@ -22,7 +23,7 @@ local function time_us(given)
   if given > 0 then
     return given
   end
-  local now = redis.call('TIME')
+  local now = call('TIME')
   return tonumber(now[1]) * 1000000 + tonumber(now[2])
 end
 
@@ -31,32 +32,32 @@ end
 local function keep(key, period_end, now_ms)
   if period_end > 0 then
     local left = period_end - now_ms
-    redis.call('PEXPIRE', key, math.max(left, 0) + math.min(math.max(left, HOUR_MS), 3 * DAY_MS))
+    call('PEXPIRE', key, max(left, 0) + min(max(left, HOUR_MS), 3 * DAY_MS))
   elseif period_end < 0 then
-    redis.call('PEXPIRE', key, -period_end)
+    call('PEXPIRE', key, -period_end)
   end
 end
 
 -- Give back what is reserved. A counter that is gone by now has nothing to give back to.
 local function release(held_key, due_key, member)
-  local text = redis.call('HGET', held_key, member)
+  local text = call('HGET', held_key, member)
   if text then
     local hold = cmsgpack.unpack(text)
     for at = 3, #hold, 3 do
-      local now = redis.call('HMGET', hold[at], 'e', 's')
+      local now = call('HMGET', hold[at], 'e', 's')
       if now[1] then
-        redis.call('HSET', hold[at], 'e', math.max(0, tonumber(now[1]) - hold[at + 1]),
-          's', math.max(0, tonumber(now[2]) - hold[at + 2]))
+        call('HSET', hold[at], 'e', max(0, tonumber(now[1]) - hold[at + 1]),
+          's', max(0, tonumber(now[2]) - hold[at + 2]))
       end
     end
-    redis.call('HDEL', held_key, member)
+    call('HDEL', held_key, member)
   end
-  redis.call('ZREM', due_key, member)
+  call('ZREM', due_key, member)
 end
 
 -- Give back what pods that are gone had reserved, some of it at a time.
 local function reap(held_key, due_key, now_ms, most)
-  local due = redis.call('ZRANGEBYSCORE', due_key, '-inf', now_ms, 'LIMIT', 0, most)
+  local due = call('ZRANGEBYSCORE', due_key, '-inf', now_ms, 'LIMIT', 0, most)
   for at = 1, #due do
     release(held_key, due_key, due[at])
   end
@@ -66,12 +67,12 @@ end
 -- Whether the contents are what the caller last saw, or later: the generation and sequence now, or nil when they were
 -- lost or are older. wanted: the generation that the policy names; a new one means that the books were read in.
 local function contents(meta_key, wanted, seen_generation, seen_sequence)
-  local now = redis.call('HMGET', meta_key, 'gen', 'seq', 'lost')
+  local now = call('HMGET', meta_key, 'gen', 'seq', 'lost')
   local generation, sequence = tonumber(now[1] or '-1'), tonumber(now[2] or '0')
-  local known = math.max(generation, seen_generation)
+  local known = max(generation, seen_generation)
   if wanted > known and (generation >= 0 or wanted == 0) then
-    redis.call('HSET', meta_key, 'gen', wanted)
-    redis.call('HDEL', meta_key, 'lost')
+    call('HSET', meta_key, 'gen', wanted)
+    call('HDEL', meta_key, 'lost')
     return wanted, sequence
   end
   if now[3] then
@@ -79,7 +80,7 @@ local function contents(meta_key, wanted, seen_generation, seen_sequence)
   end
   if generation < 0 or generation < seen_generation
     or (generation == seen_generation and sequence < seen_sequence) then
-    redis.call('HSET', meta_key, 'gen', math.max(known, wanted), 'lost', 1)
+    call('HSET', meta_key, 'gen', max(known, wanted), 'lost', 1)
     return nil
   end
   return generation, sequence

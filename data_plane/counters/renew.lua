@@ -9,13 +9,13 @@
 --          then the numbers (from 1) of members that are not held here}
 
 local told = cmsgpack.unpack(ARGV[1])
-local now_ms = math.floor(time_us(tonumber(ARGV[2])) / 1000)
+local now_ms = floor(time_us(tonumber(ARGV[2])) / 1000)
 local generation, sequence = contents(KEYS[1], told[1], told[2], told[3])
 local gives = {generation and 1 or 0, generation or 0, sequence or 0, 0}
 local members = told[5]
 for at = 1, members do
-  if redis.call('HEXISTS', KEYS[2], told[5 + at]) == 1 then
-    redis.call('ZADD', KEYS[3], now_ms + HOLD_MS, told[5 + at])
+  if call('HEXISTS', KEYS[2], told[5 + at]) == 1 then
+    call('ZADD', KEYS[3], now_ms + HOLD_MS, told[5 + at])
   else
     gives[#gives + 1] = at
   end
@@ -23,9 +23,9 @@ end
 for at = 6 + members, #told, 2 do
   local key, member = KEYS[3 + told[at]], told[5 + told[at + 1]]
   -- A lease that lapsed may have been taken by another meanwhile.
-  if tonumber(redis.call('ZSCORE', key, member) or '0') > now_ms then
-    redis.call('ZADD', key, now_ms + LEASE_MS, member)
-    redis.call('PEXPIRE', key, 2 * LEASE_MS)
+  if tonumber(call('ZSCORE', key, member) or '0') > now_ms then
+    call('ZADD', key, now_ms + LEASE_MS, member)
+    call('PEXPIRE', key, 2 * LEASE_MS)
   end
 end
 gives[4] = reap(KEYS[2], KEYS[3], now_ms, told[4])

@@ -19,16 +19,16 @@
 
 local lasting, ask = cmsgpack.unpack(ARGV[1]), cmsgpack.unpack(ARGV[2])
 local member, asked = ask[1], ask[2]
-local held = redis.call('HGET', KEYS[3], member)
+local held = call('HGET', KEYS[3], member)
 if held then
   return cmsgpack.unpack(held)[1]
 end
 
 local now_us = time_us(ask[18])
-local now_ms = math.floor(now_us / 1000)
+local now_ms = floor(now_us / 1000)
 local rates, budgets = lasting[5], lasting[6]
-local is_offered, is_loop = asked % 2 == 1, math.floor(asked / 2) % 2 == 1
-local is_further, is_unchecked = math.floor(asked / 4) % 2 == 1, asked >= 8
+local is_offered, is_loop = asked % 2 == 1, floor(asked / 2) % 2 == 1
+local is_further, is_unchecked = floor(asked / 4) % 2 == 1, asked >= 8
 
 local generation, sequence = 0, 0
 local function nothing_counted(verdict)
@@ -36,7 +36,7 @@ local function nothing_counted(verdict)
 end
 
 if not is_unchecked then
-  if redis.call('SISMEMBER', KEYS[1], lasting[1]) == 1 then
+  if call('SISMEMBER', KEYS[1], lasting[1]) == 1 then
     return nothing_counted(3)
   end
   generation, sequence = contents(KEYS[2], lasting[2], ask[13], ask[14])
@@ -53,16 +53,16 @@ reap(KEYS[3], KEYS[4], now_ms, 4)
 -- How everything stands now.
 local used, posted, expected, worst, is_new = {}, {}, {}, {}, {}
 for at = 1, rates do
-  local kind = math.floor(lasting[3 + 4 * at] / 8) % 4
+  local kind = floor(lasting[3 + 4 * at] / 8) % 4
   if kind == 3 then
-    used[at] = redis.call('ZCOUNT', KEYS[4 + at], now_ms + 1, '+inf')
+    used[at] = call('ZCOUNT', KEYS[4 + at], now_ms + 1, '+inf')
   else
-    used[at] = tonumber(redis.call('GET', KEYS[4 + at]) or '0')
+    used[at] = tonumber(call('GET', KEYS[4 + at]) or '0')
   end
 end
 local budgets_at = 6 + 4 * rates
 for at = 1, budgets do
-  local now = redis.call('HMGET', KEYS[4 + rates + at], 'p', 'e', 's')
+  local now = call('HMGET', KEYS[4 + rates + at], 'p', 'e', 's')
   posted[at], expected[at], worst[at] = tonumber(now[1] or '0'), tonumber(now[2] or '0'), tonumber(now[3] or '0')
   is_new[at] = not now[2]
 end
@@ -76,16 +76,16 @@ local function judge(candidate)
   local denying, patience, wants_next = -1, 0, false
   for at = 1, rates do
     local flags, limit, span, burst = unpack(lasting, 3 + 4 * at, 6 + 4 * at)
-    local kind, unit = math.floor(flags / 8) % 4, math.floor(flags / 32)
+    local kind, unit = floor(flags / 8) % 4, floor(flags / 32)
     local n = 1
     if unit == 2 then n = input + output elseif unit == 3 then n = input elseif unit == 4 then n = output end
-    counts[at] = math.floor(flags / candidate) % 2 == 1 and not (is_further and unit == 1 and kind ~= 3)
+    counts[at] = floor(flags / candidate) % 2 == 1 and not (is_further and unit == 1 and kind ~= 3)
     if kind == 1 then
-      local tat = math.max(used[at], now_us)
-      charge[at] = math.ceil(n * span / limit)
-      level[at] = math.floor((tat - now_us) * limit / span)
+      local tat = max(used[at], now_us)
+      charge[at] = ceil(n * span / limit)
+      level[at] = floor((tat - now_us) * limit / span)
       local over = tat + charge[at] - now_us - burst
-      wait[at] = over <= 0 and 0 or charge[at] > burst and -1 or math.ceil(over / 1000)
+      wait[at] = over <= 0 and 0 or charge[at] > burst and -1 or ceil(over / 1000)
     elseif kind == 2 then
       charge[at], level[at] = n, used[at]
       wait[at] = used[at] + n <= limit and 0 or (n > limit or span == 0) and -1 or span - now_ms
@@ -95,7 +95,7 @@ local function judge(candidate)
     end
     refuses[at] = counts[at] and wait[at] ~= 0
     -- The longest wait is told: after a shorter one it would be refused again.
-    if refuses[at] and math.floor(flags / 4) % 2 == 0 and patience ~= -1 and (wait[at] > patience or wait[at] == -1) then
+    if refuses[at] and floor(flags / 4) % 2 == 0 and patience ~= -1 and (wait[at] > patience or wait[at] == -1) then
       denying, patience = at - 1, wait[at]
     end
   end
@@ -105,11 +105,11 @@ local function judge(candidate)
       unpack(lasting, budgets_at + 7 * at - 6, budgets_at + 7 * at)
     local place = rates + at
     local more = is_loop and grace or 0
-    local s = math.floor(flags / 8) % 2 == 1 and ask[first + 2] or ask[first + 1]
-    counts[place], charge[place] = math.floor(flags / candidate) % 2 == 1, s
+    local s = floor(flags / 8) % 2 == 1 and ask[first + 2] or ask[first + 1]
+    counts[place], charge[place] = floor(flags / candidate) % 2 == 1, s
     refuses[place] = counts[place] and hard >= 0
       and (posted[at] + worst[at] + s > hard + more or posted[at] + expected[at] + e > soft + more)
-    if counts[place] and math.floor(flags / 4) % 2 == 0 then
+    if counts[place] and floor(flags / 4) % 2 == 0 then
       -- A spent budget goes before a rate: waiting for the rate would not help.
       if refuses[place] and not is_budget then
         denying, patience, is_budget = place - 1, period_end > 0 and period_end - now_ms or -1, true
@@ -152,8 +152,8 @@ for at = 1, budgets do
   local flags, soft, hard = unpack(lasting, budgets_at + 7 * at - 6, budgets_at + 7 * at - 4)
   local place = rates + at
   local is_counted = is_admitted and counts[place] and (is_unchecked or not refuses[place])
-  if is_admitted and counts[place] and hard >= 0 and math.floor(flags / 4) % 2 == 0 then
-    local fullness = (posted[at] + expected[at] + e) / math.max(soft, 1)
+  if is_admitted and counts[place] and hard >= 0 and floor(flags / 4) % 2 == 0 then
+    local fullness = (posted[at] + expected[at] + e) / max(soft, 1)
     if fullness > fullest then
       index, fullest = place - 1, fullness
     end
@@ -173,21 +173,26 @@ end
 for at = 1, rates do
   if counts[at] then
     local key, flags, span = KEYS[4 + at], lasting[3 + 4 * at], lasting[5 + 4 * at]
-    local kind = math.floor(flags / 8) % 4
+    local kind = floor(flags / 8) % 4
     if kind == 3 then
-      redis.call('ZREMRANGEBYSCORE', key, '-inf', now_ms)
-      redis.call('ZADD', key, now_ms + LEASE_MS, member)
-      redis.call('PEXPIRE', key, 2 * LEASE_MS)
+      -- Whatever runs is renewed more often than this, and the expiry with it.
+      if used[at] == 0 then
+        call('DEL', key)
+      end
+      call('ZADD', key, now_ms + LEASE_MS, member)
+      if used[at] == 0 then
+        call('PEXPIRE', key, 2 * LEASE_MS)
+      end
     elseif kind == 2 then
-      local now, idle_ms = redis.call('INCRBY', key, charge[at]), lasting[6 + 4 * at]
+      local now, idle_ms = call('INCRBY', key, charge[at]), lasting[6 + 4 * at]
       if idle_ms > 0 then
-        redis.call('PEXPIRE', key, idle_ms)
+        call('PEXPIRE', key, idle_ms)
       elseif now == charge[at] then
         keep(key, span, now_ms)
       end
     elseif charge[at] > 0 then
-      local tat = math.max(used[at], now_us) + charge[at]
-      redis.call('SET', key, tat, 'PX', math.ceil((tat - now_us) / 1000) + LINGER_MS)
+      local tat = max(used[at], now_us) + charge[at]
+      call('SET', key, tat, 'PX', ceil((tat - now_us) / 1000) + LINGER_MS)
     end
   end
 end
@@ -197,17 +202,17 @@ for at = 1, budgets do
   if counts[place] then
     local key, s = KEYS[4 + place], charge[place]
     local flags, _, _, _, _, allowance, period_end = unpack(lasting, budgets_at + 7 * at - 6, budgets_at + 7 * at)
-    redis.call('HSET', key, 'e', expected[at] + e, 's', worst[at] + s)
+    call('HSET', key, 'e', expected[at] + e, 's', worst[at] + s)
     if is_new[at] or period_end < 0 then
       keep(key, period_end, now_ms)
     end
-    if math.floor(flags / 16) % 2 == 1 and math.floor(ask[17] / 2 ^ (at - 1)) % 2 == 1 then
-      local given = redis.call('HMGET', key, 'o', 'o:' .. ask[15])
+    if floor(flags / 16) % 2 == 1 and floor(ask[17] / 2 ^ (at - 1)) % 2 == 1 then
+      local given = call('HMGET', key, 'o', 'o:' .. ask[15])
       local mine = tonumber(given[2] or '-1')
       if mine < 0 then
         local sum = tonumber(given[1] or '0')
-        mine = math.max(0, math.min(math.floor(allowance / math.max(ask[16], 1)), allowance - sum))
-        redis.call('HSET', key, 'o', sum + mine, 'o:' .. ask[15], mine)
+        mine = max(0, min(floor(allowance / max(ask[16], 1)), allowance - sum))
+        call('HSET', key, 'o', sum + mine, 'o:' .. ask[15], mine)
       end
       local row = 10 + 3 * rates + 5 * at
       answer[row], answer[row + 4] = answer[row] + 4, mine
@@ -216,8 +221,8 @@ for at = 1, budgets do
     hold[last + 1], hold[last + 2], hold[last + 3] = key, e, s
   end
 end
-answer[8] = redis.call('HINCRBY', KEYS[2], 'seq', 1)
+answer[8] = call('HINCRBY', KEYS[2], 'seq', 1)
 hold[1] = cmsgpack.pack(answer)
-redis.call('HSET', KEYS[3], member, cmsgpack.pack(hold))
-redis.call('ZADD', KEYS[4], now_ms + HOLD_MS, member)
+call('HSET', KEYS[3], member, cmsgpack.pack(hold))
+call('ZADD', KEYS[4], now_ms + HOLD_MS, member)
 return hold[1]

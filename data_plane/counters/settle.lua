@@ -10,9 +10,9 @@
 local lasting, told = cmsgpack.unpack(ARGV[1]), cmsgpack.unpack(ARGV[2])
 local member, cost, counted, flags = told[1], told[2], told[7], told[8]
 local done_key = KEYS[#KEYS]
-local text = redis.call('HGET', KEYS[3], member)
+local text = call('HGET', KEYS[3], member)
 if not text then
-  if redis.call('EXISTS', done_key) == 1 then
+  if call('EXISTS', done_key) == 1 then
     return 2
   elseif flags % 2 == 0 then
     return 0
@@ -23,14 +23,14 @@ local hold = text and cmsgpack.unpack(text)
 if hold and counted < 0 then
   counted = cmsgpack.unpack(hold[1])[14]
 end
-counted = math.max(counted, 0)
+counted = max(counted, 0)
 local now_us = time_us(told[10])
-local now_ms = math.floor(now_us / 1000)
+local now_ms = floor(now_us / 1000)
 local rates, budgets = lasting[5], lasting[6]
 for at = 1, rates do
-  if math.floor(counted / 2 ^ (at - 1)) % 2 == 1 then
+  if floor(counted / 2 ^ (at - 1)) % 2 == 1 then
     local claim, limit, span, burst = unpack(lasting, 3 + 4 * at, 6 + 4 * at)
-    local key, kind, unit = KEYS[4 + at], math.floor(claim / 8) % 4, math.floor(claim / 32)
+    local key, kind, unit = KEYS[4 + at], floor(claim / 8) % 4, floor(claim / 32)
     local now_n, then_n = 0, 0
     if unit == 2 then
       now_n, then_n = told[3] + told[4], told[5] + told[6]
@@ -40,21 +40,21 @@ for at = 1, rates do
       now_n, then_n = told[4], told[6]
     end
     if kind == 3 then
-      redis.call('ZREM', key, member)
+      call('ZREM', key, member)
     elseif now_n ~= then_n and kind == 1 then
-      local more = math.ceil(now_n * span / limit) - math.ceil(then_n * span / limit)
-      local stored = redis.call('GET', key)
+      local more = ceil(now_n * span / limit) - ceil(then_n * span / limit)
+      local stored = call('GET', key)
       if more > 0 then
-        local tat = math.max(tonumber(stored or '0'), now_us) + more
-        redis.call('SET', key, tat, 'PX', math.ceil((tat - now_us) / 1000) + LINGER_MS)
+        local tat = max(tonumber(stored or '0'), now_us) + more
+        call('SET', key, tat, 'PX', ceil((tat - now_us) / 1000) + LINGER_MS)
       elseif stored then
-        local tat = math.max(tonumber(stored) + more, now_us - burst)
-        redis.call('SET', key, tat, 'PX', math.max(0, math.ceil((tat - now_us) / 1000)) + LINGER_MS)
+        local tat = max(tonumber(stored) + more, now_us - burst)
+        call('SET', key, tat, 'PX', max(0, ceil((tat - now_us) / 1000)) + LINGER_MS)
       end
     elseif now_n ~= then_n and kind == 2 then
-      local stored = redis.call('GET', key)
+      local stored = call('GET', key)
       if stored then
-        redis.call('INCRBY', key, math.max(now_n - then_n, -tonumber(stored)))
+        call('INCRBY', key, max(now_n - then_n, -tonumber(stored)))
       end
     end
   end
@@ -66,20 +66,20 @@ if hold then
   for at = 3, #hold, 3 do
     posts[#posts + 1] = {hold[at], hold[at + 1], hold[at + 2]}
   end
-  redis.call('HDEL', KEYS[3], member)
+  call('HDEL', KEYS[3], member)
 else
   for at = 1, budgets do
-    if math.floor(counted / 2 ^ (rates + at - 1)) % 2 == 1 then
+    if floor(counted / 2 ^ (rates + at - 1)) % 2 == 1 then
       posts[#posts + 1] = {KEYS[4 + rates + at], 0, 0}
     end
   end
 end
-redis.call('ZREM', KEYS[4], member)
+call('ZREM', KEYS[4], member)
 for _, post in ipairs(posts) do
   local key = post[1]
-  local now = redis.call('HMGET', key, 'p', 'e', 's')
-  redis.call('HSET', key, 'p', tonumber(now[1] or '0') + cost, 'e', math.max(0, tonumber(now[2] or '0') - post[2]),
-    's', math.max(0, tonumber(now[3] or '0') - post[3]))
+  local now = call('HMGET', key, 'p', 'e', 's')
+  call('HSET', key, 'p', tonumber(now[1] or '0') + cost, 'e', max(0, tonumber(now[2] or '0') - post[2]),
+    's', max(0, tonumber(now[3] or '0') - post[3]))
   if not now[2] then
     for at = 1, budgets do
       if KEYS[4 + rates + at] == key then
@@ -87,12 +87,12 @@ for _, post in ipairs(posts) do
       end
     end
   end
-  if math.floor(flags / 2) % 2 == 1 then
-    local left = redis.call('HGET', key, 'o:' .. told[9])
+  if floor(flags / 2) % 2 == 1 then
+    local left = call('HGET', key, 'o:' .. told[9])
     if left then
-      redis.call('HSET', key, 'o:' .. told[9], math.max(0, tonumber(left) - cost))
+      call('HSET', key, 'o:' .. told[9], max(0, tonumber(left) - cost))
     end
   end
 end
-redis.call('SET', done_key, '1', 'PX', DONE_MS)
+call('SET', done_key, '1', 'PX', DONE_MS)
 return hold and 1 or 3
