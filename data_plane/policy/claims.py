@@ -21,7 +21,8 @@ FIRST, SECOND = 1, 2
 SESSION, REQUEST = "{session}", "{request}"
 """What a counter's text holds where the session's id and the request's digest are still to be put. Values are
 percent-encoded in a counter, so that none can look like these."""
-LONGEST_SESSION = 64
+LONGEST_SESSION = 256
+"""More than what is ever taken from a client (protocols/client.py)."""
 
 
 class RateKind(IntEnum):
