@@ -5,7 +5,10 @@ the real gRPC contract, its counter store the embedded Valkey. The referee (`ref
 the mock provider, in C, and reads CPU time from the scheduler. Absolute times are noise on a shared machine: read the
 ratios.
 
-Usage: python -m tests.load.bench [--quick] [--scenario NAME] [--rounds N] [-- referee arguments]
+With `--rules` the same pod is asked once more, on a key that six budgets and three rate limits are about: what a round
+trip to the counters and its settling add.
+
+Usage: python -m tests.load.bench [--quick] [--rules] [--scenario NAME] [--rounds N] [-- referee arguments]
 """
 
 import argparse
@@ -24,6 +27,7 @@ from pathlib import Path
 from deploy.local.engines import Engines
 from deploy.local.valkey import Valkey
 from switchyard_contract.v1 import snapshot_pb2
+from tests.builders.rules import a_budget, a_rate_limit, every, when
 from tests.fakes.control_plane import ControlPlane
 from tests.fakes.installation import Books, Installation, Supplier
 
@@ -31,6 +35,9 @@ ROOT = Path(__file__).resolve().parents[2]
 REFEREE = Path(__file__).parent / "referee" / "bench.py"
 MODEL = "bench-model"
 KEYS = 1001
+GOVERNED = "governed"
+"""The target's name that is asked on the key with rules."""
+_PLENTY = 1_000_000
 GATEWAY_CPU = "0"
 SCENARIOS = ("closed-2k", "closed-60k", "closed-400k", "open-2k", "stream", "idle")
 
@@ -39,6 +46,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one short round: for a look, not for a verdict")
     parser.add_argument("--scenario", action="append", help=f"one of {', '.join(SCENARIOS)} (repeat)")
+    parser.add_argument("--rules", action="store_true", help="also on a key with 6 budgets and 3 rate limits")
     parser.add_argument("--api", choices=("openai", "anthropic"), default="openai")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--keep", metavar="FOLDER", help="keep logs and raw results here")
@@ -68,7 +76,9 @@ async def _measure(chosen: argparse.Namespace, work: Path, stack: contextlib.Exi
             ),
         )
     )
-    key, *_others = [installation.mint() for _ in range(KEYS)]
+    key, governed, *_others = [installation.mint() for _ in range(KEYS)]
+    if chosen.rules:
+        installation.change(rules=_rules_about(governed.id))
     control = stack.enter_context(ControlPlane(installation, keeps_rows=False))
     stack.enter_context(
         _process(
@@ -88,10 +98,15 @@ async def _measure(chosen: argparse.Namespace, work: Path, stack: contextlib.Exi
     else:
         print("nginx is not installed, so its row is missing (apt-get install nginx-light).")
     await _until_ready(f"http://127.0.0.1:{admin_port}/readyz")
+    if chosen.rules:
+        targets.insert(1, f"{GOVERNED}=http://127.0.0.1:{gateway_port}")
     model = MODEL if chosen.api == "openai" else f"claude-{MODEL}"
     command = [sys.executable, str(REFEREE), "--mock-port", str(mock_port), "--api", chosen.api, "--model", model]
     command += [part for target in targets for part in ("--target", target)]
-    command += ["--header", f"Authorization: Bearer {key.text}", "--reference", "aiohttp"]
+    for name in (target.partition("=")[0] for target in targets):
+        token = governed if name == GOVERNED else key
+        command += ["--header", f"{name}=Authorization: Bearer {token.text}"]
+    command += ["--reference", "aiohttp"]
     command += [part for name in chosen.scenario or SCENARIOS for part in ("--scenario", name)]
     command += ["--rounds", "1", "--duration", "2"] if chosen.quick else ["--rounds", str(chosen.rounds)]
     command += chosen.referee
@@ -101,6 +116,29 @@ async def _measure(chosen: argparse.Namespace, work: Path, stack: contextlib.Exi
     await asyncio.sleep(1)
     print(f"\nUsage events received: {control.received}; snapshots refused by the pod: {len(control.nacks)}")
     return status
+
+
+def _rules_about(key_id: str) -> snapshot_pb2.PolicyShard:
+    """Six budgets and three rate limits that match every request on one key, and that nothing ever reaches."""
+    about = when(f"key:{key_id}")
+    pers = (["key"], ["principal"], ["organization"], ["model"], ["provider"], [])
+    return snapshot_pb2.PolicyShard(
+        budgets=[
+            a_budget(f"budget {number}", dollars=_PLENTY, when=about, per=per) for number, per in enumerate(pers, 1)
+        ],
+        rate_limits=[
+            a_rate_limit("by key", when=about, per=["key"], limit=_PLENTY),
+            a_rate_limit("by person", when=about, per=["principal"], limit=_PLENTY, periods=every("hour")),
+            a_rate_limit(
+                "tokens",
+                when=about,
+                per=["key"],
+                limit=_PLENTY**2,
+                unit=snapshot_pb2.RATE_UNIT_TOKENS,
+                periods=every("day", (0, 2**52)),
+            ),
+        ],
+    )
 
 
 def _pod_command() -> list[str]:
