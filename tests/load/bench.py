@@ -129,7 +129,7 @@ def _boost(pids: Iterable[int], referee: list[str]) -> None:
 def _rules_about(key_id: str) -> snapshot_pb2.PolicyShard:
     """Six budgets and three rate limits that match every request on one key, and that nothing ever reaches."""
     about = when(f"key:{key_id}")
-    pers = (["key"], ["principal"], ["organization"], ["model"], ["provider"], [])
+    pers: tuple[list[str], ...] = (["key"], ["principal"], ["organization"], ["model"], ["provider"], [])
     return snapshot_pb2.PolicyShard(
         budgets=[
             a_budget(f"budget {number}", dollars=_PLENTY, when=about, per=per) for number, per in enumerate(pers, 1)
