@@ -19,6 +19,9 @@ POST_UNHELD, FROM_ALLOWANCE = 1, 2
 """Flags of a settlement."""
 NO_AMOUNTS = (0, 0, 0, 0, 0)
 _MAX_AIMS = 64
+_ANY_REQUEST = bytes.fromhex("9c1f04e7b25dd38a")
+"""Stands for the digest of a request until there is one. Digests are of one length, and so are names of counters that
+differ in nothing else: a request is put into the bytes that are there instead of writing them anew."""
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -70,6 +73,22 @@ class Aim:
         """A no that nothing but time can change, until `denied_until_s`."""
         self.denied_at_s = self.denied_until_s = 0.0
 
+    def of_request(self, digest: bytes) -> "Aim":
+        """The same for one request. What was found out of this session stays behind; it is found out again."""
+        here, there = _ANY_REQUEST.hex(), digest.hex()
+        head_here, head_there = here.encode(), there.encode()
+        aim = Aim.__new__(Aim)
+        aim.claims, aim.organization_id = self.claims, self.organization_id
+        aim.lasting, aim.lasting_bulk, aim.member_head = self.lasting, self.lasting_bulk, self.member_head
+        aim.rate_keys = tuple([key.replace(here, there) for key in self.rate_keys])
+        aim.budget_keys, aim.slots, aim.lines = self.budget_keys, self.slots, self.lines
+        aim.reserve_head = self.reserve_head.replace(head_here, head_there)
+        aim.extend_head = self.extend_head.replace(head_here, head_there)
+        aim.settle_head = self.settle_head.replace(head_here, head_there)
+        aim.is_issued, aim.denial = self.is_issued, None
+        aim.denied_at_s = aim.denied_until_s = 0.0
+        return aim
+
     def claim(self, index: int) -> RateClaim | BudgetClaim:
         """Give the claim that an answer's index names."""
         rates = self.claims.rates
@@ -106,13 +125,29 @@ class PackedClaims:
         """Give the claims as they are for a session, and for a request where one counts its repeats."""
         if self._whole is not None:
             return self._whole
-        digest = request_digest if self._by_request else b""
-        aim = self._aims.get((session_id, digest))
+        if not self._by_request:
+            return self._known(session_id, b"") or self._keep(session_id, b"", self._write(session_id, b""))
+        aim = self._known(session_id, request_digest)
         if aim is None:
-            if len(self._aims) >= _MAX_AIMS:
-                del self._aims[next(iter(self._aims))]
-            aim = self._aims[session_id, digest] = Aim(self.claims, self._lasting, session_id, digest)
+            if len(request_digest) != len(_ANY_REQUEST):
+                return self._write(session_id, request_digest)
+            plain = self._known(session_id, _ANY_REQUEST)
+            if plain is None:
+                plain = self._keep(session_id, _ANY_REQUEST, self._write(session_id, _ANY_REQUEST))
+            aim = self._keep(session_id, request_digest, plain.of_request(request_digest))
         return aim
+
+    def _known(self, session_id: str, digest: bytes) -> Aim | None:
+        return self._aims.get((session_id, digest))
+
+    def _keep(self, session_id: str, digest: bytes, aim: Aim) -> Aim:
+        if len(self._aims) >= _MAX_AIMS:
+            del self._aims[next(iter(self._aims))]
+        self._aims[session_id, digest] = aim
+        return aim
+
+    def _write(self, session_id: str, digest: bytes) -> Aim:
+        return Aim(self.claims, self._lasting, session_id, digest)
 
 
 def all_claims(claims: Claims) -> tuple[RateClaim | BudgetClaim, ...]:

@@ -24,6 +24,7 @@ from switchyard_contract.v1 import usage_pb2 as usage
 RETRY_IDLE_MS = HOUR_MS
 """The same request after so long is no retry."""
 _EVER = Period(FOR_EVER, NO_END_MS)
+DIGEST_BYTES = 8
 CAPPED = frozenset({"generate", "compact"})
 """Operations that are turns of a session."""
 
@@ -131,8 +132,10 @@ def judge_signs(caps: Sequence[SignCap], signs: SessionSigns) -> SignVerdict:
 
 
 def digest_for(signs: SessionSigns, exchange_id: str) -> bytes:
-    """What repeats of a request are counted under; a request that was not digested repeats none."""
-    return signs.request_digest or exchange_id.encode()
+    """What repeats of a request are counted under. One that was not digested repeats none: the end of an exchange's id
+    is chance.
+    """
+    return signs.request_digest or exchange_id[-DIGEST_BYTES:].encode()
 
 
 def amount_of_cap(cap: SessionCap) -> int:
