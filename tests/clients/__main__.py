@@ -6,9 +6,11 @@ four of them in a scratch home: the tool works by what it wrote, and `--remove` 
 byte. Ends with a table.
 
 `make test-clients ARGS=refusals`: what each tool and SDK does when it is told no (docs/clients/refusals.md).
+`ARGS=good-news`: what is left, in Codex's own meter and Claude Code's status bar.
 
 Usage: python -m tests.clients [--only NAME] [--gateway URL --key KEY]     NAME: codex, setup-codex
-       python -m tests.clients refusals [--only CLIENT] [--case CASE]
+       python -m tests.clients refusals [--only CLIENT] [--case CASE] [--markdown]
+       python -m tests.clients good-news
 """
 
 import argparse
@@ -19,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.clients import refusals
+from tests.clients import good_news, refusals
 from tests.clients.installing import install_tools
 from tests.clients.setup_proof import CASES, SetupCase, SetupProblem, set_up, undo
 from tests.clients.starting import folders, start
@@ -30,6 +32,8 @@ from tests.end_to_end.stack import Stack, start_stack, until
 def main() -> int:
     if sys.argv[1:2] == ["refusals"]:
         return refusals.main(sys.argv[2:])
+    if sys.argv[1:2] == ["good-news"]:
+        return good_news.main()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="run one tool by name")
     parser.add_argument("--gateway", help="base URL of a gateway that already runs; then the counting is not checked")

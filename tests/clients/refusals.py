@@ -55,8 +55,13 @@ CASES = (
     Case("far rate", "daily-pace"),
     Case("rate", "steady-pace", is_final=False),
 )
+PLENTY = Case("plenty", "")
+"""A key with room, for good news."""
 RULES = snapshot_pb2.PolicyShard(
-    budgets=[budget("daily-allowance", 0.1, condition=when(case="budget"), per=["key"])],
+    budgets=[
+        budget("daily-allowance", 0.1, condition=when(case="budget"), per=["key"]),
+        budget("plenty", 30.0, condition=when(case="plenty"), per=["key"]),
+    ],
     rate_limits=[
         rate("steady-pace", 20, burst=1, condition=when(case="rate"), per=["key"]),
         rate("daily-pace", 1, condition=when(case="far rate"), per=["key"], periods=days()),
@@ -157,12 +162,15 @@ class Gateway:
         match case.name:
             case "budget" | "far rate":
                 self.spend(key)
-                # Settled is what is counted: the answer comes a moment earlier.
-                self._pod.settle()
+                self.settle()
             case "revoked":
                 self._control.installation.revoke(key)
                 self._control.publish("deny")
         return key
+
+    def settle(self) -> None:
+        """Return when everything is counted: answers come a moment earlier."""
+        self._pod.settle()
 
     def spend(self, key: KeyToken) -> None:
         """Make one request: it takes the budget's ten cents, and the only one that a rate takes at once."""
