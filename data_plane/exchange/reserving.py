@@ -43,7 +43,7 @@ _KNOWS_NEW_LIMIT = frozenset({"openai", "azure_openai", "openrouter", "xai"})
 _NO_QUOTE = Quote(NOTHING, 0, 0, 0, 1000)
 
 
-class _Turn(msgspec.Struct, frozen=True):
+class _Turn(msgspec.Struct, frozen=True, gc=False):
     """One exchange as its rules need to know it."""
 
     asked: Asked

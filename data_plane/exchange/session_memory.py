@@ -22,7 +22,7 @@ LEAST_KEPT = 1024
 """Tokens of the shortest prompt that those keep."""
 
 
-class Turn(msgspec.Struct, frozen=True):
+class Turn(msgspec.Struct, frozen=True, gc=False):
     """What the newest turn of a session used at one place."""
 
     at_ms: int

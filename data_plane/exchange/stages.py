@@ -94,7 +94,7 @@ class Terms(msgspec.Struct, frozen=True):
         return f"Terms({len(self.weighed.claims.rates)} rates, {len(self.weighed.claims.budgets)} budgets)"
 
 
-class Asked(msgspec.Struct, frozen=True):
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """A request whose caller is known and whose body was read; the rules have not been asked yet."""
 
     arrival: Arrival
@@ -115,7 +115,7 @@ class Asked(msgspec.Struct, frozen=True):
     """Given: the session is at another model than the client asks for, and has to stay there."""
 
 
-class Hold(msgspec.Struct, frozen=True):
+class Hold(msgspec.Struct, frozen=True, gc=False):
     """What the counters keep for one attempt until it is settled, and what is written down of that."""
 
     grant: Grant
@@ -126,7 +126,7 @@ class Hold(msgspec.Struct, frozen=True):
     """What the answer's head says of it."""
 
 
-class Passed(msgspec.Struct, frozen=True):
+class Passed(msgspec.Struct, frozen=True, gc=False):
     """The rules let the exchange run."""
 
     terms: Terms

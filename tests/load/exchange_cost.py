@@ -1,24 +1,37 @@
 """What our own code costs per exchange, without sockets: real policy, codecs and ledger, a fake provider and client.
 
-Usage: python -m tests.load.exchange_cost [--profile] [--body BYTES]
+Usage: python -m tests.load.exchange_cost [--profile] [--body BYTES] [--rules] [--at-once COUNT]
+
+--rules: six budgets and three rates match, and a real counter store is asked; its CPU is not counted, being another
+process. What a rule costs is the difference to a run without it and with as many at once.
 """
 
 import argparse
 import asyncio
 import cProfile
+import gc
+import os
 import pstats
+import secrets
+import tempfile
 import time
+from pathlib import Path
 from statistics import median
 
+import uvloop
+
+from data_plane.counters.connection import Patience
+from data_plane.counters.shared import SharedCounters
 from data_plane.exchange.identity import make_exchange_id
-from data_plane.exchange.ports import Headers, Limits, Ports
+from data_plane.exchange.ports import Counters, Headers, Limits, Ports
 from data_plane.exchange.pulse import Pulses
 from data_plane.exchange.regulars import sight_of
 from data_plane.exchange.run import run
 from data_plane.exchange.running import Running
 from data_plane.exchange.session_memory import SessionMemory
-from data_plane.exchange.stages import Arrival, Buffer
+from data_plane.exchange.stages import Arrival, Buffer, Packed
 from data_plane.policy.from_proto import parse_payload, read_policy
+from data_plane.policy.grant import Ask, Grant, Spent
 from data_plane.protocols.codec import RequestHead
 from data_plane.protocols.paths import Route, route
 from data_plane.providers.catalog import VENDOR_PROTOCOLS
@@ -26,11 +39,15 @@ from data_plane.secrets import HeldSecrets
 from data_plane.telemetry.metrics import PodMetrics
 from data_plane.upstream.connections import UpstreamRequest
 from data_plane.upstream.request import Origin
+from deploy.local.engines import Engines
+from deploy.local.ports import pick_free_port
+from deploy.local.valkey import Valkey
 from switchyard_contract.seal import ShardVersion, VerifyKeys, open_sealed
 from switchyard_contract.v1 import snapshot_pb2
-from tests.data_plane.exchange.fakes import FakeCounters
+from tests.data_plane.exchange.fakes import FakeCounters, granted
 from tests.fakes.control_plane import PARTS
 from tests.fakes.installation import DEPLOYMENT, Books, Installation, Supplier
+from tests.gateway.rules import ALLOW, budget, rate
 from tests.load.referee.bench import make_body
 
 ANSWER = (
@@ -47,6 +64,8 @@ HEADERS = (
 
 
 _BATCHES = 10
+_PATIENT = Patience(answer_s=5.0, stuck_s=10.0)
+"""What is measured is not how the store fares on a machine that others use."""
 
 
 class _Answer:
@@ -86,6 +105,22 @@ class _Usage:
     async def synced(self, _sequence: int) -> None: ...
 
 
+class _Instant(FakeCounters):
+    """Lets everybody in, with an answer that was made before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._made: dict[int, Grant] = {}
+
+    async def reserve(self, packed: Packed, ask: Ask) -> Grant:
+        made = self._made.get(id(packed))
+        if made is None:
+            made = self._made[id(packed)] = granted(packed.claims, ask)
+        return Grant(ask, made.claims, made.candidate, made.answer, made.numbers, "")
+
+    def settle(self, grant: Grant, spent: Spent) -> None: ...
+
+
 class _Out:
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -107,16 +142,54 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--body", type=int, default=2048)
     parser.add_argument("--count", type=int, default=5000)
+    parser.add_argument("--rules", action="store_true")
+    parser.add_argument("--without-store", action="store_true", help="the rules' own part: answers at once")
+    parser.add_argument("--at-once", type=int, default=1)
     chosen = parser.parse_args()
-    asyncio.run(_measure(chosen))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        if not chosen.rules or chosen.without_store:
+            runner.run(_measure(chosen, _Instant()))
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o711)
+            store = Valkey("counters", Path(folder), Path(folder) / "log", pick_free_port(), secrets.token_hex(8))
+            with Engines([store]):
+                runner.run(_measure_counting(chosen, store.url))
 
 
-async def _measure(chosen: argparse.Namespace) -> None:
+async def _measure_counting(chosen: argparse.Namespace, url: str) -> None:
+    counters = SharedCounters(
+        url, pod_id="bench", live_pods=lambda: 1, meters=PodMetrics(lambda _reason, _source: None)
+    )
+    running = asyncio.create_task(counters.run())
+    while not counters.is_up:
+        await asyncio.sleep(0.01)
+    await _measure(chosen, counters)
+    await counters.settled()
+    running.cancel()
+    await asyncio.wait([running])
+
+
+def _rules() -> snapshot_pb2.PolicyShard:
+    """Six budgets and three rates that match, as an organization might have them."""
+    per: tuple[tuple[str, ...], ...] = ((), ("team",), ("principal",), ("key",), ("model",), ("principal", "model"))
+    return snapshot_pb2.PolicyShard(
+        budgets=[budget(f"b{number}", 10_000_000, per=each, outage=ALLOW) for number, each in enumerate(per)],
+        rate_limits=[
+            rate("requests", 10_000_000, per=("key",)),
+            rate("tokens", 10**10, unit=snapshot_pb2.RATE_UNIT_TOKENS, per=("team",)),
+            rate("at once", 10_000, unit=snapshot_pb2.RATE_UNIT_CONCURRENT_REQUESTS),
+        ],
+    )
+
+
+async def _measure(chosen: argparse.Namespace, counters: Counters) -> None:
     rates = snapshot_pb2.Rates(input=3 * 10**9, output=10**10)
     installation = Installation(
         Books(
             suppliers=(Supplier("bench", "openai_compatible", "http://127.0.0.1:1/v1", ("bench-model",)),),
             prices=(snapshot_pb2.PriceRow(id="bench", model="bench-model", rates=rates),),
+            rules=_rules() if chosen.rules else snapshot_pb2.PolicyShard(),
         )
     )
     key, *_others = [installation.mint() for _ in range(1001)]
@@ -137,7 +210,7 @@ async def _measure(chosen: argparse.Namespace) -> None:
         is_revoked=lambda _key_id: False,
         beacon_age_ms=lambda: 1000,
         usage=_Usage(),
-        counters=FakeCounters(),
+        counters=counters,
         sessions=SessionMemory(),
         upstream=_Upstream(),  # type: ignore[arg-type]  # only what relay uses
         meters=PodMetrics(lambda _reason, _source: None),
@@ -173,7 +246,7 @@ async def _measure(chosen: argparse.Namespace) -> None:
         assert isinstance(routed, Route)
         now_ms = time.time_ns() // 1_000_000
         arrival = Arrival(
-            make_exchange_id(now_ms, bytes(16)),
+            make_exchange_id(now_ms, os.urandom(16)),
             routed,
             head,
             "127.0.0.1",
@@ -186,16 +259,25 @@ async def _measure(chosen: argparse.Namespace) -> None:
         await run(arrival, out, ports, running, pulses)  # type: ignore[arg-type]  # only what relay uses
         assert out.status == 200
 
-    for _ in range(300):
-        await once()
+    async def some(count: int) -> None:
+        for _ in range(count // chosen.at_once):
+            if chosen.at_once == 1:
+                await once()
+            else:
+                await asyncio.gather(*[once() for _ in range(chosen.at_once)])
+
+    await some(300)
+    # As a pod does (application.py).
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
     profile = cProfile.Profile()
     if chosen.profile:
         profile.enable()
     spent_s: list[float] = []
     for _ in range(_BATCHES):
         begun_s = time.process_time()
-        for _ in range(chosen.count // _BATCHES):
-            await once()
+        await some(chosen.count // _BATCHES)
         spent_s.append(time.process_time() - begun_s)
     if chosen.profile:
         profile.disable()
