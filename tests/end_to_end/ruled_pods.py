@@ -47,12 +47,18 @@ class Store:
     def __init__(self, home: Path) -> None:
         home.mkdir(parents=True, exist_ok=True)
         home.chmod(0o711)
+        self._home = home
         self._valkey = Valkey("counters", home, home / "counters.log", pick_free_port(), secrets.token_hex(16))
         self._engines = Engines([self._valkey])
 
     @property
     def url(self) -> str:
         return self._valkey.url
+
+    @property
+    def folder(self) -> Path:
+        """Where it keeps its data."""
+        return self._home / "counters"
 
     def start(self) -> None:
         self._engines.start()
