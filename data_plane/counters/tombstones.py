@@ -12,11 +12,15 @@ the path of a request: `is_revoked` is a look-up in memory.
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
+from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import RedisError
+
+from switchyard_contract.store_address import read_store_address
 
 log = structlog.get_logger()
 
@@ -44,15 +48,7 @@ class TombstoneWatch:
     def __init__(
         self, url: str, organizations: Callable[[], Iterable[str]], *, clock_s: Callable[[], float] = time.monotonic
     ) -> None:
-        self._redis: Redis = Redis.from_url(
-            url,
-            socket_timeout=_ANSWER_TIMEOUT_S,
-            socket_connect_timeout=_ANSWER_TIMEOUT_S,
-            decode_responses=True,
-            # Whatever is published, a listener must not break over it.
-            encoding_errors="replace",
-            max_connections=4,
-        )
+        self._redis = _open(url)
         self._organizations, self._clock_s = organizations, clock_s
         self._revoked: set[str] = set()
         self._cut: set[str] = set()
@@ -213,6 +209,42 @@ class TombstoneWatch:
     def _tell(self, revoked: frozenset[str], cut: frozenset[str]) -> None:
         for listener in self._listeners:
             listener(revoked, cut)
+
+
+def _open(url: str) -> Redis:
+    """Make a client for any form that COUNTERS_URL may have."""
+    options: dict[str, Any] = {
+        "socket_timeout": _ANSWER_TIMEOUT_S,
+        "socket_connect_timeout": _ANSWER_TIMEOUT_S,
+        "decode_responses": True,
+        # Whatever is published, a listener must not break over it.
+        "encoding_errors": "replace",
+        "max_connections": 4,
+    }
+    address = read_store_address(url)
+    if not address.service:
+        client: Redis = Redis.from_url(url, **options)
+        return client
+    tls: dict[str, Any] = {}
+    if address.is_tls:
+        checks = "required" if address.checks_certificate else "none"
+        tls = {"ssl": True, "ssl_ca_certs": address.ca_file or None, "ssl_cert_reqs": checks}
+    sentinels = Sentinel(  # type: ignore[no-untyped-call]  # redis-py has not annotated it
+        list(address.nodes),
+        sentinel_kwargs={
+            "password": address.sentinel_password or None,
+            "socket_timeout": _ANSWER_TIMEOUT_S,
+            "socket_connect_timeout": _ANSWER_TIMEOUT_S,
+            **tls,
+        },
+        username=address.username or None,
+        password=address.password or None,
+        db=address.database,
+        **tls,
+        **options,
+    )
+    master: Redis = sentinels.master_for(address.service)
+    return master
 
 
 def _number(text: object) -> int | None:

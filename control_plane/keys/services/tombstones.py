@@ -16,9 +16,9 @@ from uuid import UUID
 
 import redis
 import structlog
-from django.conf import settings
 from django.db import transaction
 
+from control_plane.keys.counter_store import open_counter_store
 from control_plane.keys.selectors import dead_keys_by_organization
 from control_plane.organizations.selectors import organization_ids
 
@@ -108,4 +108,4 @@ def _text(member: bytes | str) -> str:
 
 @functools.cache
 def _store() -> redis.Redis:
-    return redis.Redis.from_url(settings.SWITCHYARD.counters_url, socket_connect_timeout=0.5, socket_timeout=0.5)
+    return open_counter_store(0.5)
