@@ -9,6 +9,7 @@ from control_plane.audit.api import AuditViewSet
 from control_plane.budgets.api import BudgetRequestViewSet, BudgetViewSet
 from control_plane.catalog.api import PriceViewSet
 from control_plane.credentials.api import ProviderViewSet
+from control_plane.dashboards.api import BudgetStandingViewSet
 from control_plane.declarative.api import (
     ApplyView,
     DriftView,
@@ -89,6 +90,11 @@ router.register("policy-revisions", PolicyRevisionViewSet, "policy-revision")
 urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^usage/?$", UsageView.as_view(), name="usage"),
     re_path(r"^key-rules/?$", KeyRulesView.as_view({"get": "retrieve", "patch": "partial_update"}), name="key-rules"),
+    re_path(
+        r"^budgets/(?P<pk>[^/]+)/standing/?$",
+        BudgetStandingViewSet.as_view({"get": "standing"}),
+        name="budget-standing",
+    ),
     re_path(r"^rules/preview/?$", RulePreviewView.as_view(), name="rule-preview"),
     re_path(r"^device/authorize/?$", DeviceAuthorizeView.as_view(), name="device-authorize"),
     re_path(r"^device/token/?$", DeviceTokenView.as_view(), name="device-token"),
