@@ -79,7 +79,9 @@ def _what(reason: Reason, numbers: RuleNumbers) -> str:
         return f"The cap “{name}” is reached: {used:,} of {limit:,} {_unit(numbers)}{span}{whose}."
     if reason is Reason.CONCURRENCY_LIMITED:
         return f"The limit “{name}” is reached: {used:,} of {limit:,} requests at once{whose}."
-    return f"The limit “{name}” is reached: {used:,} of {limit:,} {_unit(numbers)}{span}{whose}."
+    # Of a rate that flows off evenly little may be used: it is what comes at once that was too much.
+    taken = f"{used:,} of {limit:,}" if used >= limit else f"{limit:,}"
+    return f"The limit “{name}” is reached: {taken} {_unit(numbers)}{span}{whose}."
 
 
 def _unit(numbers: RuleNumbers) -> str:

@@ -23,9 +23,12 @@ _RATES = frozenset({Reason.RATE_LIMITED, Reason.CONCURRENCY_LIMITED})
 _CODEX_RETRIES_THESE = frozenset({402, 403, 404, 413, 415})
 _LITELLM_RETRIES_THESE = frozenset({402, 403, 413, 415})
 _RETRIES_ANY_429 = frozenset(
-    {"opencode", "cline", "roo-code", "cursor", "goose", "continue", "qwen-code", "aider", "crush", "ai-sdk"}
+    {
+        *("opencode", "cline", "roo-code", "cursor", "goose", "continue", "qwen-code", "aider", "crush", "ai-sdk"),
+        "google-genai-sdk",
+    }
 )
-"""Tools that try again after a 429 whatever its headers say."""
+"""Clients that try again after a 429 whatever its headers say."""
 _SHORT_WAIT_S = 2
 # opencode looks through the whole text of an error for these, and tries again where it finds one: an amount of $500
 # would be enough.

@@ -32,7 +32,7 @@ from tests.gateway.processes import Pod, Provider
 from tests.gateway.rules import budget, days, rate, when
 from tests.gateway.wire import call
 
-LIMIT_S = 90
+LIMIT_S = 240
 MODELS = ("claude-sonnet-4-6", "claude-haiku-4-5", "gpt-5.1", "gemini-2.5-pro", "gemini-2.5-flash", "penny")
 DECISION = re.compile(r"\(decision [0-9A-Z\u2060]{26,}\)")
 

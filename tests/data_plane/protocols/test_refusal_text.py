@@ -60,11 +60,14 @@ def test_a_rate_limit_says_when_there_is_room_again() -> None:
     rate = RuleNumbers("rate", "ci", "input_tokens", used=120_000, limit=100_000, period="minute", contact="ops@x")
 
     assert said(Reason.RATE_LIMITED, rate, retry_after_s=12) == (
-        "The limit “ci” is reached: 120,000 of 100,000 input tokens a minute. There is room again in 12 s. "
-        "Ask ops@x."
+        "The limit “ci” is reached: 120,000 of 100,000 input tokens a minute. There is room again in 12 s. Ask ops@x."
     )
     assert said(Reason.RATE_LIMITED, rate, retry_after_s=600).endswith("There is room again in 10 min. Ask ops@x.")
     assert said(Reason.RATE_LIMITED, rate, retry_after_s=30_000).endswith("again in 8 h 20 min. Ask ops@x.")
+    burst = RuleNumbers("rate", "ci", "requests", used=1, limit=60, period="minute")
+    assert said(Reason.RATE_LIMITED, burst, retry_after_s=1) == (
+        "The limit “ci” is reached: 60 requests a minute. There is room again in 1 s."
+    )
     at_once = RuleNumbers("concurrency", "gpu", "requests", used=4, limit=4)
     assert said(Reason.CONCURRENCY_LIMITED, at_once, retry_after_s=1) == (
         "The limit “gpu” is reached: 4 of 4 requests at once. There is room again in 1 s."

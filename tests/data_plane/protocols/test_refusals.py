@@ -149,7 +149,14 @@ def test_an_organization_that_counts_429s_gets_them(protocol: str, client: Clien
 
 @pytest.mark.parametrize(
     ("client", "status"),
-    [(CLAUDE, 429), (CODEX, 429), (Client("opencode"), 402), (Client("cline"), 402), (Client("curl"), 429)],
+    [
+        (CLAUDE, 429),
+        (CODEX, 429),
+        (Client("opencode"), 402),
+        (Client("cline"), 402),
+        (Client("google-genai-sdk"), 402),
+        (Client("curl"), 429),
+    ],
     ids=lambda value: getattr(value, "name", value),
 )
 def test_after_a_rate_limit_that_ends_in_hours_nobody_waits_in_silence(client: Client, status: int) -> None:
