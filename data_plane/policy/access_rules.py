@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data_plane.policy.conditions import Scene, may_match, why_not
+from data_plane.policy.naming import known_names
 from data_plane.policy.rules import AccessRule, Parts
 
 
@@ -29,11 +30,12 @@ class Sight:
 
 
 def names_of(asked: str, provider_name: str, model: str) -> tuple[str, ...]:
-    """All that globs over models look at."""
-    full = f"{provider_name}/{model}"
-    if asked in (model, full):
-        return (model, full)
-    return (asked, full, model)
+    """All that globs over models look at: a rule about a model is about it by whatever name it is asked for."""
+    names = {asked: None}
+    for name in known_names(model):
+        names[f"{provider_name}/{name}"] = None
+        names[name] = None
+    return tuple(names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from data_plane.policy.claims import SESSION
 from data_plane.policy.conditions import Scene
 from data_plane.policy.decision import Destination
 from data_plane.policy.estimate import Tariff
+from data_plane.policy.naming import known_names
 from switchyard_contract.counters import OTHER, PER_METADATA
 
 _LONGEST_SHOWN = 60
@@ -87,7 +88,7 @@ def _value(what: str, scene: Scene, candidate: Candidate, *, is_of_requests: boo
         case "key":
             return caller.key_id, f"key {caller.key_name}"
         case "model":
-            model = candidate.request_model if is_of_requests else destination.model
+            model = candidate.request_model if is_of_requests else known_names(destination.model)[-1]
             return model, model
         case "provider":
             return destination.provider_id, destination.provider_name

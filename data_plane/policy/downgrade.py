@@ -16,9 +16,9 @@ from data_plane.policy.budgets import downgrade_stage
 from data_plane.policy.conditions import NEVER_MS, Scene
 from data_plane.policy.decision import Destination, Refusal
 from data_plane.policy.estimate import Tariff, likely_cost, likely_prompt
-from data_plane.policy.naming import clip
+from data_plane.policy.naming import clip, known_names
 from data_plane.policy.request_size import LastTurn, RequestSize
-from data_plane.policy.routing import price_names, price_span, resolve
+from data_plane.policy.routing import price_span, resolve
 from data_plane.policy.rules import Budget, ModelFacts, Rules
 from data_plane.policy.snapshot import PolicySnapshot
 from switchyard_contract.quantity import NanoUsd
@@ -110,7 +110,7 @@ def find_second(
 
 def facts_of(rules: Rules, destination: Destination) -> ModelFacts:
     """What is known of a model, also under its undated name."""
-    for name in price_names(destination.model):
+    for name in known_names(destination.model):
         for vendor in (destination.vendor, ""):
             facts = rules.model_facts.get((vendor, name))
             if facts is not None:

@@ -1,12 +1,10 @@
 """From the name a client asks for to the one account and model that serve it."""
 
-import re
-
 from data_plane.policy.access import fits, may_use, models_for
 from data_plane.policy.conditions import Scene
 from data_plane.policy.decision import Caller, Destination, Refusal
 from data_plane.policy.memory import PriceSpan, remember
-from data_plane.policy.naming import SUGGESTIONS, clip, closest
+from data_plane.policy.naming import SUGGESTIONS, clip, closest, known_names
 from data_plane.policy.snapshot import OrganizationPolicy, PolicySnapshot, ProviderRecord
 from switchyard_contract.pricing import Price, price_in_force
 from switchyard_contract.reason import Reason
@@ -18,7 +16,6 @@ PATH_OF_PROTOCOL = {
     "openai_embeddings": "/v1/embeddings",
     "gemini_content": "/v1beta/models/{model}:generateContent",
 }
-_DATED = re.compile(r"(?P<undated>.+?)(?:[-@]\d{8}|-\d{4}-\d{2}-\d{2})")
 _FOR_EVER_MS = 2**62
 
 
@@ -97,7 +94,7 @@ def _price_span(policy: PolicySnapshot, organization_id: str, vendor: str, model
     organization = policy.organizations.get(organization_id)
     own = organization.policy.prices if organization is not None and organization.policy is not None else {}
     price, from_ms, until_ms = None, 0, _FOR_EVER_MS
-    for name in price_names(model):
+    for name in known_names(model):
         rows = (*own.get(name, ()), *policy.list_prices.get(name, ()))
         # The answer may change whenever any row that was looked at begins or ends.
         for edge_ms in (edge_ms for row in rows for edge_ms in (row.valid_from_ms, row.valid_to_ms)):
@@ -109,19 +106,6 @@ def _price_span(policy: PolicySnapshot, organization_id: str, vendor: str, model
         if price is not None:
             break
     return PriceSpan(price, from_ms, until_ms)
-
-
-def price_names(model: str) -> list[str]:
-    """What a model may be called in a list, its own name first."""
-    names = [model]
-    dated = _DATED.fullmatch(model)
-    if dated is not None:
-        names.append(dated["undated"])
-    if model.startswith("models/"):
-        names += price_names(model.removeprefix("models/"))
-    elif "/" in model:
-        names += price_names(model.rpartition("/")[2])
-    return names
 
 
 def _find(own: OrganizationPolicy, requested: str, protocol: str) -> list[tuple[ProviderRecord, str]]:

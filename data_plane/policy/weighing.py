@@ -23,7 +23,7 @@ from data_plane.policy.downgrade import Dropped, Move, Second, facts_of, find_se
 from data_plane.policy.estimate import tariff_of
 from data_plane.policy.limits import counts_requests, provider_claims, rate_claim, rate_names
 from data_plane.policy.metadata import tags_for_rules
-from data_plane.policy.naming import clip
+from data_plane.policy.naming import clip, known_names
 from data_plane.policy.routing import price_span
 from data_plane.policy.rules import Budget, RateLimit, Rules, SessionCap
 from data_plane.policy.seen import Sightings
@@ -205,15 +205,15 @@ class _Scales:
                 context_tokens=record.context_tokens if record is not None else 0,
                 max_output_tokens=record.max_output_tokens if record is not None else 0,
             )
-        is_virtual = requested in self._own.virtual_models
+        # "claude-x", "anthropic-main/claude-x" and "claude-x-20260101" are one wish and share a counter.
+        plain = requested if requested in self._own.virtual_models else known_names(requested)[-1]
         return Candidate(
             bit=bit,
             asked=asked,
             destination=destination,
             names=names,
             request_names=names if requested in names else (requested, *names),
-            # "claude-x" and "anthropic-main/claude-x" are one wish and share a counter.
-            request_model=requested if is_virtual else requested.removeprefix(f"{destination.provider_name}/"),
+            request_model=plain,
             tariff=tariff,
         )
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from google.protobuf.message import Message
+from hypothesis import HealthCheck, settings
 
 from data_plane.policy.authentication import authenticate
 from data_plane.policy.decision import Caller
@@ -25,6 +26,8 @@ VENDOR_PROTOCOLS = {
     "openrouter": frozenset({"openai_chat", "anthropic_messages"}),
 }
 AT = ShardVersion(1, 7)
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For properties: a machine that is busy is no fault of what is tested."""
 Shards = dict[str, tuple[ShardVersion, Message]]
 
 

@@ -20,6 +20,7 @@ from tests.builders.rules import SHADOW, an_access_rule, hours, when
 from tests.data_plane.policy.builders import (
     NOW_MS,
     OPENAI_MAIN,
+    PATIENT,
     ROUTER,
     TEAM,
     USER,
@@ -96,6 +97,31 @@ def test_deny_wins_and_the_rule_is_named() -> None:
     assert refusal.suggestions == ("router/shared-1", "openai-main/shared-1", "fast")
     seen = usage.UsageEvent.FromString(refusal.rules_seen).rules.rules
     assert [(each.name, each.verdict) for each in seen] == [("all", "allowed"), ("no-gpt", "denied: the model gpt-5.1")]
+
+
+def test_a_date_behind_its_name_brings_no_model_past_a_denial() -> None:
+    rules = [an_access_rule("all", allow=EVERYTHING), an_access_rule("no", deny=pb.Parts(models=["claude-sonnet-4-6"]))]
+
+    policy, caller = policy_and_caller(policy=a_policy_shard(access_rules=rules))
+
+    for name in ("claude-sonnet-4-6-20260101", "router/anthropic/claude-sonnet-4-6"):
+        destination = resolve(
+            policy, caller, f"anthropic-main/{name}" if "/" not in name else name, "anthropic_messages"
+        )
+        assert not isinstance(destination, Refusal)
+        answer = weigh(
+            policy,
+            caller,
+            destination,
+            requested=name,
+            protocol="anthropic_messages",
+            operation="generate",
+            client="",
+            request_tags={},
+            has_session=False,
+            at_ms=NOW_MS,
+        )
+        assert "denies" in refused(answer).message
 
 
 def test_a_rule_that_only_denies_allows_nothing() -> None:
@@ -239,6 +265,7 @@ def allows(rules: list[AccessRule], sight: Sight) -> bool:
     return decide(judge(rules, SCENE, sight))[0]
 
 
+@PATIENT
 @given(st.lists(RULES, min_size=1, max_size=4), RULES, SIGHTS)
 def test_to_add_what_allows_never_takes_away(rules: list[AccessRule], added: AccessRule, sight: Sight) -> None:
     enforced = [rule for rule in rules if not rule.is_shadow]
@@ -248,6 +275,7 @@ def test_to_add_what_allows_never_takes_away(rules: list[AccessRule], added: Acc
         assert allows([*rules, grant], sight)
 
 
+@PATIENT
 @given(st.lists(RULES, max_size=4), RULES, SIGHTS)
 def test_to_add_what_denies_never_gives(rules: list[AccessRule], added: AccessRule, sight: Sight) -> None:
     denial = AccessRule("new", "new", False, added.when, added.when_not, None, added.deny)
@@ -256,6 +284,7 @@ def test_to_add_what_denies_never_gives(rules: list[AccessRule], added: AccessRu
         assert not allows([*rules, denial], sight)
 
 
+@PATIENT
 @given(st.lists(RULES, max_size=5), SIGHTS)
 def test_what_a_matching_rule_denies_is_denied_and_shadows_change_nothing(
     rules: list[AccessRule], sight: Sight
@@ -268,11 +297,13 @@ def test_what_a_matching_rule_denies_is_denied_and_shadows_change_nothing(
     assert allows(rules, sight) is allows(rules[::-1], sight)
 
 
+@PATIENT
 @given(st.lists(RULES, max_size=5), SIGHTS)
 def test_the_list_and_the_request_say_the_same(rules: list[AccessRule], sight: Sight) -> None:
     assert gate_of(rules, SCENE).lets(sight) is allows(rules, sight)
 
 
+@PATIENT
 @given(st.lists(RULES, max_size=5), SIGHTS)
 def test_what_shadows_would_do_is_what_enforcing_them_does(rules: list[AccessRule], sight: Sight) -> None:
     enforced = [

@@ -7,6 +7,7 @@ from data_plane.policy.counting import Counter
 from data_plane.policy.periods import LIFETIME
 from data_plane.policy.rules import EVERYTHING, Budget, Raise, Stage
 from switchyard_contract.quantity import NanoUsd
+from tests.data_plane.policy.builders import PATIENT
 
 STAGES = (
     st.lists(st.tuples(st.integers(1, 200), st.sampled_from(["alert", "downgrade", "block"])), max_size=5)
@@ -39,6 +40,7 @@ def a_claim(limit: NanoUsd, stages: tuple[Stage, ...], raised: int = 0) -> Budge
     return budget_claim(budget, Counter("", False, ""), 1, 5, may_downgrade=True)
 
 
+@PATIENT
 @given(LIMITS, LIMITS, STAGES)
 def test_a_higher_limit_lowers_no_line(one: NanoUsd, other: NanoUsd, stages: tuple[Stage, ...]) -> None:
     low, high = (a_claim(limit, stages) for limit in sorted((one, other)))
@@ -49,11 +51,13 @@ def test_a_higher_limit_lowers_no_line(one: NanoUsd, other: NanoUsd, stages: tup
     assert all(a.at <= b.at for a, b in zip(low.stages, high.stages, strict=True))
 
 
+@PATIENT
 @given(LIMITS, STAGES, st.integers(1, 10**12))
 def test_a_raise_is_worth_as_much_as_a_higher_limit(limit: NanoUsd, stages: tuple[Stage, ...], more: int) -> None:
     assert a_claim(limit, stages, more) == a_claim(NanoUsd(limit + more), stages)
 
 
+@PATIENT
 @given(LIMITS, STAGES, st.lists(st.integers(0, 10**15), min_size=2, max_size=2))
 def test_what_is_spent_only_ever_moves_on_through_the_stages(
     limit: NanoUsd, stages: tuple[Stage, ...], spent: list[int]
@@ -69,6 +73,7 @@ def test_what_is_spent_only_ever_moves_on_through_the_stages(
     assert percent_of(claim, NanoUsd(less)) <= percent_of(claim, NanoUsd(more))
 
 
+@PATIENT
 @given(LIMITS, STAGES)
 def test_the_line_is_where_the_first_block_stands(limit: NanoUsd, stages: tuple[Stage, ...]) -> None:
     claim = a_claim(limit, stages)

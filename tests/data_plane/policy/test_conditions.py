@@ -20,6 +20,7 @@ from data_plane.policy.conditions import (
 from data_plane.policy.decision import Caller
 from data_plane.policy.globs import globs_of
 from data_plane.policy.rules import EVERYTHING, Condition
+from tests.data_plane.policy.builders import PATIENT
 
 ADA = Caller(
     "org", "Acme", "KEY1", "laptop", "sypat_KEY", "ada", "user", "ada@acme.example", "t1", "core", role="member"
@@ -117,6 +118,7 @@ def test_a_rule_about_models_may_match_before_the_model_is_known() -> None:
     assert not may_match(ARule(replace(models("gpt-*"), subjects=frozenset({"user:bob"}))), scene())
 
 
+@PATIENT
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 5)), max_size=8), st.integers(0, 300))
 def test_spans_of_hours_are_found_and_so_is_their_next_edge(gaps: list[tuple[int, int]], at_ms: int) -> None:
     spans, clock = [], 0
@@ -193,6 +195,7 @@ def test_a_shadow_displaces_nothing_and_shows_what_enforcing_it_would_do() -> No
     assert chosen(enforced, farther) == ["enforced"]
 
 
+@PATIENT
 @given(st.data())
 def test_exactly_one_of_a_group_applies_in_whatever_order_they_come(data: st.DataObject) -> None:
     subjects = st.sampled_from([rule.when for rule in LADDER])
@@ -210,6 +213,7 @@ def test_exactly_one_of_a_group_applies_in_whatever_order_they_come(data: st.Dat
     assert len(outcomes.pop()) == 1
 
 
+@PATIENT
 @given(st.data())
 def test_shadows_show_what_enforcing_them_would_do_and_change_nothing_for_the_others(data: st.DataObject) -> None:
     drawn = st.tuples(

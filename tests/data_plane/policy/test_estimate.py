@@ -20,6 +20,7 @@ from data_plane.policy.rules import ModelFacts
 from switchyard_contract.pricing import Band, Billed, Price, Rates, Tier, cost_of
 from switchyard_contract.quantity import NanoUsd
 from switchyard_contract.usage import TokenCounts
+from tests.data_plane.policy.builders import PATIENT
 
 USD = 1_000_000_000
 OPUS = Rates(
@@ -75,6 +76,7 @@ PRICES = st.builds(
 PARTS = st.lists(st.integers(0, 5), min_size=8, max_size=8)
 
 
+@PATIENT
 @given(PRICES, st.data())
 def test_no_answer_costs_more_than_the_worst_case(price: Price, data: st.DataObject) -> None:
     asked_tier = data.draw(st.sampled_from(["", "flex", "priority", "auto"]))
@@ -111,6 +113,7 @@ def spread(total: int, shares: list[int]) -> list[int]:
     return parts
 
 
+@PATIENT
 @given(
     PRICES,
     st.integers(0, 10_000_000),
@@ -233,6 +236,7 @@ def test_an_embedding_writes_nothing() -> None:
     assert (asked.output_tokens, asked.amounts.output_tokens) == (0, 0)
 
 
+@PATIENT
 @given(PRICES, st.integers(0, 10_000), st.integers(1, 10**12), st.booleans(), st.integers(0, 1000))
 def test_a_limit_that_fits_fits_and_is_the_greatest(
     price: Price, body_bytes: int, left: int, is_strict: bool, calibrated: int
@@ -261,6 +265,7 @@ def test_what_fits_anyway_is_not_cut() -> None:
     assert output_that_fits(asked, NanoUsd(0), is_strict=True) == 0
 
 
+@PATIENT
 @given(PRICES, st.integers(0, 10_000), st.integers(0, 4000), st.integers(0, 4000))
 def test_a_stream_that_grows_reserves_more_and_never_less(price: Price, body_bytes: int, a: int, b: int) -> None:
     asked = quote(tariff_of(price, ModelFacts(8000, 4000)), RequestSize(body_bytes))

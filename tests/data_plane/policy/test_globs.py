@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_plane.policy.globs import Globs, globs_of
+from tests.data_plane.policy.builders import PATIENT
 
 SIGNS = "ab-.*?"
 
@@ -30,6 +31,7 @@ def test_only_star_and_question_mark_are_wild(glob: str, name: str, fits: bool) 
     assert globs_of((glob,)).fits(name) is fits
 
 
+@PATIENT
 @given(st.lists(st.text(SIGNS, max_size=6), min_size=1, max_size=4), st.text("ab-.", max_size=8))
 def test_a_list_fits_what_one_of_its_globs_fits(globs: list[str], name: str) -> None:
     assert Globs(tuple(globs)).fits(name) is any(fnmatchcase(name, glob) for glob in globs)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_plane.policy.periods import LIFETIME, NO_END_MS, Period, Periods, period_at
+from tests.data_plane.policy.builders import PATIENT
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -37,6 +38,7 @@ def test_days_have_as_many_hours_as_they_have(periods: Periods, lengths: set[int
 
 
 @pytest.mark.parametrize("periods", [AUTUMN, SPRING, MONTHS, Periods(fixed_ms=60_000, anchor_ms=7, unit="minute")])
+@PATIENT
 @given(data=st.data())
 def test_each_instant_is_in_exactly_one_period(periods: Periods, data: st.DataObject) -> None:
     starts = periods.starts_ms

@@ -174,19 +174,22 @@ def test_request_rates_look_at_the_name_asked_for_and_money_at_the_model() -> No
     ]
     found = weighed(a_world(rate_limits=rates, budgets=[a_budget(per=["model"])]), "fast")
 
-    model = "claude-haiku-4-5-20251001"
-    assert [(claim.rule_name, claim.counter) for claim in found.claims.rates] == [
-        ("requests", "fast"),
-        ("tokens", model),
-    ]
-    assert budgets(found) == [("budget", model, usd(10))]
+    counters = [(claim.rule_name, claim.counter) for claim in found.claims.rates]
+    assert counters == [("requests", "fast"), ("tokens", HAIKU)]
+    assert budgets(found) == [("budget", HAIKU, usd(10))]
 
 
-def test_a_name_with_and_without_its_provider_is_one_wish() -> None:
-    world = a_world(rate_limits=[a_rate_limit(per=["model"])])
+@pytest.mark.parametrize(
+    "name", [OPUS, f"anthropic-main/{OPUS}", f"{OPUS}-20260101", f"anthropic-main/{OPUS}-20260101"]
+)
+def test_a_model_is_one_model_by_whatever_name_it_is_asked_for(name: str, provider: str) -> None:
+    rates = [a_rate_limit(per=["model"]), a_rate_limit("opus", when=when(models=(OPUS,)))]
+    world = a_world(rate_limits=rates, budgets=[a_budget(per=["model"], when=when(models=(OPUS,)))])
 
-    for name in (OPUS, f"anthropic-main/{OPUS}"):
-        assert [claim.counter for claim in weighed(world, name).claims.rates] == [OPUS]
+    found = weighed(world, provider + name)
+
+    assert [claim.counter for claim in found.claims.rates] == ["", OPUS]
+    assert budgets(found) == [("budget", OPUS, usd(10))]
 
 
 # -- what is claimed
