@@ -7,7 +7,7 @@ from typing import Any
 
 from control_plane.declarative.kinds.catalog import kinds
 from control_plane.declarative.kinds.kind import Key, PolicyObject, Spec
-from control_plane.declarative.writing import flow_text
+from control_plane.declarative.writing import WRITE_ONLY_FIELDS, flow_text
 
 A_NEW_VALUE = "a new value (write-only)"
 
@@ -90,7 +90,7 @@ def in_order(keys: Iterable[Key]) -> list[Key]:
 def _changes(before: Spec, after: Spec, has_new_secret: bool) -> Iterator[FieldChange]:
     for name in dict.fromkeys((*after, *before)):
         old, new = before.get(name), after.get(name)
-        if name == "credential" and has_new_secret:
+        if name in WRITE_ONLY_FIELDS and has_new_secret:
             yield FieldChange(name, old, A_NEW_VALUE)
         elif old == new:
             continue

@@ -6,7 +6,7 @@ in a savepoint, so that all that is wrong is told together; one problem takes ev
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -21,7 +21,7 @@ from control_plane.declarative.differences import Action, FieldChange, ObjectCha
 from control_plane.declarative.effect import Effect, Picture, Uses, compare, names_of_interest
 from control_plane.declarative.kinds.catalog import kinds
 from control_plane.declarative.kinds.kind import Gap, Kept, Key, Kind, Present, Wanted, World
-from control_plane.declarative.nodes import Path, Problem, RefusedPolicy
+from control_plane.declarative.nodes import Path, Problem, RefusedPolicy, path_of
 from control_plane.declarative.pictures import picture_of, shards_touched, uses_of
 from control_plane.declarative.plan import KEEP_ALL, Plan, Removal
 from control_plane.declarative.reading import PolicyFile
@@ -172,12 +172,17 @@ def _do(run: _Run, changes: list[ObjectChange]) -> dict[Key, str]:
     to_finish = [
         wanted for key, wanted in run.wanted.items() if kinds()[key.kind].needs_finish(wanted, run.present.get(key))
     ]
+    kept |= _take_away(run, [each for each in run.removable if kinds()[each.object.key.kind].removes_first])
+    waiting = []
     for change in changes:
         if change.action is Action.DELETE:
             continue
         kind, wanted = kinds()[change.key.kind], run.wanted[change.key]
         present = run.present.get(change.key)
         act = partial(kind.create, run.world) if present is None else partial(kind.update, run.world, present)
+        if not _attempt(run, kind, wanted, act, is_last=not kind.tries_again):
+            waiting.append((kind, wanted, act))
+    for kind, wanted, act in waiting:
         _attempt(run, kind, wanted, act)
     for wanted in to_finish:
         kind = kinds()[wanted.object.key.kind]
@@ -186,7 +191,13 @@ def _do(run: _Run, changes: list[ObjectChange]) -> dict[Key, str]:
             _attempt(run, kind, wanted, partial(kind.finish, run.world))
     if run.problems:
         return kept
-    for present in run.removable:
+    return kept | _take_away(run, [each for each in run.removable if not kinds()[each.object.key.kind].removes_first])
+
+
+def _take_away(run: _Run, removable: Sequence[Present]) -> dict[Key, str]:
+    """Gives what could not be taken away, and why."""
+    kept: dict[Key, str] = {}
+    for present in removable:
         key = present.object.key
         kind = kinds()[key.kind]
         try:
@@ -199,17 +210,22 @@ def _do(run: _Run, changes: list[ObjectChange]) -> dict[Key, str]:
     return kept
 
 
-def _attempt(run: _Run, kind: Kind, wanted: Wanted, act: Callable[[Wanted], None]) -> None:
-    """Do one thing in a savepoint; what is wrong with it is told, and what rests on it is not tried."""
+def _attempt(run: _Run, kind: Kind, wanted: Wanted, act: Callable[[Wanted], None], *, is_last: bool = True) -> bool:
+    """Do one thing in a savepoint; what is wrong with it is told, and what rests on it is not tried.
+
+    False: it was refused, and is to be tried again when all others were (not is_last).
+    """
     key = wanted.object.key
     if not {reference.key for reference in kind.references(wanted.spec)}.isdisjoint(run.failed):
         # A lead is looked at later, when users are made; whatever else is missing would be told twice.
         run.failed.add(key)
-        return
+        return True
     try:
         with transaction.atomic():
             act(wanted)
     except ValidationError as failure:
+        if not is_last:
+            return False
         run.failed.add(key)
         for path, message in _told_by(failure, kind):
             _tell(run, wanted, path, message)
@@ -218,6 +234,7 @@ def _attempt(run: _Run, kind: Kind, wanted: Wanted, act: Callable[[Wanted], None
         run.problems.append(replace(_problem(wanted, ("spec",), str(failure)), is_forbidden=True))
     except IntegrityError as failure:
         raise ChangedMeanwhile(f"{key} was made by somebody else at the same time.") from failure
+    return True
 
 
 def _told_by(failure: ValidationError, kind: Kind) -> Iterator[tuple[Path, str]]:
@@ -233,8 +250,8 @@ def _told_by(failure: ValidationError, kind: Kind) -> Iterator[tuple[Path, str]]
             path = kind.field_names[name]
         elif name == "name":
             path = ("metadata", "name")
-        elif name in fields:
-            path = ("spec", name)
+        elif steps := path_of(name):
+            path = ("spec", *steps) if steps[0] in fields else ()
         for message in messages:
             yield path, message if path or name == NON_FIELD_ERRORS else f"{name}: {message}"
 

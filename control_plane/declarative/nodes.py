@@ -4,6 +4,7 @@ A scalar keeps its text and whether it was plain; the field that reads it decide
 and dates stay text where text is wanted, and nothing depends on which YAML version a reader had in mind.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -162,3 +163,11 @@ def path_text(path: Path) -> str:
 def _steps(path: Path) -> Iterator[str]:
     for step in path:
         yield f"[{step}]" if isinstance(step, int) else f".{step}"
+
+
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+
+
+def path_of(text: str) -> Path:
+    """The path that `path_text` wrote: `when.subjects[1]`."""
+    return tuple(int(position) if position else name for name, position in _STEP.findall(text))

@@ -117,6 +117,9 @@ def _read_document(document: Document, findings: Findings) -> tuple[Key | None, 
     spec: Any = kind.spec.read(spec_node, ("spec",), findings)
     if spec is INVALID or key is None or findings.problems or findings.later:
         return key, None
+    spec = kind.checked(spec, findings)
+    if spec is INVALID:
+        return key, None
     refined, secrets = kind.refine(spec, document)
     return key, Wanted(PolicyObject(key, refined), document, secrets)
 

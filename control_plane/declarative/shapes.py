@@ -306,7 +306,11 @@ class Record:
             if each.name in found:
                 continue
             if each.default is REQUIRED:
-                findings.add(path, f"The field {each.name!r} is missing.", expected=f"{each.name}: {each.shape.form}")
+                findings.add(
+                    (*path, each.name),
+                    f"The field {each.name!r} is missing.",
+                    expected=f"{each.name}: {each.shape.form}",
+                )
                 is_right = False
             found[each.name] = each.default
         return {each.name: found[each.name] for each in self.fields} if is_right else INVALID
@@ -320,6 +324,16 @@ class Record:
         if required := [each.name for each in self.fields if each.default is REQUIRED]:
             schema["required"] = required
         return schema
+
+
+def is_said(field: Field, spec: Mapping[str, Any]) -> bool:
+    """Whether a field is written: it must be, or it is not what its absence means."""
+    return field.default is REQUIRED or spec[field.name] != field.default
+
+
+def short_spec(record: Record, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a spec that are written, for JSON."""
+    return {field.name: spec[field.name] for field in record.fields if is_said(field, spec)}
 
 
 def _field_schema(each: Field) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from control_plane.declarative.kinds.catalog import kinds
-from control_plane.declarative.kinds.kind import Key, PolicyObject, Spec
-from control_plane.declarative.shapes import REQUIRED, Field, Record
+from control_plane.declarative.kinds.kind import Key, PolicyObject
+from control_plane.declarative.shapes import is_said
 
 API_VERSION = "switchyard/v1"
+WRITE_ONLY_FIELDS = ("credential", "secret")
 WRITE_ONLY_COMMENT = "  # write-only: no file holds the value; null keeps what is there"
 
 # No sign that YAML gives a meaning at any place, no word that any version of it takes for something else than text.
@@ -56,16 +57,6 @@ def kind_line(kind: str) -> str:
     return f"kind: {kind}"
 
 
-def is_said(field: Field, spec: Spec) -> bool:
-    """Whether a field is written: it must be, or it is not what its absence means."""
-    return field.default is REQUIRED or spec[field.name] != field.default
-
-
-def short_spec(record: Record, spec: Spec) -> dict[str, Any]:
-    """The fields of a spec that are written, for JSON."""
-    return {field.name: spec[field.name] for field in record.fields if is_said(field, spec)}
-
-
 def scalar_text(value: Any) -> str:
     """One value as YAML, on one line."""
     if value is None:
@@ -97,7 +88,7 @@ def flow_text(value: Any) -> str:
 
 def _field(name: str, value: Any, indent: str) -> list[str]:
     flow = flow_text(value)
-    comment = WRITE_ONLY_COMMENT if name == "credential" and value == {"value": None} else ""
+    comment = WRITE_ONLY_COMMENT if name in WRITE_ONLY_FIELDS and value == {"value": None} else ""
     is_list_of_fields = isinstance(value, list) and any(isinstance(inner, Mapping) for inner in value)
     if not is_list_of_fields and (not isinstance(value, (list, Mapping)) or len(flow) <= _SHORT or not value):
         return [f"{indent}{name}: {flow}{comment}"]

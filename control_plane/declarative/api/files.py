@@ -39,8 +39,9 @@ from control_plane.declarative.services import (
     policy_apply,
     policy_plan,
 )
+from control_plane.declarative.shapes import short_spec
 from control_plane.declarative.versions import etag_of_policy, policy_version
-from control_plane.declarative.writing import API_VERSION, short_spec, sort_objects
+from control_plane.declarative.writing import API_VERSION, sort_objects
 from control_plane.organizations.roles import Permission
 from control_plane.rest import idempotency
 from control_plane.rest.caller import Caller, caller_of

@@ -7,17 +7,12 @@ from pathlib import Path
 
 from control_plane.declarative.kinds.kind import Kind
 
-NO_KINDS = {"__init__", "kind", "catalog", "rows"}
+NO_KINDS = {"__init__", "kind", "catalog", "rows", "rule"}
 
 LATER: Mapping[str, str] = {
-    "AccessRule": "who may use which models",
-    "Budget": "what may be spent",
-    "RateLimit": "how often and how much at once",
-    "SessionCap": "brakes on runaway sessions",
     "Guardrail": "what may be said and answered",
     "ToolRule": "which tools a model may call",
     "LoggingRule": "what is kept of an exchange",
-    "AlertChannel": "where alerts go",
     "AlertRule": "what is worth an alert",
     "McpServer": "tools behind the gateway",
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from control_plane.audit.services import Actor
-from control_plane.declarative.nodes import Document, Path
+from control_plane.declarative.nodes import Document, Findings, Path
 from control_plane.declarative.shapes import Record, Text
 from control_plane.organizations.models import Organization
 from control_plane.organizations.roles import Permission, Standing
@@ -107,6 +107,10 @@ class Kind(ABC):
     """Subjects of the audit whose changes are changes of this kind."""
     removes_on_restore: ClassVar[bool] = True
     """Whether going back to an earlier revision takes away what came after it, without being asked to."""
+    tries_again: ClassVar[bool] = False
+    """Whether what is refused may only stand in the way of another object of the file, so that it is tried twice."""
+    removes_first: ClassVar[bool] = False
+    """Whether what goes makes room for what comes, and nothing rests on it."""
     field_names: ClassVar[Mapping[str, Path]] = {}
     """Fields as services call them, where a spec calls them otherwise."""
     example: ClassVar[str]
@@ -114,6 +118,10 @@ class Kind(ABC):
     def refine(self, spec: dict[str, Any], wanted: Document) -> tuple[dict[str, Any], dict[str, str]]:
         """Take what must not be in a spec out of one that was read: gives the spec and the secrets."""
         return spec, {}
+
+    def checked(self, spec: Spec, findings: Findings) -> Any:
+        """A spec whose fields are right, looked at as a whole: in its one form, or INVALID after telling why."""
+        return spec
 
     def references(self, spec: Spec) -> Iterable[Reference]:
         """The other objects that a spec names."""

@@ -5,6 +5,7 @@ that is written, and means "keep what is there" in every file that is read.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
@@ -13,10 +14,13 @@ from django.core.exceptions import ValidationError
 from control_plane.audit.services import Subject, record_change
 from control_plane.credentials.models import CredentialSource, Provider
 from control_plane.credentials.services import (
+    HIGHEST_PROVIDER_LIMIT,
     NO_CREDENTIAL,
     CredentialChoice,
+    ProviderLimits,
     Timeouts,
     credential_replace,
+    limits_of,
     provider_create,
     provider_delete,
     provider_update,
@@ -27,6 +31,7 @@ from control_plane.declarative.kinds.kind import Gap, Key, Kind, PolicyObject, P
 from control_plane.declarative.kinds.rows import gone_or_kept, locked_rows
 from control_plane.declarative.models import AwaitedCredential
 from control_plane.declarative.nodes import Document, Fields, Findings, Node, Path, Scalar
+from control_plane.declarative.rule_shapes import Given
 from control_plane.declarative.shapes import (
     INVALID,
     Choice,
@@ -49,6 +54,7 @@ _REFERENCES: dict[str, Shape] = {
     "file": Text(300, "a path below the organization's credential folder", may_be_empty=False, is_trimmed=True),
     "passthrough": Choice(("caller",)),
 }
+_LIMIT = Integer(1, HIGHEST_PROVIDER_LIMIT)
 _LATER = {"aws": "keys of AWS", "google": "keys of Google Cloud", "azure": "keys of Azure"}
 
 
@@ -119,9 +125,21 @@ class ProviderKind(Kind):
             Field("connect_timeout_ms", Integer(100, 600_000, "milliseconds"), "Until a connection stands.", 5_000),
             Field("first_byte_timeout_ms", Integer(1_000, 3_600_000, "milliseconds"), "Until it answers.", 600_000),
             Field("idle_timeout_ms", Integer(1_000, 3_600_000, "milliseconds"), "Between two pieces.", 300_000),
+            Field(
+                "limits",
+                Given(
+                    (
+                        Field("concurrent_requests", _LIMIT, "At once.", 0),
+                        Field("requests_per_minute", _LIMIT, "In a minute.", 0),
+                        Field("tokens_per_minute", _LIMIT, "In a minute.", 0),
+                    )
+                ),
+                "What the account or the machine takes, all callers together.",
+                {},
+            ),
+            Field("external", Flag(), "false: in the organization's own networks; left out: by its address.", None),
             Field("is_active", Flag(), "false: pods do not use it.", True),
-        ),
-        {"limits": "protecting the account from too much at once"},
+        )
     )
     read_right = Permission.PROVIDERS_READ
     manage_right = Permission.PROVIDERS_MANAGE
@@ -158,13 +176,17 @@ spec:
         return [Present(PolicyObject(Key(self.name, row.name), _spec(row, row.id in awaited)), row) for row in rows]
 
     def settled(self, wanted: Wanted, present: Present | None) -> Wanted:
-        if wanted.spec["credential"] != WRITE_ONLY or wanted.secrets or present is None:
+        if present is None:
             return wanted
-        if not present.row.has_credential and present.row.credential_source == CredentialSource.NONE:
-            return wanted
-        # Keep what is there, wherever it came from.
-        spec = {**wanted.spec, "credential": present.spec["credential"]}
-        return Wanted(PolicyObject(wanted.object.key, spec), wanted.document)
+        spec = dict(wanted.spec)
+        has_credential = present.row.has_credential or present.row.credential_source != CredentialSource.NONE
+        if spec["credential"] == WRITE_ONLY and not wanted.secrets and has_credential:
+            # Keep what is there, wherever it came from.
+            spec["credential"] = present.spec["credential"]
+        if spec["external"] is not present.row.allows_private_address and spec["base_url"] == present.spec["base_url"]:
+            # What its address says as well need not be said.
+            spec["external"] = None
+        return Wanted(PolicyObject(wanted.object.key, spec), wanted.document, wanted.secrets)
 
     def is_new_secret(self, wanted: Wanted, present: Present) -> bool:
         if "credential" not in wanted.secrets:
@@ -204,6 +226,8 @@ spec:
             account=spec["account"],
             protocols=spec["protocols"],
             timeouts=_timeouts(spec),
+            limits=ProviderLimits(**spec["limits"]),
+            external=spec["external"],
             is_active=spec["is_active"],
             actor=world.actor,
         )
@@ -231,7 +255,7 @@ spec:
                 provider=provider, credential=_choice(wanted), base_url=base_url, actor=world.actor
             )
             moves = False
-        provider_update(
+        provider = provider_update(
             provider=provider,
             base_url=base_url if moves else None,
             models=spec["models"],
@@ -239,9 +263,13 @@ spec:
             account=spec["account"],
             protocols=spec["protocols"],
             timeouts=_timeouts(spec),
+            limits=ProviderLimits(**spec["limits"]),
+            external=spec["external"],
             is_active=spec["is_active"],
             actor=world.actor,
         )
+        if spec["external"] is None and provider.is_external is provider.allows_private_address:
+            provider_update(provider=provider, external=not provider.allows_private_address, actor=world.actor)
 
     def delete(self, world: World, present: Present) -> None:
         AwaitedCredential.objects.filter(organization=world.organization, provider_id=present.row.id).delete()
@@ -262,6 +290,9 @@ def _spec(row: Provider, is_awaited: bool) -> Spec:
         "connect_timeout_ms": row.connect_timeout_ms,
         "first_byte_timeout_ms": row.first_byte_timeout_ms,
         "idle_timeout_ms": row.idle_timeout_ms,
+        "limits": {name: number for name, number in asdict(limits_of(row)).items() if number},
+        # As its address says: then a file need not.
+        "external": None if row.is_external != row.allows_private_address else row.is_external,
         "is_active": row.is_active,
     }
 

@@ -60,7 +60,7 @@ spec:
         (2, 9, "kind"),
         (3, 14, "metadata"),
         (3, 14, "metadata.nam"),
-        (3, 15, "spec"),
+        (3, 15, "spec.team"),
         (3, 15, "spec.description"),
         (4, 17, "apiVersion"),
         (4, 21, "spec.tags"),
@@ -160,13 +160,13 @@ def test_a_value_is_in_no_spec_and_in_no_repr() -> None:
 
 def test_kinds_and_fields_that_arrive_later_are_kept_and_not_applied() -> None:
     file = read(
-        f"{PROVIDER}---\nkind: Budget\nmetadata: {{name: daily}}\nspec: {{limit_usd: '10.00'}}\n"
+        f"{PROVIDER}---\nkind: Guardrail\nmetadata: {{name: daily}}\nspec: {{limit_usd: '10.00'}}\n"
         "---\nkind: VirtualModel\nmetadata: {name: fast}\n"
         "spec: {strategy: weight, targets: [{model: main/a, weight: 40}, {model: main/b, weight: 60}]}\n"
     )
     assert [str(key) for key in file.wanted] == ["Provider main"]
     assert [(str(each.key), each.document, each.line) for each in file.deferred] == [
-        ("Budget daily", 2, 5),
+        ("Guardrail daily", 2, 5),
         ("VirtualModel fast", 3, 9),
     ]
     assert "weight (shares between targets)" in file.deferred[1].why

@@ -49,6 +49,8 @@ def providers(draw: st.DrawFn) -> PolicyObject:
         "connect_timeout_ms": draw(st.integers(100, 600_000)),
         "first_byte_timeout_ms": 600_000,
         "idle_timeout_ms": 300_000,
+        "limits": draw(st.sampled_from([{}, {"concurrent_requests": 4}, {"tokens_per_minute": 10**12}])),
+        "external": draw(st.none() | st.booleans()),
         "is_active": draw(st.booleans()),
     }
     return PolicyObject(Key("Provider", draw(st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True))), spec)
