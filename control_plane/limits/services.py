@@ -58,7 +58,7 @@ class RateLimitKind(RuleKind[RateLimit]):
 
     def merged(self, present: Mapping[str, Any], changes: Spec) -> dict[str, Any]:
         # Another unit has no use for what belonged to the one before.
-        left = ("burst", "timezone") if changes.get("unit", present["unit"]) != present["unit"] else ()
+        left = ("burst", "timezone") if changes.get("unit", present.get("unit")) != present.get("unit") else ()
         return {**{name: value for name, value in present.items() if name not in left}, **changes}
 
     def write(self, row: RateLimit) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 from uuid import UUID
 
+from django.db.models import Q
+
 from control_plane.credentials.selectors import providers_of
 from control_plane.keys.selectors import keys_of
 from control_plane.organizations.models import Organization
@@ -86,6 +88,29 @@ class Names:
             case _:
                 return keys_of(self.organization).filter(name=text).values_list("key_id", flat=True).first() or ""
         return found.hex if found is not None else ""
+
+    def ids_like(self, kind: str, text: str, *, most: int = 50) -> list[str]:
+        """Ids of those whose names hold a text; a few."""
+        match kind:
+            case "user":
+                people = memberships_of(self.organization).filter(
+                    Q(user__email__icontains=text) | Q(user__name__icontains=text)
+                )
+                accounts = service_accounts_of(self.organization).filter(name__icontains=text)
+                found = [
+                    *people.order_by().values_list("user_id", flat=True)[:most],
+                    *accounts.order_by().values_list("id", flat=True)[:most],
+                ]
+            case "team":
+                teams = teams_of(self.organization).filter(name__icontains=text)
+                found = [*teams.order_by().values_list("id", flat=True)[:most]]
+            case "provider":
+                providers = providers_of(self.organization).filter(name__icontains=text)
+                found = [*providers.order_by().values_list("id", flat=True)[:most]]
+            case _:
+                keys = keys_of(self.organization).filter(Q(name__icontains=text) | Q(prefix__startswith=text))
+                return [*keys.order_by().values_list("key_id", flat=True)[:most]]
+        return [row_id.hex for row_id in found]
 
     def _found(self, kind: str, values: set[str]) -> dict[str, str]:
         if kind == "key":

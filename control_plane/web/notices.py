@@ -4,8 +4,7 @@ A source is a function from the standing to notices; a new kind of notice is a f
 notice's id changes when there is something new to say, so that what was put away comes back then and not before.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -16,28 +15,12 @@ from django.utils import timezone
 from control_plane.keys.models import NoticeKind, VirtualKey
 from control_plane.keys.services.notices import Due, due_notices, keys_ending
 from control_plane.organizations.roles import Permission, Standing, can
+from control_plane.web.budget_notices import requests_for_more, stages_reached
 from control_plane.web.models import DismissedNotice
+from control_plane.web.notice import Notice, Source
 
 KEPT_FOR = timedelta(days=90)
 MOST_KEYS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """One thing to know, in a sentence. at: when it happens; address: where something is done about it."""
-
-    id: str
-    tone: str
-    icon: str
-    title: str
-    text: str
-    at: datetime
-    address: str
-    action: str
-    action_address: str
-
-
-Source = Callable[[Standing, datetime], Iterator[Notice]]
 
 
 def notices_for(standing: Standing, *, now: datetime | None = None) -> list[Notice]:
@@ -101,5 +84,5 @@ def _whose(key: VirtualKey, user_id: UUID) -> str:
     return f"{key.prefix}…, {whose}, charged to {key.team.name}"
 
 
-SOURCES: tuple[Source, ...] = (ending_keys,)
+SOURCES: tuple[Source, ...] = (ending_keys, requests_for_more, stages_reached)
 """Everything that has something to say, in no order."""

@@ -9,6 +9,7 @@ from control_plane.web.access import Access, Need, Needed, is_open
 TEAM_USAGE = Need(Permission.USAGE_READ, Reach.TEAM)
 TEAM_PEOPLE = Need(Permission.MEMBERS_READ, Reach.TEAM)
 LED_TEAMS = Need(Permission.TEAMS_READ, Reach.TEAM)
+TEAM_BUDGETS = Need(Permission.BUDGETS_READ, Reach.TEAM)
 TEAM_KEYS = Need(Permission.KEYS_READ, Reach.TEAM)
 
 
@@ -38,7 +39,39 @@ PLACES: tuple[Place, ...] = (
     ),
     Place("Mine", "My usage", "my-usage", "chart-no-axes-column", "u", Permission.USAGE_READ),
     Place("Spend", "Explorer", "spend", "chart-line", "s", TEAM_USAGE),
+    Place(
+        "Spend",
+        "Budgets",
+        "budgets",
+        "wallet",
+        "v",
+        TEAM_BUDGETS,
+        ("budget", "budget-request", "budget-requests", "budget-request-decide", "budget-raise"),
+    ),
     Place("Traffic", "Exchanges", "exchanges", "arrow-left-right", "e", Permission.EXCHANGES_READ, ("exchange",)),
+    Place(
+        "Policy",
+        "Rules",
+        "rules",
+        "scale",
+        "x",
+        Permission.POLICY_READ,
+        (
+            "rule",
+            "rule-choose",
+            "rule-add",
+            "rule-edit",
+            "rule-delete",
+            "metadata-keys",
+            "metadata-key",
+            "metadata-key-add",
+            "metadata-key-delete",
+            "alert-channels",
+            "alert-channel",
+            "alert-channel-add",
+            "alert-channel-delete",
+        ),
+    ),
     Place(
         "Policy",
         "Routes",

@@ -3,17 +3,22 @@
 from django.urls import URLPattern
 
 from control_plane.organizations.roles import Permission as P
-from control_plane.web.access import Access, Fresh, page
-from control_plane.web.places import LED_TEAMS, TEAM_KEYS, TEAM_PEOPLE, TEAM_USAGE
+from control_plane.organizations.roles import Reach
+from control_plane.web.access import Access, Fresh, Need, page
+from control_plane.web.places import LED_TEAMS, TEAM_BUDGETS, TEAM_KEYS, TEAM_PEOPLE, TEAM_USAGE
 from control_plane.web.views import (
     account,
+    alert_channels,
+    approvals,
     audit,
+    budgets,
     confirm,
     device,
     exchanges,
     key_list,
     key_rules,
     keys,
+    metadata_keys,
     notices,
     operate,
     overview,
@@ -22,6 +27,8 @@ from control_plane.web.views import (
     policy_code,
     roles,
     rollout,
+    rule_forms,
+    rules,
     scim,
     second_factor,
     service_accounts,
@@ -92,6 +99,66 @@ urlpatterns: list[URLPattern] = [
     page("spend", usage.spend, "spend", TEAM_USAGE),
     page("exchanges", exchanges.exchanges, "exchanges", P.EXCHANGES_READ),
     page("exchanges/<str:exchange_id>", exchanges.exchange, "exchange", P.EXCHANGES_READ),
+    # Budgets: the right's reach narrows which, and which counters of them.
+    page("budgets", budgets.budgets, "budgets", TEAM_BUDGETS),
+    page("budgets/requests", approvals.budget_requests, "budget-requests", P.BUDGETS_READ),
+    page(
+        "budgets/requests/<uuid:request_id>", approvals.budget_request_decide, "budget-request-decide", P.BUDGETS_MANAGE
+    ),
+    page(
+        "budgets/requests/<uuid:request_id>/withdraw",
+        approvals.budget_request_take_back,
+        "budget-request-withdraw",
+        P.BUDGETS_READ,
+    ),
+    page("budgets/<uuid:budget_id>", budgets.budget, "budget", P.BUDGETS_READ),
+    page("budgets/<uuid:budget_id>/request", approvals.budget_request, "budget-request", P.BUDGETS_READ),
+    page("budgets/<uuid:budget_id>/raise", budgets.budget_raise, "budget-raise", P.BUDGETS_MANAGE),
+    page(
+        "budgets/<uuid:budget_id>/raises/<uuid:raise_id>/end",
+        budgets.budget_raise_stop,
+        "budget-raise-end",
+        P.BUDGETS_MANAGE,
+    ),
+    # Rules of every kind; the view asks for the right over the kind.
+    page("rules", rules.rules, "rules", P.POLICY_READ),
+    page("rules/new", rules.rule_choose, "rule-choose", P.BUDGETS_MANAGE),
+    page("rules/metadata-keys", metadata_keys.metadata_keys, "metadata-keys", P.POLICY_READ),
+    page("rules/metadata-keys/new", metadata_keys.metadata_key_add, "metadata-key-add", P.POLICY_MANAGE),
+    page("rules/metadata-keys/<uuid:key_id>", metadata_keys.metadata_key, "metadata-key", P.POLICY_MANAGE),
+    page(
+        "rules/metadata-keys/<uuid:key_id>/delete",
+        metadata_keys.metadata_key_remove,
+        "metadata-key-delete",
+        P.POLICY_MANAGE,
+    ),
+    page("rules/channels", alert_channels.channels, "alert-channels", P.POLICY_READ),
+    page("rules/channels/new", alert_channels.channel_add, "alert-channel-add", Need(P.BUDGETS_MANAGE, Reach.ALL)),
+    page(
+        "rules/channels/<uuid:channel_id>",
+        alert_channels.channel_edit,
+        "alert-channel",
+        P.POLICY_READ,
+        change=Need(P.BUDGETS_MANAGE, Reach.ALL),
+    ),
+    page(
+        "rules/channels/<uuid:channel_id>/test",
+        alert_channels.channel_try,
+        "alert-channel-test",
+        Need(P.BUDGETS_MANAGE, Reach.ALL),
+    ),
+    page(
+        "rules/channels/<uuid:channel_id>/delete",
+        alert_channels.channel_remove,
+        "alert-channel-delete",
+        Need(P.BUDGETS_MANAGE, Reach.ALL),
+    ),
+    page("rules/<slug:kind>/new", rule_forms.rule_add, "rule-add", P.BUDGETS_MANAGE),
+    page("rules/<slug:kind>/preview", rule_forms.rule_preview, "rule-preview", P.BUDGETS_MANAGE),
+    page("rules/<slug:kind>/<uuid:rule_id>", rules.rule, "rule", P.POLICY_READ),
+    page("rules/<slug:kind>/<uuid:rule_id>/edit", rule_forms.rule_edit, "rule-edit", P.BUDGETS_MANAGE),
+    page("rules/<slug:kind>/<uuid:rule_id>/delete", rules.rule_remove, "rule-delete", P.BUDGETS_MANAGE),
+    page("rules/<slug:kind>/<uuid:rule_id>/undo", rules.rule_undo, "rule-undo", P.BUDGETS_MANAGE),
     # Policy and supply.
     page("routes", supply.virtual_models, "virtual-models", P.POLICY_READ),
     page("routes/new", supply.virtual_model_add, "virtual-model-add", P.POLICY_MANAGE),

@@ -82,7 +82,7 @@ def visit(page: Page, base_url: str, spot: Spot) -> None:
         case "empty":
             # Nothing typed, nothing chosen: the page says what is missing. The browser's own checks are past.
             page.evaluate("document.querySelectorAll('main form').forEach((form) => { form.noValidate = true; })")
-            page.click("main form.form button[type=submit]:not([disabled])")
+            page.click("main form:is(.form, .rule-form) button[type=submit]:not([disabled])")
             page.wait_for_selector("main [aria-invalid=true]")
         case "e-mail":
             page.fill("input[name=email]", "somebody@elsewhere.example")

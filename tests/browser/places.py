@@ -13,6 +13,7 @@ from control_plane.keys.selectors import keys_of
 from control_plane.organizations.selectors import membership_of, memberships_of
 from control_plane.routing.selectors import virtual_models_of
 from tests.browser.governance import POLICY
+from tests.browser.ruled import Ruled
 from tests.browser.world import LONG_NAME, World
 
 A_POLICY = f"{POLICY}---\nkind: Team\nmetadata: {{name: wind tunnel}}\nspec: {{cost_centre: '4730'}}\n"
@@ -72,6 +73,8 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("exchange-served", reverse("web:exchange", args=[world.served_exchange])),
         Spot("exchange-failed", reverse("web:exchange", args=[world.failed_exchange])),
         Spot("exchange-refused", reverse("web:exchange", args=[world.refused_exchange])),
+        *rule_spots(world.ruled),
+        *budget_spots(world.ruled),
         Spot("routes", reverse("web:virtual-models")),
         Spot("route-add", reverse("web:virtual-model-add")),
         Spot("route-edit", reverse("web:virtual-model-edit", args=[route.id])),
@@ -169,6 +172,51 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
     )
 
 
+def rule_spots(ruled: Ruled) -> tuple[Spot, ...]:
+    return (
+        Spot("rules", reverse("web:rules")),
+        Spot("rules-shadow", reverse("web:rules") + "?mode=shadow&kind=access-rules"),
+        Spot("rules-none", reverse("web:rules") + "?q=no-such-rule"),
+        Spot("rule-choose", reverse("web:rule-choose")),
+        Spot("rule-access", reverse("web:rule", args=["access-rules", ruled.access.id])),
+        Spot("rule-rate", reverse("web:rule", args=["rate-limits", ruled.rate.id])),
+        Spot("rule-cap", reverse("web:rule", args=["session-caps", ruled.cap.id])),
+        *(
+            Spot(f"rule-add-{kind}", reverse("web:rule-add", args=[kind]))
+            for kind in ("budgets", "access-rules", "rate-limits", "session-caps")
+        ),
+        Spot("rule-add-example", reverse("web:rule-add", args=["budgets"]) + "?example=daily"),
+        Spot("rule-add-empty", reverse("web:rule-add", args=["budgets"]), opens="empty"),
+        Spot("rule-edit", reverse("web:rule-edit", args=["budgets", ruled.daily.id])),
+        Spot("rule-edit-access", reverse("web:rule-edit", args=["access-rules", ruled.access.id])),
+        Spot("rule-delete", reverse("web:rule-delete", args=["budgets", ruled.daily.id])),
+        Spot("metadata-keys", reverse("web:metadata-keys")),
+        Spot("metadata-key-add", reverse("web:metadata-key-add")),
+        Spot("metadata-key", reverse("web:metadata-key", args=[ruled.metadata_key.id])),
+        Spot("metadata-key-delete", reverse("web:metadata-key-delete", args=[ruled.metadata_key.id])),
+        Spot("alert-channels", reverse("web:alert-channels")),
+        Spot("alert-channel", reverse("web:alert-channel", args=[ruled.channel.id])),
+        Spot("alert-channel-webhook", reverse("web:alert-channel", args=[ruled.webhook.id])),
+        Spot("alert-channel-add", reverse("web:alert-channel-add")),
+        Spot("alert-channel-delete", reverse("web:alert-channel-delete", args=[ruled.channel.id])),
+    )
+
+
+def budget_spots(ruled: Ruled) -> tuple[Spot, ...]:
+    return (
+        Spot("budgets", reverse("web:budgets")),
+        Spot("budgets-none", reverse("web:budgets") + "?q=no-such-budget"),
+        Spot("budget", reverse("web:budget", args=[ruled.daily.id])),
+        Spot("budget-shadow", reverse("web:budget", args=[ruled.shadow.id])),
+        Spot("budget-none", reverse("web:budget", args=[ruled.daily.id]) + "?q=nobody"),
+        Spot("budget-request", reverse("web:budget-request", args=[ruled.daily.id])),
+        Spot("budget-raise", reverse("web:budget-raise", args=[ruled.daily.id])),
+        Spot("budget-requests", reverse("web:budget-requests")),
+        Spot("budget-request-decide", reverse("web:budget-request-decide", args=[ruled.open_request.id])),
+        Spot("budget-request-decided", reverse("web:budget-request-decide", args=[ruled.decided_request.id])),
+    )
+
+
 def member_spots(world: World) -> tuple[Spot, ...]:
     return (
         Spot("member-overview", reverse("web:overview")),
@@ -179,6 +227,9 @@ def member_spots(world: World) -> tuple[Spot, ...]:
         Spot("member-my-usage", reverse("web:my-usage")),
         Spot("member-exchanges", reverse("web:exchanges")),
         Spot("member-exchange", reverse("web:exchange", args=[world.served_exchange])),
+        Spot("member-budget", reverse("web:budget", args=[world.ruled.daily.id])),
+        Spot("member-budget-request", reverse("web:budget-request", args=[world.ruled.daily.id])),
+        Spot("member-budget-requests", reverse("web:budget-requests")),
         Spot("member-profile", reverse("web:profile")),
     )
 
@@ -213,6 +264,11 @@ def first_run_spots() -> tuple[Spot, ...]:
         "my-usage",
         "spend",
         "exchanges",
+        "rules",
+        "metadata-keys",
+        "alert-channels",
+        "budgets",
+        "budget-requests",
         "virtual-models",
         "policy-code",
         "policy-history",

@@ -22,6 +22,7 @@ PARTS_OF_PAGES = {
     "key-rules-effect": "whom new rules touch, within the form",
     "my-key-sentence": "the live sentence of the form",
     "notices": "the notices, within every page",
+    "rule-preview": "what a rule means, within its form",
     "palette": "the palette's results",
     "service-key-sentence": "the live sentence of the form",
 }

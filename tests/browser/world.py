@@ -41,6 +41,7 @@ from switchyard_contract.v1 import usage_pb2
 from tests.browser.directory import a_directory
 from tests.browser.governance import Governance, governance
 from tests.browser.machines import machines
+from tests.browser.ruled import Ruled, ruled
 from tests.control_plane.usage.books import put
 from tests.control_plane.usage.events import a_batch, an_event, an_exchange_id
 
@@ -79,6 +80,7 @@ class World:
     providers: dict[str, Provider]
     account: ServiceAccount
     governance: Governance
+    ruled: Ruled
     member_key: VirtualKey
     admin_key: VirtualKey
     scheduled_key: VirtualKey
@@ -121,6 +123,7 @@ def a_world(*, exchanges_a_day: int = 60) -> World:
     while book_waiting(now=timezone.now(), ledger_days=396).events:
         pass
     a_directory(organization, actor)
+    rules = ruled(organization, people, account, admin)
     governed = governance(organization, admin, teams, PASSWORD)
     everything_compile()
     _pods(organization)
@@ -133,6 +136,7 @@ def a_world(*, exchanges_a_day: int = 60) -> World:
         providers=providers,
         account=account,
         governance=governed,
+        ruled=rules,
         member_key=keys[MEMBER].key,
         admin_key=keys[ADMIN].key,
         scheduled_key=keys["deploys"].key,

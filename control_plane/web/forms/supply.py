@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from control_plane.credentials.models import CredentialSource, Provider
-from control_plane.credentials.services import NO_CREDENTIAL, CredentialChoice
+from control_plane.credentials.services import NO_CREDENTIAL, CredentialChoice, ProviderLimits, limits_of
 from control_plane.credentials.vendors import vendors
 from control_plane.organizations.models import Organization
 from control_plane.web.forms.keys import lines_of
@@ -17,6 +17,9 @@ SOURCES = (
     (CredentialSource.PASSTHROUGH, "Passed through from the caller: people sign in with their own subscription"),
     (CredentialSource.NONE, "None: the provider asks for none"),
 )
+
+
+LIMITS = ("concurrent_requests", "requests_per_minute", "tokens_per_minute")
 
 
 class VendorSelect(forms.Select):
@@ -76,7 +79,22 @@ class CredentialFields(forms.Form):
                 return NO_CREDENTIAL
 
 
-class ProviderForm(CredentialFields):
+class LimitFields(forms.Form):
+    """What protects an account, or a machine of one's own; for all callers together."""
+
+    concurrent_requests = forms.IntegerField(
+        required=False, min_value=0, label="Requests at the same time", help_text="Empty: no limit."
+    )
+    requests_per_minute = forms.IntegerField(required=False, min_value=0, label="Requests a minute")
+    tokens_per_minute = forms.IntegerField(required=False, min_value=0, label="Tokens a minute")
+
+    @property
+    def limits(self) -> ProviderLimits:
+        given = self.cleaned_data
+        return ProviderLimits(*(given[name] or 0 for name in LIMITS))
+
+
+class ProviderForm(LimitFields, CredentialFields):
     """A new provider."""
 
     vendor = forms.ChoiceField(
@@ -105,13 +123,25 @@ class ProviderForm(CredentialFields):
     )
     account = forms.CharField(required=False, max_length=100, help_text="How people call the upstream account.")
     region = forms.CharField(required=False, max_length=60)
+    external = forms.TypedChoiceField(
+        choices=(
+            ("", "As its address says"),
+            ("yes", "Outside your own networks: prompts leave the house"),
+            ("no", "Inside your own networks"),
+        ),
+        coerce=lambda value: value == "yes",
+        empty_value=None,
+        required=False,
+        label="Where it is",
+        help_text="Access rules can deny what is outside.",
+    )
     field_order = ("vendor", "name", "base_url", "source", "secret", "reference", "models", "account", "region")
 
     def clean_models(self) -> list[str]:
         return lines_of(self.cleaned_data["models"]) or ["*"]
 
 
-class ProviderEditForm(forms.Form):
+class ProviderEditForm(LimitFields):
     """What can change without a new credential."""
 
     name = forms.CharField(max_length=60, widget=forms.TextInput(attrs={"class": "mono", "spellcheck": "false"}))
@@ -127,9 +157,15 @@ class ProviderEditForm(forms.Form):
     )
     account = forms.CharField(required=False, max_length=100)
     region = forms.CharField(required=False, max_length=60)
+    external = forms.BooleanField(
+        required=False,
+        label="Outside your own networks",
+        help_text="Prompts leave the house. Access rules can deny what is outside.",
+    )
     is_active = forms.BooleanField(
         required=False, label="In use", help_text="Off: pods stop using it within seconds; nothing is deleted."
     )
+    field_order = ("name", "base_url", "models", "account", "region", *LIMITS, "external", "is_active")
 
     @classmethod
     def of(cls, provider: Provider) -> "ProviderEditForm":
@@ -141,11 +177,19 @@ class ProviderEditForm(forms.Form):
                 "account": provider.account,
                 "region": provider.region,
                 "is_active": provider.is_active,
+                "external": provider.is_external,
+                **{name: getattr(limits_of(provider), name) or None for name in LIMITS},
             }
         )
 
     def clean_models(self) -> list[str]:
         return lines_of(self.cleaned_data["models"])
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the service takes."""
+        names = ("name", "base_url", "models", "account", "region", "external", "is_active")
+        return {name: self.cleaned_data[name] for name in names} | {"limits": self.limits}
 
 
 class CredentialForm(CredentialFields):

@@ -270,6 +270,16 @@ def field(bound: BoundField, label: str = "") -> dict[str, object]:
     }
 
 
+@register.simple_tag
+def bare(bound: BoundField) -> SafeString:
+    """The input of a field alone, for rows that write label and errors themselves."""
+    attributes = {"class": "select" if isinstance(bound.field.widget, Select) else "input"}
+    if bound.errors:
+        attributes |= {"aria-invalid": "true", "aria-describedby": f"{bound.id_for_label}-error"}
+    control = bound.as_widget(attrs={**attributes, **_kept(bound.field.widget.attrs, attributes)})
+    return mark_safe(control)  # noqa: S308  # Django's own rendering of the widget
+
+
 def _kept(given: Mapping[str, Any], ours: Mapping[str, str]) -> dict[str, Any]:
     """What the form gave the widget; its classes are added to ours."""
     kept = dict(given)

@@ -31,7 +31,7 @@ from control_plane.routing.services import virtual_model_delete, virtual_model_s
 from control_plane.usage.selectors.exchanges import ExchangeSearch, exchanges_page
 from control_plane.web.forms.failures import show_failure
 from control_plane.web.forms.keys import ConfirmForm
-from control_plane.web.forms.supply import CredentialForm, ProviderEditForm, ProviderForm, VirtualModelForm
+from control_plane.web.forms.supply import LIMITS, CredentialForm, ProviderEditForm, ProviderForm, VirtualModelForm
 from control_plane.web.listing import Filter, Sort, csv_response, list_rows, wants_csv
 from control_plane.web.names import Names
 from control_plane.web.prices import PriceRow, prices_by_model
@@ -42,6 +42,7 @@ from control_plane.web.respond import form_status, go_to
 from control_plane.web.usage_view import group_rows
 
 CREDENTIAL_FIELDS = {"credential": "secret"}
+LIMIT_FIELDS = {f"limits.{name}": name for name in LIMITS}
 
 
 @require_GET
@@ -75,9 +76,11 @@ def provider_add(request: ConsoleRequest) -> HttpResponse:
                 models=form.cleaned_data["models"],
                 region=form.cleaned_data["region"],
                 account=form.cleaned_data["account"],
+                limits=form.limits,
+                external=form.cleaned_data["external"],
             )
         except ValidationError as failure:
-            show_failure(form, failure, CREDENTIAL_FIELDS)
+            show_failure(form, failure, CREDENTIAL_FIELDS | LIMIT_FIELDS)
         else:
             messages.success(request, f"{provider.name} is added. Pods use it within seconds.")
             offers_names = any(offer.is_free for offer in short_names_offered(provider))
@@ -130,9 +133,9 @@ def provider_edit(request: ConsoleRequest, provider_id: UUID) -> HttpResponse:
     form = ProviderEditForm(request.POST) if request.method == "POST" else ProviderEditForm.of(found)
     if request.method == "POST" and form.is_valid():
         try:
-            provider_update(provider=found, actor=actor(request), **form.cleaned_data)
+            provider_update(provider=found, actor=actor(request), **form.facts)
         except ValidationError as failure:
-            show_failure(form, failure)
+            show_failure(form, failure, LIMIT_FIELDS)
         else:
             messages.success(request, f"{form.cleaned_data['name']} is saved. Pods take it over within seconds.")
             return go_to(request, reverse("web:provider", args=[found.id]))

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET
 from control_plane.usage.rollups import SUMS
 from control_plane.usage.selectors.series import SeriesQuery, usage_series
 from control_plane.usage.selectors.sessions import SessionSearch, sessions_page
+from control_plane.web.budget_reach import my_counters
 from control_plane.web.flags import with_flags
 from control_plane.web.listing import Chip, Filter, csv_response, wants_csv, without
 from control_plane.web.names import Names
@@ -28,6 +29,7 @@ GROUPS = (
     ("key", "Key"),
     ("client", "Tool"),
 )
+MOST_BUDGETS = 8
 TO_TYPE = {"user": "User: e-mail or name", "key": "Key: id or name"}
 
 
@@ -46,6 +48,7 @@ def my_usage(request: ConsoleRequest) -> HttpResponse:
         "by_tool": group_rows(mine, span, "client", names),
         "by_model": group_rows(mine, span, "model", names),
         "sessions": sessions.sessions,
+        "budgets": my_counters(request.user, request.organization, request.membership.role)[:MOST_BUDGETS],
         "chart": drawn,
         "sentence": sentence(drawn, span, "cost"),
     }

@@ -124,6 +124,8 @@ const clicks = {
     chooseMatching(button, button.getAttribute("aria-pressed") !== "true");
     countChosen();
   },
+  "[data-add-row]": (button) => addRow(button),
+  "[data-remove-row]": (button) => removeRow(button),
   "[data-follows-filters]": (link) => {
     const address = new URL(location.href);
     for (const name of ["after", "before"]) address.searchParams.delete(name);
@@ -359,6 +361,7 @@ function showChanges(form) {
       changed.add((label?.firstChild?.textContent || control.name).trim());
     }
   }
+  for (const list of form.querySelectorAll("[data-changed]")) changed.add(list.dataset.label);
   const line = form.querySelector(".changes");
   if (line) line.textContent = changed.size ? `Changes: ${[...changed].join(", ")}` : wasRefused(form) ? "Not saved yet" : "Nothing changed";
 }
@@ -367,7 +370,7 @@ function showChanges(form) {
 const GUARDED = "form[data-guard], form[data-changes]";
 // A form that came back with errors holds what was typed as if it had always stood there, and none of it is saved.
 const wasRefused = (form) => form.querySelector("[aria-invalid=true], .field-error, .notice-stopped[role=alert]") !== null;
-const isUnsent = (form) => form.dataset.sent === undefined && (wasRefused(form) || [...form.elements].some(isChanged));
+const isUnsent = (form) => form.dataset.sent === undefined && (wasRefused(form) || form.querySelector("[data-changed]") !== null || [...form.elements].some(isChanged));
 const mayLeave = (root) =>
   ![...root.querySelectorAll(GUARDED)].some(isUnsent) || confirm("Leave without saving what you typed?");
 
@@ -399,17 +402,63 @@ function switchTheme(event) {
   fetch(event.target.action, { method: "POST", body, headers: { "x-requested-with": "fetch" } });
 }
 
+// Rows of a form that can be added and taken away: a template with "__n__" where a row's number belongs.
+function addRow(button) {
+  const list = byId(button.dataset.addRow);
+  const numbers = [...list.querySelectorAll("[data-row]")].map((row) => Number(row.dataset.row));
+  const next = Math.max(-1, ...numbers) + 1;
+  const holder = document.createElement("template");
+  holder.innerHTML = byId(`${list.id}-template`).innerHTML.replaceAll("__n__", String(next));
+  list.append(holder.content);
+  const row = list.lastElementChild;
+  followChoices(row);
+  focusFirst(row);
+  rowsChanged(list);
+}
+
+function removeRow(button) {
+  const row = button.closest("[data-row]");
+  const list = row.parentElement;
+  const beside = row.nextElementSibling || row.previousElementSibling;
+  row.remove();
+  (beside?.querySelector("input, select") || document.querySelector(`[data-add-row="${list.id}"]`))?.focus();
+  rowsChanged(list);
+}
+
+function rowsChanged(list) {
+  list.dataset.changed = "";
+  for (const button of document.querySelectorAll(`[data-add-row="${list.id}"]`)) {
+    button.hidden = list.childElementCount >= Number(button.dataset.most);
+  }
+  const form = list.closest("form");
+  if (form.matches("[data-changes]")) showChanges(form);
+  list.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+// A choice that adds a line to the list above it, and goes back to its first option.
+function addLine(select) {
+  const area = select.form.querySelector(`[name="${select.dataset.adds}"]`);
+  const line = select.value;
+  if (!line) return;
+  const [between, join] = area.tagName === "TEXTAREA" ? ["\n", "\n"] : [",", ", "];
+  const lines = area.value.split(between).map((one) => one.trim()).filter(Boolean);
+  if (!lines.includes(line)) area.value = [...lines, line].join(join);
+  select.value = "";
+  area.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 // Vendor and credential forms show only the fields that the choice above them needs.
 function followChoices(root) {
   for (const part of root.querySelectorAll("[data-shown-for]")) {
     const [name, values] = part.dataset.shownFor.split("=");
-    const form = part.closest("form");
+    const form = part.closest("[data-row], form");
     const chosen = form.querySelector(`[name="${name}"]:checked`) || form.querySelector(`select[name="${name}"]`);
     part.hidden = !chosen || !values.split("|").includes(chosen.value);
   }
 }
 document.addEventListener("change", (event) => {
   if (event.target.form) followChoices(event.target.form);
+  if (event.target.matches("[data-adds]")) addLine(event.target);
   if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
   if (event.target.matches("[data-fills]")) {
     const option = event.target.selectedOptions?.[0];
