@@ -44,8 +44,7 @@ class PodAlone:
         self._allowances: dict[str, _Allowance] = {}
         self._arrivals_us: dict[str, int] = {}
         self._used: dict[str, int] = {}
-        self.slots: dict[str, int] = {}
-        """By concurrent rate: how many of this pod's own attempts run. Kept all the time, by whoever starts them."""
+        self._slots: dict[str, int] = {}
 
     def issued(self, key: str, amount: int, until_ms: int, now_ms: int) -> None:
         """Note what the store gave to this pod of a counter's allowance; what is noted already stays."""
@@ -62,6 +61,16 @@ class PodAlone:
     def left(self, key: str) -> int:
         allowance = self._allowances.get(key)
         return allowance.left if allowance is not None else 0
+
+    def enter(self, slot: str) -> None:
+        """One more of this pod's own attempts runs under a concurrent rate; told all the time, not in outages alone."""
+        self._slots[slot] = self._slots.get(slot, 0) + 1
+
+    def leave(self, slot: str) -> None:
+        """One less."""
+        left = self._slots.pop(slot, 1) - 1
+        if left:
+            self._slots[slot] = left
 
     def forget_rates(self) -> None:
         """The store is back, and counts again."""
@@ -145,7 +154,7 @@ class PodAlone:
         """Give what is used here, how long to wait, and what the attempt would be charged."""
         n = _units(rate, tokens)
         if rate.kind is RateKind.CONCURRENT:
-            used = self.slots.get(key, 0)
+            used = self._slots.get(key, 0)
             return used, 0 if used < _share(rate.limit, live_pods) else RETRY_MS, 0
         if rate.kind is RateKind.PERIOD:
             used = self._used.get(key, 0)

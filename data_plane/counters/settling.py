@@ -2,14 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable
-from itertools import islice
 
 from data_plane.counters.connection import StoreLink
 from data_plane.counters.packing import POST_UNHELD, Aim, encode_numbers
 
 MOST_KEPT = 100_000
 """Of an outage; beyond, the oldest is let go: the books know it, and floors bring it back."""
-MOST_AT_ONCE = 500
+MOST_AT_ONCE = 1_000
 _SURE_S = 600.0
 """The store remembers for 15 minutes what is settled. Later, one that may have arrived already is not posted again:
 the books know it too."""
@@ -69,7 +68,8 @@ class Settlements:
 
     def send(self, settlement: Settlement) -> None:
         """Send it now, or as soon as there is a store."""
-        if self._waiting or not self._try(settlement):
+        # Not behind those that wait: each is about another attempt, so their order means nothing.
+        if not self._try(settlement):
             self._keep(settlement)
 
     def send_waiting(self) -> None:
@@ -100,7 +100,5 @@ class Settlements:
     def _keep(self, settlement: Settlement) -> None:
         self._waiting.append(settlement)
         if len(self._waiting) > MOST_KEPT:
-            surplus = len(self._waiting) - MOST_KEPT
-            for _ in islice(iter(int, 1), surplus):
-                self._waiting.popleft()
-            self._dropped(surplus)
+            self._waiting.popleft()
+            self._dropped(1)

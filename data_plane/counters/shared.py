@@ -214,7 +214,7 @@ class SharedCounters:
             return
         aim, numbers = running.aim, grant.numbers
         for slot in running.slots:
-            self._alone.slots[slot] -= 1
+            self._alone.leave(slot)
         flags = POST_UNHELD
         if grant.degraded == "bounded":
             self._alone.settled(aim, running.numbers[1:3], spent.cost)
@@ -292,7 +292,7 @@ class SharedCounters:
     def _start(self, aim: Aim, grant: Grant) -> None:
         slots = aim.slots
         for slot in slots:
-            self._alone.slots[slot] = self._alone.slots.get(slot, 0) + 1
+            self._alone.enter(slot)
         self._running[member_of(grant.ask)] = _Running(aim, grant, numbers_of(grant.amounts), slots)
 
     def _deny(self, aim: Aim, ask: Ask, reply: bytes, numbers: tuple[int, ...]) -> Denial:
