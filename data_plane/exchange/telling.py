@@ -7,7 +7,7 @@ from functools import lru_cache
 from string import punctuation
 from urllib.parse import quote
 
-from data_plane.policy.claims import BudgetClaim, percent_of, stage_at
+from data_plane.policy.claims import percent_of, stage_at
 from data_plane.policy.grant import Grant
 from data_plane.protocols.meters import Gauge, budget_header, native_meter
 from data_plane.protocols.refusals import CODEX
@@ -17,47 +17,44 @@ from switchyard_contract.quantity import NanoUsd
 SAFE = punctuation.replace("%", "") + " "
 _INDEX, _RATES = 3, 11
 """Places in an answer's numbers (switchyard_contract/counters.py, HEAD_NUMBERS)."""
-_CENT = 10_000_000
-
-
-def fullest(grant: Grant) -> tuple[BudgetClaim, NanoUsd] | None:
-    """The budget that is fullest, and what was posted to it before this exchange; None: no budget is asked."""
-    numbers = grant.numbers
-    if len(numbers) < HEAD_NUMBERS:
-        return None
-    rates = numbers[_RATES]
-    place = numbers[_INDEX] - rates
-    if not 0 <= place < len(grant.claims.budgets):
-        return None
-    claim = grant.claims.budgets[place]
-    if claim.is_shadow:
-        return None
-    return claim, NanoUsd(numbers[HEAD_NUMBERS + RATE_NUMBERS * rates + BUDGET_NUMBERS * place + 1] * MICRO)
+_CENT, _DOLLAR = 10_000_000, 1_000_000_000
 
 
 def standing_lines(grant: Grant, client_name: str, *, passes_caller: bool) -> str:
-    """What an answer says of the budgets it was let in by.
+    """What an answer says of the budgets it was let in by: of the fullest one, before this exchange.
 
     passes_caller: the account is the caller's own, whose provider tells its own meter.
     """
-    found = fullest(grant)
-    degraded = degraded_line(grant.degraded)
-    if found is None:
+    degraded = f"x-switchyard-degraded: {grant.degraded}\r\n" if grant.degraded else ""
+    numbers, budgets = grant.numbers, grant.claims.budgets
+    if len(numbers) < HEAD_NUMBERS:
         return degraded
-    claim, posted = found
-    lines = (
-        f"{_budget_line(claim.budget_name, percent_of(claim, posted))}"
-        f"x-switchyard-budget-used: {dollars(posted)}/{dollars(claim.limit)} USD\r\n"
-    )
-    if claim.period_end_ms:
-        lines += f"x-switchyard-budget-reset: {claim.period_end_ms // 1000}\r\n"
+    rates = numbers[_RATES]
+    place = numbers[_INDEX] - rates
+    if not 0 <= place < len(budgets):
+        return degraded
+    claim = budgets[place]
+    if claim.is_shadow:
+        return degraded
+    posted = NanoUsd(numbers[HEAD_NUMBERS + RATE_NUMBERS * rates + BUDGET_NUMBERS * place + 1] * MICRO)
+    beginning, end = _lasting(claim.budget_name, claim.limit, claim.period_end_ms)
     stage = stage_at(claim, posted)
+    lines = f"{beginning}{percent_of(claim, posted)}\r\nx-switchyard-budget-used: {dollars(posted)}{end}"
     if stage:
-        lines += f"x-switchyard-stage: {stage}\r\n"
+        lines = f"{lines}x-switchyard-stage: {stage}\r\n"
     if client_name == CODEX and not passes_caller:
         gauge = Gauge(claim.budget_name, posted, claim.limit, claim.span, claim.period_end_ms)
         lines += "".join([f"{name.decode()}: {value.decode()}\r\n" for name, value in native_meter(CODEX, gauge)])
     return lines + degraded
+
+
+@lru_cache(maxsize=4096)
+def _lasting(name: str, limit: NanoUsd, resets_at_ms: int) -> tuple[str, str]:
+    """What of the lines is the same each time: before the percentage, and behind what is spent."""
+    header, value = budget_header(Gauge(name, NanoUsd(0), limit, "", 0))
+    reset = f"x-switchyard-budget-reset: {resets_at_ms // 1000}\r\n" if resets_at_ms else ""
+    beginning = f"{header.decode()}: {value.decode().rpartition(':')[0]}:"
+    return beginning, f"/{dollars(limit)} USD\r\n{reset}"
 
 
 def degraded_line(degraded: str) -> str:
@@ -78,12 +75,5 @@ def moved_line(model: str) -> str:
 def dollars(amount: NanoUsd) -> str:
     """An amount in dollars; cents where that is exact, else to the micro-dollar."""
     if amount % _CENT == 0:
-        return f"{amount // 10**9}.{amount % 10**9 // _CENT:02d}"
-    micro = amount // 1000
-    return f"{micro // 10**6}.{micro % 10**6:06d}"
-
-
-@lru_cache(maxsize=4096)
-def _budget_line(name: str, percent: int) -> str:
-    header, value = budget_header(Gauge(name, NanoUsd(percent), NanoUsd(100), "", 0))
-    return f"{header.decode()}: {value.decode()}\r\n"
+        return f"{amount // _DOLLAR}.{amount % _DOLLAR // _CENT:02d}"
+    return f"{amount // _DOLLAR}.{amount % _DOLLAR // 1000:06d}"

@@ -42,14 +42,15 @@ def read_limit(fields: Fields, *names: str, absent: str = "", least: int = 0, ch
     names: of the fields that may, the strictest wins. absent: the field to be put in where none of them is there.
     least: what it cannot be lowered below. choices: the field that says how many answers are asked for.
     """
-    answers = 1
-    for spelling in (choices, choices.upper()):
+    spans, answers = fields.spans, 1
+    if choices:
         # Some upstreams ignore case, and so short a name may be anybody's.
-        if spelling in fields.spans:
-            answers = max(answers, _number(fields, spelling))
+        for spelling in (choices, choices.upper()):
+            if spelling in spans:
+                answers = max(answers, _number(fields, spelling))
     found = OutputLimit(answers=answers, least=least)
     for name in names:
-        if name not in fields.spans:
+        if name not in spans:
             continue
         tokens = _number(fields, name)
         start, end = fields.spans[name]
@@ -58,7 +59,7 @@ def read_limit(fields: Fields, *names: str, absent: str = "", least: int = 0, ch
         found = OutputLimit(least_of_both, found.answers, least, (*found.places, (start, end)))
     if not found.places and absent and fields.spans:
         place = (fields.after_brace, fields.after_brace)
-        return OutputLimit(0, found.answers, least, (place,), b'"%b":' % absent.encode(), b",")
+        return OutputLimit(0, answers, least, (place,), f'"{absent}":'.encode(), b",")
     return found
 
 

@@ -66,6 +66,7 @@ _MARKS: Mapping[str, _Marks] = {
     ),
 }
 _LIMIT_OF_SEARCHES = re.compile(rb'"max_uses"[ \t\n\r]*:[ \t\n\r]*(\d{1,6})')
+_NOTHING = frozenset({b"null", b"[]", b"{}", b'""'})
 _TEXT = msgspec.json.Decoder(str)
 
 
@@ -82,7 +83,9 @@ def read_size(facts: RequestFacts, body: Body) -> RequestSize:
     fields, output = facts.fields.raw, output_of(facts)
     found = marks.parts.findall(body)
     is_unbounded = bool(found) and not marks.pictures.issuperset(found)
-    is_unbounded = is_unbounded or any(_is_said(fields.get(name)) for name in marks.elsewhere)
+    for name in marks.elsewhere:
+        if name in fields and bytes(fields[name]) not in _NOTHING:
+            is_unbounded = True
     tools = fields.get("tools")
     searches = 0
     if tools is not None and (run := marks.tools.findall(tools)):
@@ -105,10 +108,6 @@ def read_size(facts: RequestFacts, body: Body) -> RequestSize:
 def _most_searches(tools: bytes) -> int:
     limit = _LIMIT_OF_SEARCHES.search(tools)
     return int(limit[1]) if limit is not None else SEARCHES_UNSAID
-
-
-def _is_said(raw: msgspec.Raw | None) -> bool:
-    return raw is not None and bytes(raw) not in (b"null", b"[]", b"{}", b'""')
 
 
 def _tier(fields: Mapping[str, msgspec.Raw]) -> str:
