@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from control_plane.usage.aggregation import book_waiting
 from control_plane.usage.partitions import partitions_drop_before, partitions_ensure_ahead
+from control_plane.usage.retention import decisions_forget
 
 log = structlog.get_logger(__name__)
 
@@ -23,9 +24,11 @@ def aggregate() -> None:
 
 @shared_task(name="usage.partitions", ignore_result=True, acks_late=True)
 def keep_partitions() -> None:
-    """Make the ledger's coming partitions, drop those it no longer keeps."""
-    today = timezone.now().date()
+    """Make the ledger's coming partitions, drop those it no longer keeps, and what went with them."""
+    now = timezone.now()
+    today = now.date()
     partitions_ensure_ahead(today=today)
     dropped = partitions_drop_before(oldest=today - timedelta(days=settings.SWITCHYARD.ledger_days - 1))
     if dropped:
         log.info("ledger partitions dropped", count=len(dropped), newest=dropped[-1].isoformat())
+    decisions_forget(now=now, ledger_days=settings.SWITCHYARD.ledger_days)
