@@ -3,11 +3,12 @@
 Lines of the answer's head, written out; nothing in them is the caller's own text but names of models, which are quoted.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from string import punctuation
 from urllib.parse import quote
 
-from data_plane.policy.claims import percent_of, stage_at
+from data_plane.policy.claims import BudgetClaim, percent_of, stage_at
 from data_plane.policy.grant import Grant
 from data_plane.protocols.meters import Gauge, budget_header, native_meter
 from data_plane.protocols.refusals import CODEX
@@ -27,16 +28,17 @@ def standing_lines(grant: Grant, client_name: str, *, passes_caller: bool) -> st
     """
     degraded = f"x-switchyard-degraded: {grant.degraded}\r\n" if grant.degraded else ""
     numbers, budgets = grant.numbers, grant.claims.budgets
-    if len(numbers) < HEAD_NUMBERS:
+    if degraded or len(numbers) < HEAD_NUMBERS:
+        # What stood in for the counters knows nothing of what is spent.
         return degraded
-    rates = numbers[_RATES]
-    place = numbers[_INDEX] - rates
+    posted_at = HEAD_NUMBERS + RATE_NUMBERS * numbers[_RATES] + 1
+    place = numbers[_INDEX] - numbers[_RATES]
     if not 0 <= place < len(budgets):
+        # The counters name none of those that only warn.
+        place = _fullest(budgets, numbers[posted_at::BUDGET_NUMBERS])
+    if place < 0 or budgets[place].is_shadow:
         return degraded
-    claim = budgets[place]
-    if claim.is_shadow:
-        return degraded
-    posted = NanoUsd(numbers[HEAD_NUMBERS + RATE_NUMBERS * rates + BUDGET_NUMBERS * place + 1] * MICRO)
+    claim, posted = budgets[place], NanoUsd(numbers[posted_at + BUDGET_NUMBERS * place] * MICRO)
     beginning, end = _lasting(claim.budget_name, claim.limit, claim.period_end_ms)
     stage = stage_at(claim, posted)
     lines = f"{beginning}{percent_of(claim, posted)}\r\nx-switchyard-budget-used: {dollars(posted)}{end}"
@@ -45,7 +47,17 @@ def standing_lines(grant: Grant, client_name: str, *, passes_caller: bool) -> st
     if client_name == CODEX and not passes_caller:
         gauge = Gauge(claim.budget_name, posted, claim.limit, claim.span, claim.period_end_ms)
         lines += "".join([f"{name.decode()}: {value.decode()}\r\n" for name, value in native_meter(CODEX, gauge)])
-    return lines + degraded
+    return lines
+
+
+def _fullest(budgets: Sequence[BudgetClaim], posted: Sequence[int]) -> int:
+    """The budget of which most is spent; -1: nobody obeys any."""
+    best, most = -1, -1.0
+    for place, (claim, micro) in enumerate(zip(budgets, posted, strict=False)):
+        share = micro / claim.limit if claim.limit > 0 else 1.0
+        if not claim.is_shadow and share > most:
+            best, most = place, share
+    return best
 
 
 @lru_cache(maxsize=4096)
