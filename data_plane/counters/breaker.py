@@ -13,9 +13,10 @@ _LEAST = 20
 class Breaker:
     """Closed: the store is asked. Open: it is not, but for a probe now and then that closes it again."""
 
-    __slots__ = ("_failures", "_slow", "_sum", "_window_from_s", "is_open", "opened")
+    __slots__ = ("_failures", "_slow", "_slow_s", "_sum", "_window_from_s", "is_open", "opened")
 
-    def __init__(self) -> None:
+    def __init__(self, slow_s: float = SLOW_S) -> None:
+        self._slow_s = slow_s
         self.is_open = False
         self.opened = 0
         """How often it was."""
@@ -27,7 +28,7 @@ class Breaker:
     def answered(self, took_s: float, now_s: float) -> None:
         """Note an answer that came in time."""
         self._failures = 0
-        self._count(took_s > SLOW_S, now_s)
+        self._count(took_s > self._slow_s, now_s)
 
     def failed(self, now_s: float) -> None:
         """Note an answer that did not come in time, or said that the store does not work."""

@@ -175,7 +175,7 @@ class StoreLink:
         self._round_trips = round_trips
         self._tls = _tls_of(self._address)
         self._line: _Line | None = None
-        self._breaker = Breaker()
+        self._breaker = Breaker(self._patience.answer_s)
         self._sweeper: asyncio.TimerHandle | None = None
         self._swept_s = 0.0
         self._was_held_up = False
