@@ -23,6 +23,7 @@ from control_plane.declarative.services import removal_on_restore, restore_apply
 from control_plane.limits.models import RateLimit, SessionCap
 from control_plane.rules.models import MetadataKey
 from control_plane.rules.services import rule_update
+from deploy.remote.truefoundry import convert
 from tests.builders.tenants import SYSTEM, a_key, a_provider, a_tenant
 from tests.control_plane.declarative.test_round_trip import rename_accounts
 from tests.control_plane.declarative.world import EVERYTHING, Code, an_empty_organization, code_of
@@ -276,3 +277,45 @@ def test_a_change_of_one_rule_is_one_entry_of_the_audit(empty: Code) -> None:
     empty.apply(RULES.replace('limit_usd: "10.00"', "limit_usd: 11"))
     made = Change.objects.order_by("id")[count:].values_list("action", "subject_name")
     assert list(made) == [("budget.updated", "everybody"), ("policy.applied", "Empty")]
+
+
+THEIRS = """\
+name: Limits
+type: gateway-rate-limiting-config
+rules:
+  - id: Ada
+    when: {subjects: ["user:ada@example.com", "virtualaccount:ci"], models: [anthropic-main/claude-haiku-4-5]}
+    limit_to: 1000
+    unit: requests_per_day
+    rate_limit_applies_per: [user, model]
+  - {id: everyone, when: {}, limit_to: "50000", unit: tokens_per_minute, rate_limit_applies_per: [virtualaccount]}
+---
+name: Budgets
+type: gateway-budget-config
+rules:
+  - id: seniors
+    when: {subjects: ["team:seniors"], metadata: {env: prod}}
+    limit_to: 50
+    unit: cost_per_day
+    budget_applies_per: [user]
+    alerts: {thresholds: [75, 100], notification_target: [{type: email, to_emails: [ops@example.com]}]}
+  - {id: others, limit_to: 10.5, unit: cost_per_month, budget_applies_per: [metadata.project], audit_mode: true}
+"""
+
+
+def test_what_was_imported_from_elsewhere_is_applied_as_it_was_meant(empty: Code) -> None:
+    empty.apply(PEOPLE)
+    done = empty.apply(convert([("theirs.yaml", THEIRS)]).text)
+    assert done.count(Action.CREATE) == 5
+    ada, everyone = RateLimit.objects.order_by("name")
+    assert (ada.group, ada.limit, ada.unit, ada.per) == ("limits", 1000, "requests_per_day", ["user", "model"])
+    assert (everyone.group, everyone.per) == ("limits", ["service_account"])
+    others, seniors = Budget.objects.order_by("name")
+    assert (others.mode, others.limit_nano_usd) == ("shadow", 10_500_000_000)
+    assert (others.period, others.timezone) == ("month", "UTC")
+    assert (seniors.mode, seniors.group, seniors.per) == ("enforce", "budgets", ["user"])
+    assert [(stage["at"], stage["do"], stage["notify"]) for stage in seniors.stages] == [
+        (75, "alert", ["channel:alerts-1"]),
+        (100, "block", ["channel:alerts-1"]),
+    ]
+    assert AlertChannel.objects.get(name="alerts-1").addresses == ["ops@example.com"]

@@ -85,7 +85,7 @@ def test_rate_limits_become_one_group_of_rate_limits() -> None:
                 "when": {
                     "subjects": ["user:bob@example.com", "service_account:ci"],
                     "models": ["openai-main/openai/gpt-4o"],
-                    "metadata": {"env": "prod"},
+                    "metadata": {"env": ["prod"]},
                 },
                 "limit": 1000,
                 "unit": "requests_per_day",
@@ -110,37 +110,90 @@ def test_rate_limits_become_one_group_of_rate_limits() -> None:
         "converted: 2 RateLimit",
         "limits.yaml, document 1: rule strange: limit_to 5 'requests_per_fortnight' is no rate limit that is known; "
         "the rule is not carried",
+        "limits.yaml, document 1: there, a day is the last 24 hours; here it begins at midnight in UTC",
+        "has to be there, or in a file beside it: User bob@example.com, ServiceAccount ci, Provider openai-main",
     )
 
 
 def test_budgets_keep_their_money_and_say_what_they_lose() -> None:
     objects, report = converted(budgets=BUDGETS)
-    assert objects == [
-        {
-            "apiVersion": "switchyard/v1",
-            "kind": "Budget",
-            "metadata": {"name": "team-core-daily"},
-            "spec": {
-                "when": {"subjects": ["team:core"], "models": ["*opus*"]},
-                "limit_usd": "12.50",
-                "period": "day",
-                "timezone": "UTC",
-                "per": ["metadata.project"],
-                "stages": [
-                    {"at": 75, "do": "alert"},
-                    {"at": 90, "do": "alert"},
-                    {"at": 100, "do": "block"},
-                ],
-                "mode": "shadow",
-            },
-        }
-    ]
+    channel, budget = objects
+    assert channel == {
+        "apiVersion": "switchyard/v1",
+        "kind": "AlertChannel",
+        "metadata": {"name": "alerts-1"},
+        "spec": {"type": "email", "addresses": ["ops@example.com"]},
+    }
+    assert budget == {
+        "apiVersion": "switchyard/v1",
+        "kind": "Budget",
+        "metadata": {"name": "team-core-daily"},
+        "spec": {
+            "when": {"subjects": ["team:core"], "models": ["*opus*"]},
+            "mode": "shadow",
+            "limit_usd": "12.50",
+            "period": "day",
+            "timezone": "UTC",
+            "per": ["metadata.project"],
+            "stages": [
+                {"at": 75, "do": "alert", "notify": ["alerts-1"]},
+                {"at": 90, "do": "alert", "notify": ["alerts-1"]},
+                {"at": 100, "do": "block", "notify": ["alerts-1"]},
+            ],
+        },
+    }
     rule = "budgets.yaml, document 1: rule team core/daily"
     assert report == (
-        "converted: 1 Budget",
-        f"{rule}: alerts to type email to_emails ['ops@example.com'] are not carried: make an alert channel, and name "
-        "it in the stage's notify",
-        f"{rule}: a threshold at 100 is not carried: here alerts stand below 100 %, in whole percent",
+        "converted: 1 AlertChannel, 1 Budget",
+        f"{rule}: audit_mode becomes shadow, which is counted and shown and sends no alerts; "
+        "for alerts alone set mode: enforce and take the block out of its stages",
+        "has to be there, or in a file beside it: Team core",
+    )
+
+
+def test_alerts_that_go_elsewhere_are_told() -> None:
+    objects, report = converted(
+        b="""\
+type: gateway-budget-config
+name: Budgets of 2026
+rules:
+  - id: A
+    limit_to: 100
+    unit: cost_per_week
+    budget_applies_per: [user, virtualaccount]
+    alerts:
+      thresholds: [50, 100, 120]
+      notification_target: [{type: slack-webhook, notification_channel: "#spend"}]
+  - id: B
+    when: {subjects: ["*", "user:Bob@Example.com"], models: [Azure/gpt-4o]}
+    limit_to: 1
+    unit: cost_per_month
+    alerts: {thresholds: [90], notification_enabled: false}
+  - {id: C, limit_to: 0, unit: cost_per_day}
+"""
+    )
+    assert [(each["metadata"]["name"], each["spec"]["group"]) for each in objects] == [  # type: ignore[index]
+        ("a", "budgets-of-2026"),
+        ("b", "budgets-of-2026"),
+    ]
+    first, second = (each["spec"] for each in objects)  # type: ignore[index]
+    assert first["per"] == ["principal"]
+    assert first["stages"] == [{"at": 50, "do": "alert"}, {"at": 100, "do": "block"}]
+    assert second["when"] == {"models": ["azure/gpt-4o"]}
+    place = "b.yaml, document 1: rule"
+    assert report[1:] == (
+        f"{place} A: alerts to type slack-webhook notification_channel #spend are not carried: make an alert channel "
+        "of the type webhook, and name it in the stage's notify",
+        f"{place} A: a threshold at 120 is not carried: here alerts stand at 100 % or below, in whole percent",
+        f"{place} A: its alerts go to the team lead, since nobody else could be carried",
+        f"{place} B: the provider Azure is called azure here",
+        f"{place} B: its alerts are switched off there and are not carried",
+        f"{place} C: a limit of 0 refuses everything; write an AccessRule that denies it; the rule is not carried",
+        "b.yaml, document 1: a stands before b, which is more specific: there a decides for what matches both, "
+        "here b does",
+        "b.yaml, document 1: there, cost is added to every rule that matches although only the first one decides; "
+        "here, a group counts only on the rule that applies",
+        "has to be there, or in a file beside it: Provider azure",
     )
 
 
@@ -225,17 +278,17 @@ rules:
   - {id: haiku, when: {models: [a/haiku], metadata: {x: y}}, limit_to: 5, unit: requests_per_minute}
 """
     )
-    told = [line.partition(": ")[2].partition(",")[0] for line in report[1:]]
+    told = [line.partition(": ")[2].partition(",")[0] for line in report[1:] if "stands before" in line]
     assert told == ["all stands before core", "all stands before opus", "all stands before haiku"]
 
 
-def test_a_rule_whose_people_are_unknown_matches_nobody_rather_than_everybody() -> None:
+def test_a_rule_whose_people_are_unknown_is_switched_off_rather_than_for_everybody() -> None:
     objects, report = converted(
         limits="type: gateway-rate-limiting-config\nname: l\n"
         "rules: [{id: a, when: {subjects: ['group:x']}, limit_to: 1, unit: requests_per_day}]\n"
     )
-    assert objects[0]["spec"]["when"] == {"subjects": ["user:nobody@invalid"]}  # type: ignore[index]
-    assert len(report) == 3
+    assert objects[0]["spec"]["mode"] == "off"  # type: ignore[index]
+    assert len(report) == 4
 
 
 @pytest.mark.parametrize("text", ["a: [", "just text", "type: something-else\n", "kind: Team\n", ""])
