@@ -116,6 +116,7 @@ async def admit(
             passed.terms,
             passed.moved_to,
             passed.max_output,
+            passed.grows,
         ),
         client,
     )

@@ -8,6 +8,7 @@ import asyncio
 
 import msgspec
 
+from data_plane.exchange.growing import Growth
 from data_plane.exchange.ledger import Entry
 from data_plane.exchange.ports import ClientGone, ClientStream, Ports
 from data_plane.exchange.pulse import Pulse
@@ -28,6 +29,7 @@ class Course(msgspec.Struct, frozen=True):
     entry: Entry
     ports: Ports
     tap: Tap
+    growth: Growth | None = None
 
 
 class Flow:
@@ -38,6 +40,7 @@ class Flow:
         "_course",
         "_failure",
         "_feed",
+        "_grow",
         "_has_begun",
         "_has_ended",
         "_is_caller_gone",
@@ -52,6 +55,7 @@ class Flow:
     def __init__(self, course: Course, pulse: Pulse) -> None:
         self._course, self._pulse = course, pulse
         self._feed = course.tap.feed
+        self._grow = course.growth.passed if course.growth is not None else None
         self._answer_bytes = 0
         self._failure: BaseException | None = None
         self._has_begun = self._has_ended = self._saw_content = False
@@ -121,6 +125,8 @@ class Flow:
         course, entry = self._course, self._course.entry
         passed = self._feed(data)
         self._answer_bytes += len(data)
+        if self._grow is not None:
+            self._grow(self._answer_bytes)
         entry.chunks += 1
         if passed and not self._reads_on and not self._is_caller_gone:
             try:

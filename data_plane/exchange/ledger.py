@@ -151,6 +151,11 @@ class Entry:
         return self._is_closed
 
     @property
+    def grant(self) -> Grant | None:
+        """What the counters hold for the attempt."""
+        return self._grant
+
+    @property
     def was_admitted(self) -> bool:
         """A request may have gone upstream."""
         return self._way is not None

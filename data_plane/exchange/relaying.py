@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from data_plane.exchange.flow import Course, Flow
+from data_plane.exchange.growing import Growth
 from data_plane.exchange.ledger import Entry
 from data_plane.exchange.ports import ClientGone, ClientStream, Headers, Ports
 from data_plane.exchange.pulse import Pulses
@@ -189,7 +190,8 @@ async def _relay_stream(way: Relay, pulses: Pulses) -> Transcript:
     refusal: Refusal | None = None
     client_left = False
     pulse = pulses.watch(out, tap, way.plan.admission.codec.keep_alive)
-    flow = Flow(Course(answer, way.plan.admission, out, entry, way.ports, tap), pulse)
+    growth = _growth_of(way)
+    flow = Flow(Course(answer, way.plan.admission, out, entry, way.ports, tap, growth), pulse)
     entry.client_status = answer.status
     try:
         try:
@@ -217,6 +219,8 @@ async def _relay_stream(way: Relay, pulses: Pulses) -> Transcript:
             raise
     finally:
         pulses.forget(pulse)
+        if growth is not None:
+            growth.end()
     if refusal is not None:
         # Nothing more may come between the error event and the end.
         answer.abort()
@@ -232,6 +236,13 @@ async def _relay_stream(way: Relay, pulses: Pulses) -> Transcript:
         except ClientGone:
             client_left = True
     return Transcript(tap.finish(), client_left, was_cut=False)
+
+
+def _growth_of(way: Relay) -> Growth | None:
+    grant, quote = way.entry.grant, way.plan.admission.grows
+    if grant is None or quote is None:
+        return None
+    return Growth(grant, quote, way.tap, way.ports.counters, way.live)
 
 
 async def _keep_flowing(flow: Flow, way: Relay) -> None:

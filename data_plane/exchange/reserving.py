@@ -8,6 +8,7 @@ import msgspec
 
 from data_plane.conversation.session_signs import NO_SIGNS, SessionSigns
 from data_plane.exchange.denying import refusal_of
+from data_plane.exchange.growing import STEP_TOKENS, may_grow
 from data_plane.exchange.ledger import Entry
 from data_plane.exchange.ports import Ports
 from data_plane.exchange.stages import Asked, Hold, Passed, Terms
@@ -163,7 +164,10 @@ async def _stay_there(turn: _Turn, offered: Offer, ports: Ports, entry: Entry) -
 
 async def _reserve(turn: _Turn, offered: Offer | None, ports: Ports, entry: Entry) -> Passed | Refusal:
     """The round trip."""
-    ask = _ask(turn, offered, turn.first.amounts, ports)
+    grows = _grows(turn)
+    whole = turn.first
+    begun = with_output(whole, STEP_TOKENS).amounts if grows else whole.amounts
+    ask = _ask(turn, offered, begun, ports)
     answer, turn = await _put(turn, ask, ports)
     max_output = 0
     if isinstance(answer, Denial) and answer.refused is Refused.BUDGET:
@@ -172,9 +176,9 @@ async def _reserve(turn: _Turn, offered: Offer | None, ports: Ports, entry: Entr
             ask = _ask(turn, offered, amounts, ports)
             again, turn = await _put(turn, ask, ports)
             if isinstance(again, Grant):
-                answer = again
+                answer, grows = again, False
     if isinstance(answer, Grant):
-        return _take(turn, answer, offered, max_output, entry)
+        return _take(turn, answer, offered, max_output, entry, grows=whole if grows else None)
     rules = turn.terms.weighed.claims.rules_seen + turn.shown
     if answer is None:
         entry.note_rules(rules)
@@ -245,7 +249,26 @@ def _may_put_limit(turn: _Turn) -> bool:
     return turn.asked.facts.protocol != "openai_chat" or destination.vendor in _KNOWS_NEW_LIMIT
 
 
-def _take(turn: _Turn, grant: Grant, offered: Offer | None, max_output: int, entry: Entry) -> Passed:
+def _grows(turn: _Turn) -> bool:
+    """Whether the reservation may grow with the stream.
+
+    Only where there is a line that it keeps away from, and none that is strict: a provider may write more while the
+    counters are asked than there is room for.
+    """
+    terms = turn.terms
+    lines = [claim for claim in terms.weighed.claims.budgets if claim.hard >= 0 and not claim.is_shadow]
+    return (
+        bool(lines)
+        and turn.size is not None
+        and turn.size.answers == 1
+        and may_grow(turn.asked.facts, terms.destination.vendor, turn.first)
+        and not any(claim.is_strict for claim in lines)
+    )
+
+
+def _take(
+    turn: _Turn, grant: Grant, offered: Offer | None, max_output: int, entry: Entry, *, grows: Quote | None
+) -> Passed:
     """Hand what is held over to the entry, with all that is written down and told of it."""
     asked, terms, weighed = turn.asked, turn.terms, turn.terms.weighed
     decided = charges_for(terms, grant.candidate, asked.client.session_id)
@@ -256,14 +279,14 @@ def _take(turn: _Turn, grant: Grant, offered: Offer | None, max_output: int, ent
     lines = standing_lines(grant, asked.client.name, passes_caller=weighed.first.destination.passthrough_caller)
     destination, moved_to = terms.destination, ""
     if grant.candidate == SECOND and weighed.second is not None:
-        destination, moved_to, max_output = weighed.second.destination, weighed.second.asked, 0
+        destination, moved_to, max_output, grows = weighed.second.destination, weighed.second.asked, 0, None
         lines += moved_line(asked.facts.model)
     elif max_output:
         lines += lowered_line(max_output)
     if offered is not None and weighed.second is not None:
         decided += _downgrade_part(turn, grant, offered, weighed.second)
     entry.take(Hold(grant, decided, weighed.claims.rules_seen + turn.shown, lines))
-    return Passed(terms, destination, moved_to, max_output)
+    return Passed(terms, destination, moved_to, max_output, grows)
 
 
 def _downgrade_part(turn: _Turn, grant: Grant, offered: Offer, second: Candidate) -> bytes:

@@ -11,6 +11,7 @@ import msgspec
 from data_plane.conversation.tally import Tally
 from data_plane.policy.claims import Claims
 from data_plane.policy.decision import Caller, Destination, Refusal
+from data_plane.policy.estimate import Quote
 from data_plane.policy.grant import Grant
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.policy.weighing import Weighed
@@ -133,6 +134,7 @@ class Passed(msgspec.Struct, frozen=True, gc=False):
     destination: Destination
     moved_to: str = ""
     max_output: int = 0
+    grows: Quote | None = None
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -155,6 +157,8 @@ class Admission(msgspec.Struct, frozen=True):
     """The name of the model that it was moved to; empty: it goes where it was asked to."""
     max_output: int = 0
     """The answer is limited to so many tokens, so that a budget has room for it; 0: as asked."""
+    grows: Quote | None = None
+    """What the whole answer may come to, where only the first part of it is reserved (growing.py)."""
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from switchyard_contract.v1 import usage_pb2
 from switchyard_contract.virtual_key import KeyToken
 from tests.gateway.asks import ANTHROPIC, CHAT, DIALECTS, GEMINI, RESPONSES, Dialect
 from tests.gateway.conftest import Fleet
+from tests.gateway.prices import DOLLAR
 from tests.gateway.rules import (
     ALERT,
     BLOCK,
@@ -126,6 +127,24 @@ def test_output_is_cut_to_what_is_left(fleet: Fleet, key: KeyToken, marker: str,
     found = sent.get("generationConfig", sent)
     names = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
     assert [found[name] for name in names if name in found] == [limit]
+
+
+def test_a_stream_runs_as_long_as_its_budget_has_room(fleet: Fleet, key: KeyToken, obey: Obey) -> None:
+    """This provider writes as fast as it can: how much comes while the counters are asked differs."""
+    rule = budget(f"grows-{key.id}", 0.14, condition=about(key), bound=CALIBRATED)
+    obey(budgets=[rule])
+    body = bounded(ANTHROPIC, ANTHROPIC.model, True, 60_000)
+    headers = ANTHROPIC.headers(key, x_sim_behaviour="sim-text-40000")
+    answer = fleet.pod.call("POST", "/v1/messages", headers, body)
+    assert answer.status == 200
+    assert answer.header("x-switchyard-output-limit") is None
+    assert answer.is_cut
+    assert b"no room for more" in answer.body
+    row = events(fleet, key, 1)[0]
+    assert row.reason == "budget_exceeded"
+    assert row.tokens.output > 4_096
+    assert row.cost_nano_usd > 0.06 * DOLLAR
+    assert answer.body.count(b"event: content_block_delta") < 40_000
 
 
 def test_a_shadow_counts_and_refuses_nobody(fleet: Fleet, key: KeyToken, obey: Obey) -> None:

@@ -97,6 +97,8 @@ class FakeCounters:
         self.asked: list[tuple[Claims, Ask]] = []
         self.answers: list[Callable[[Claims, Ask], Grant | Denial | Restart]] = []
         self.settled: list[tuple[Grant, Spent]] = []
+        self.extended: list[Amounts] = []
+        self.extends_at_most = 1000
 
     def pack(self, claims: Claims) -> FakePacked:
         return FakePacked(claims)
@@ -107,7 +109,9 @@ class FakeCounters:
         return self.answers.pop(0)(packed.claims, ask) if self.answers else granted(packed.claims, ask)
 
     async def extend(self, grant: Grant, amounts: Amounts) -> bool:
-        return True
+        self.extended.append(amounts)
+        await asyncio.sleep(0)
+        return len(self.extended) <= self.extends_at_most
 
     def settle(self, grant: Grant, spent: Spent) -> None:
         self.settled.append((grant, spent))
