@@ -149,9 +149,10 @@ def _book(batches: Sequence[_Batch], now: datetime, ledger_days: int) -> Booked:
     written = _write(arrived) if arrived else []
     staging.merge_deltas(rollups.fold(written))
     staging.merge_rules(_rules_to_keep(written, rules))
-    staging.merge_rule_days(rule_days.fold_rule_days(written, rules))
+    decided = [(row, decisions.unpack(row.decision)) for row in written if row.decision or row.rules_digest]
+    staging.merge_rule_days(rule_days.fold_rule_days(decided, rules))
     # Near the end: a counter of a whole organization is touched by every worker, and held from here on.
-    if posted := staging.merge_spending(spending.fold_spending(written)):
+    if posted := staging.merge_spending(spending.fold_spending(decided)):
         listening.tell_listeners(posted)
     if odd:
         staging.quarantine(odd, at=now)

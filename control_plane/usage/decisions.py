@@ -92,14 +92,25 @@ def unpack(decision: bytes | None) -> usage_pb2.UsageEvent:
 
 def charges_of(decision: bytes | None) -> tuple[Charge, ...]:
     """The counters that a row's cost counts in; each once, whatever the event said twice."""
-    if not decision:
-        return ()
-    found: dict[Charge, None] = {}
-    for charge in unpack(decision).charges:
-        budget_id = _uuid(charge.budget_id)
-        assert budget_id is not None
-        found[Charge(budget_id, charge.counter, int(charge.period))] = None
-    return tuple(found)
+    return charges_in(unpack(decision)) if decision else ()
+
+
+def charges_in(event: usage_pb2.UsageEvent) -> tuple[Charge, ...]:
+    """The same, of a decision that was read."""
+    found: dict[tuple[str, str, str], Charge] = {}
+    for charge in event.charges:
+        key = (charge.budget_id, charge.counter, charge.period)
+        if key not in found:
+            found[key] = _charge(*key)
+    return tuple(found.values())
+
+
+@lru_cache(maxsize=16384)
+def _charge(budget_id: str, counter: str, period: str) -> Charge:
+    """Remembered, because a batch names few counters in many events."""
+    budget = _uuid(budget_id)
+    assert budget is not None
+    return Charge(budget, counter, int(period))
 
 
 def rules_digest(event: usage_pb2.UsageEvent) -> UUID | None:

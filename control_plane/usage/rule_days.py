@@ -5,14 +5,14 @@ place was counted when the first one came; so is a reversal. Who wants one excha
 `control_plane.usage.explanation`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter as Tally
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from control_plane.usage.decisions import unpack
-from control_plane.usage.entries import REVERSAL, LedgerRow
-from control_plane.usage.verdicts import Verdict, verdicts_of
+from control_plane.usage.entries import REFUSED, REVERSAL, LedgerRow
+from control_plane.usage.verdicts import DENIED, Verdict, verdicts_of
 from switchyard_contract.v1 import usage_pb2
 
 RULE_SUMS = ("matched", "refused", "shadow_refused", "downgraded")
@@ -33,32 +33,62 @@ class RuleDelta:
     downgraded: int
 
 
-def fold_rule_days(rows: Iterable[LedgerRow], rules: Mapping[UUID, usage_pb2.RulesSeen]) -> tuple[RuleDelta, ...]:
-    """Sum what rules did, sorted by the table's key. rules: those that the rows name, by digest."""
-    added = list(rows)
-    replaced = {(row.exchange_id, row.attempt) for row in added if row.kind == REVERSAL}
-    found: dict[tuple[UUID, date, str], list[int]] = {}
-    kinds: dict[tuple[UUID, date, str], str] = {}
-    for row in added:
-        if row.attempt > 1 or row.rules_digest is None or (row.exchange_id, row.attempt) in replaced:
+def fold_rule_days(
+    decided: Sequence[tuple[LedgerRow, usage_pb2.UsageEvent]], rules: Mapping[UUID, usage_pb2.RulesSeen]
+) -> tuple[RuleDelta, ...]:
+    """Sum what rules did, sorted by the table's key.
+
+    decided: rows with what was decided about them. rules: those that the rows name, by digest.
+    """
+    replaced = {(row.exchange_id, row.attempt) for row, _ in decided if row.kind == REVERSAL}
+    shadowed = {digest for digest, seen in rules.items() if any(rule.is_shadow and rule.matched for rule in seen.rules)}
+    sums = _Sums()
+    plain: Tally[tuple[UUID, date, UUID]] = Tally()
+    for row, event in decided:
+        digest = row.rules_digest
+        if row.attempt > 1 or digest not in rules or (row.exchange_id, row.attempt) in replaced:
             continue
-        seen = rules.get(row.rules_digest)
-        if seen is None:
+        assert digest is not None
+        if row.outcome != REFUSED and not event.downgrade.is_taken and digest not in shadowed:
+            # Nearly all: nothing but matched, alike for every exchange that names these rules.
+            plain[row.organization_id, row.day, digest] += 1
             continue
-        event = unpack(row.decision)
         moved_by = event.downgrade.budget_id if event.downgrade.is_taken else ""
         # A rule with several counters comes several times: it refused when one of them did.
         matched: dict[str, tuple[usage_pb2.RuleSeen, bool]] = {}
-        for rule, verdict, _ in verdicts_of(seen, event):
+        for rule, verdict, _ in verdicts_of(rules[digest], event):
             if rule.matched and rule.id:
                 before = matched.get(rule.id, (rule, False))[1]
                 matched[rule.id] = (rule, before or verdict is Verdict.REFUSED)
         for rule, has_refused in matched.values():
-            key = (row.organization_id, row.day, rule.id[:LONGEST_ID])
-            sums = found.setdefault(key, [0, 0, 0, 0])
-            kinds[key] = rule.kind[:20]
-            sums[0] += 1
-            sums[1] += has_refused and not rule.is_shadow
-            sums[2] += has_refused and rule.is_shadow
-            sums[3] += rule.id == moved_by and not rule.is_shadow
-    return tuple(RuleDelta(*key, kinds[key], *found[key]) for key in sorted(found))
+            sums.add(row.organization_id, row.day, rule, 1, has_refused, rule.id == moved_by)
+    for (organization_id, day, digest), count in plain.items():
+        for rule in {rule.id: rule for rule in rules[digest].rules if rule.matched and rule.id}.values():
+            sums.add(organization_id, day, rule, count, rule.verdict.startswith(DENIED), False)
+    return sums.deltas()
+
+
+class _Sums:
+    def __init__(self) -> None:
+        self._found: dict[tuple[UUID, date, str], list[int]] = {}
+        self._kinds: dict[tuple[UUID, date, str], str] = {}
+
+    def add(
+        self,
+        organization_id: UUID,
+        day: date,
+        rule: usage_pb2.RuleSeen,
+        count: int,
+        has_refused: bool,
+        has_moved: bool,
+    ) -> None:
+        key = (organization_id, day, rule.id[:LONGEST_ID])
+        sums = self._found.setdefault(key, [0, 0, 0, 0])
+        self._kinds[key] = rule.kind[:20]
+        sums[0] += count
+        sums[1] += count * (has_refused and not rule.is_shadow)
+        sums[2] += count * (has_refused and rule.is_shadow)
+        sums[3] += count * (has_moved and not rule.is_shadow)
+
+    def deltas(self) -> tuple[RuleDelta, ...]:
+        return tuple(RuleDelta(*key, self._kinds[key], *self._found[key]) for key in sorted(self._found))

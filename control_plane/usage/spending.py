@@ -11,8 +11,9 @@ from datetime import datetime
 from hashlib import blake2b
 from uuid import UUID
 
-from control_plane.usage.decisions import Charge, charges_of
+from control_plane.usage.decisions import Charge, charges_in
 from control_plane.usage.entries import LedgerRow
+from switchyard_contract.v1 import usage_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,16 @@ class Posted:
     added_nano_usd: int
 
 
-def fold_spending(rows: Iterable[LedgerRow]) -> tuple[Spent, ...]:
-    """Sum rows by counter, sorted by the counter's id: workers then wait for one another in one direction only."""
-    found: dict[Counter, tuple[int, int, datetime]] = {}
-    for row in rows:
-        for charge in charges_of(row.decision):
-            counter = Counter.of(row.organization_id, charge)
+def fold_spending(decided: Iterable[tuple[LedgerRow, usage_pb2.UsageEvent]]) -> tuple[Spent, ...]:
+    """Sum rows by counter, sorted by the counter's id: workers then wait for one another in one direction only.
+
+    decided: rows with what was decided about them.
+    """
+    found: dict[tuple[UUID, Charge], tuple[int, int, datetime]] = {}
+    for row, event in decided:
+        for charge in charges_in(event):
+            counter = (row.organization_id, charge)
             nano_usd, count, last_at = found.get(counter, (0, 0, row.started_at))
             found[counter] = (nano_usd + row.cost_nano_usd, count + row.sign, max(last_at, row.started_at))
-    spent = [Spent(counter, *sums) for counter, sums in found.items()]
+    spent = [Spent(Counter.of(*counter), *sums) for counter, sums in found.items()]
     return tuple(sorted(spent, key=lambda one: one.counter.id))
