@@ -3,16 +3,19 @@
 import json
 import time
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import psycopg
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
 from deploy.local.findings import Finding, fine, problem, warning
 from deploy.local.local_file import NAME as LOCAL_FILE_NAME
 from deploy.local.machine_checks import is_up
 from deploy.local.surroundings import LocalSettings
+from switchyard_contract.store_address import read_store_address
 
 TIMEOUT_S = 3
 LEAST_POSTGRESQL = 150000
@@ -63,9 +66,32 @@ def _database(url: str) -> Finding:
     return fine("DATABASE_URL", f"PostgreSQL {version // 10000}, clocks alike")
 
 
+def _client(url: str) -> redis.Redis:
+    """A client for any form that REDIS_URL or COUNTERS_URL may have. Raises ValueError, redis.RedisError."""
+    if not url.partition("://")[0].endswith("+sentinel"):
+        plain: redis.Redis = redis.Redis.from_url(url, socket_timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0))
+        return plain
+    address = read_store_address(url)
+    tls: dict[str, Any] = {}
+    if address.is_tls:
+        checks = "required" if address.checks_certificate else "none"
+        tls = {"ssl": True, "ssl_ca_certs": address.ca_file or None, "ssl_cert_reqs": checks}
+    sentinels = Sentinel(  # type: ignore[no-untyped-call]  # redis-py has not annotated it
+        list(address.nodes),
+        sentinel_kwargs={"password": address.sentinel_password or None, "socket_timeout": TIMEOUT_S, **tls},
+        username=address.username or None,
+        password=address.password or None,
+        db=address.database,
+        socket_timeout=TIMEOUT_S,
+        **tls,
+    )
+    master: redis.Redis = sentinels.master_for(address.service)  # type: ignore[no-untyped-call]  # as above
+    return master
+
+
 def _redis(name: str, url: str) -> Iterator[Finding]:
     try:
-        client = redis.Redis.from_url(url, socket_timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0))
+        client = _client(url)
         seconds, _ = client.time()
         difference_s = abs(seconds - time.time())
         policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "unknown")

@@ -53,7 +53,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("DATABASE_URL", ("control",), "url", None, "PostgreSQL 15 or newer"),
     Setting("REDIS_URL", ("control",), "url", None, "broker and cache: Redis 7.2 or Valkey 8 and newer"),
-    Setting("COUNTERS_URL", ("control", "data"), "url", None, "counters and tombstones; a store of its own"),
+    Setting(
+        "COUNTERS_URL",
+        ("control", "data"),
+        "url",
+        None,
+        "counters and tombstones; a store of its own; redis://, rediss://, redis+sentinel:// (losing-the-counters.md)",
+    ),
     Setting("SWITCHYARD_GATEWAY_PUBLIC_URL", ("control",), "url", "http://127.0.0.1:8080", "what tools are pointed at"),
     Setting(
         "SWITCHYARD_CONSOLE_PUBLIC_URL", ("control",), "url", "http://127.0.0.1:8000", "where people open the console"
