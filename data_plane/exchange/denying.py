@@ -20,8 +20,8 @@ _WORDS_OF_REASON: dict[Reason, RuleKind] = {
 
 def refusal_of(denial: Denial, ask: Ask, *, rules_seen: bytes = b"") -> Refusal:
     """Say no as the counters did."""
-    retry_after_s = None if denial.retry_after_ms is None else max(1, ceil(denial.retry_after_ms / 1000))
     claim = denial.claim
+    retry_after_s = _wait_s(denial)
     match denial.refused:
         case Refused.REVOKED:
             return Refusal(Reason.KEY_REVOKED, rules_seen=rules_seen)
@@ -41,6 +41,14 @@ def refusal_of(denial: Denial, ask: Ask, *, rules_seen: bytes = b"") -> Refusal:
             return Refusal(claim.reason, numbers=numbers, rules_seen=rules_seen)
         case _:
             return Refusal(Reason.COUNTERS_UNAVAILABLE, retry_after_s=OUTAGE_RETRY_S, rules_seen=rules_seen)
+
+
+def _wait_s(denial: Denial) -> int | None:
+    """None: there is nothing to wait for, or the request never fits; a final no names no time to come again."""
+    is_final = isinstance(denial.claim, RateClaim) and not denial.claim.reason.waiting_helps
+    if is_final or denial.retry_after_ms is None or denial.retry_after_ms < 0:
+        return None
+    return max(1, ceil(denial.retry_after_ms / 1000))
 
 
 def _unavailable(claim: RateClaim | BudgetClaim | None) -> str:

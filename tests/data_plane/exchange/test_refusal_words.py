@@ -6,10 +6,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from msgspec import structs
 
-from data_plane.policy.grant import Refused
-from switchyard_contract.counters import BudgetNumbers
-from tests.data_plane.exchange.fakes import FakeClient, World
+from data_plane.exchange.denying import refusal_of
+from data_plane.policy.grant import Denial, Refused
+from switchyard_contract.counters import BudgetNumbers, Verdict
+from switchyard_contract.reason import Reason
+from tests.data_plane.counters.builders import a_rate, an_ask, claims_of
+from tests.data_plane.exchange.fakes import FakeClient, World, answer_about
 from tests.data_plane.exchange.test_rules import ASKED, a_budget, a_world, denying, serve
 
 SPENT = (BudgetNumbers(True, True, 1_000_000, 0, 0, 0),)
@@ -55,3 +59,23 @@ async def test_an_organization_may_count_spent_budgets_as_429(budget_status: str
     assert client.headers[b"x-should-retry"] == b"false"
     assert b"retry-after" not in client.headers
     assert world.usage.finals[0].client_status == status
+
+
+@pytest.mark.parametrize(
+    ("reason", "retry_after_ms", "retry_after_s"),
+    [
+        (Reason.RATE_LIMITED, 1_500, 2),
+        (Reason.CONCURRENCY_LIMITED, 1, 1),
+        (Reason.RATE_LIMITED, -1, None),
+        (Reason.RATE_LIMITED, None, None),
+        (Reason.SESSION_CAP, 1_500, None),
+        (Reason.RETRY_CAP, 1_500, None),
+    ],
+)
+def test_only_a_no_that_passes_says_when(reason: Reason, retry_after_ms: int | None, retry_after_s: int | None) -> None:
+    claim = structs.replace(a_rate(), reason=reason)
+    ask = an_ask()
+    numbers = answer_about(claims_of(claim), ask, verdict=Verdict.DENIED, index=0)
+    refusal = refusal_of(Denial(Refused.RATE, claim, retry_after_ms, b"", numbers), ask)
+    assert (refusal.reason, refusal.retry_after_s) == (reason, retry_after_s)
+    assert refusal.numbers is not None
