@@ -7,6 +7,8 @@ for any person, any hours together, whatever excludes by more than subjects. Pai
 rules of which each two can meet are taken to meet. docs/decisions/0116-too-many-rules-at-once.md
 """
 
+import functools
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,7 +17,7 @@ from itertools import product
 from control_plane.rules.globs import fits, may_meet
 from switchyard_contract.v1 import snapshot_pb2
 
-STEPS = 50_000
+STEPS = 100_000
 """So long a crowd is searched for; what is not told apart by then is taken to meet."""
 
 
@@ -66,17 +68,92 @@ def crowd_of(
     rules = [rule for rule in contenders if not any(_is_empty(each) for each in rule.when_not)]
     if len({rule.place for rule in rules}) <= most:
         return ()
-    for mask in _masks(rules, everybody):
-        present = [rule for position, rule in enumerate(rules) if mask >> position & 1]
-        if including:
-            mine = next((rule for rule in present if rule.name == including), None)
-            if mine is None:
-                continue
-            others = (rule for rule in present if rule.place != mine.place)
-            present = [mine, *(rule for rule in others if _may_meet(mine, rule, everybody))]
-        if len({rule.place for rule in present}) > most and (found := _clique(present, everybody, most, including)):
-            return tuple(sorted(found))
+    search = _Search(rules, everybody, most)
+    masks = _masks(rules, everybody)
+    wanted = 0
+    if including:
+        wanted = sum(1 << position for position, rule in enumerate(rules) if rule.name == including)
+        masks = {mask & search.meeting(wanted) for mask in masks if mask & wanted}
+    # Most rules are about everybody: how many of those can meet is found once, not for every person and team.
+    base = functools.reduce(operator.and_, masks, search.everything) & ~wanted
+    in_base = search.largest(base)
+    if len(in_base) > most:
+        return search.names(in_base)
+    # The largest first: who fits no more rules than somebody else did cannot be in a larger crowd.
+    for mask in sorted(masks, key=int.bit_count, reverse=True):
+        if len(in_base) + (mask & ~base).bit_count() > most and len(found := search.largest(mask, wanted)) > most:
+            return search.names(found)
     return ()
+
+
+class _Search:
+    """Looks for rules of different places that can meet by twos. Sets of rules are bits."""
+
+    def __init__(self, rules: Sequence[Contender], everybody: Everybody, most: int) -> None:
+        self._rules, self._everybody, self._most = rules, everybody, most
+        self._asks = [_Ask.of(rule.when) for rule in rules]
+        self._meets: dict[int, int] = {}
+        self._steps = 0
+        self.everything = (1 << len(rules)) - 1
+
+    def names(self, positions: Iterable[int]) -> tuple[str, ...]:
+        return tuple(sorted(self._rules[position].name for position in positions))
+
+    def meeting(self, mask: int) -> int:
+        """Those rules and whatever can meet one of them."""
+        found = mask
+        for position in _positions(mask):
+            found |= self._meeting(position)
+        return found
+
+    def largest(self, mask: int, wanted: int = 0) -> list[int]:
+        """Some rules that can meet, as many as there are, and no more than one above `most`.
+
+        wanted: one of these must be among them.
+        """
+        best: list[int] = []
+
+        def grow(chosen: list[int], rest: int) -> bool:
+            nonlocal best
+            self._steps += 1
+            if len(chosen) > len(best):
+                best = chosen
+            if len(best) > self._most:
+                return True
+            if self._steps > STEPS:
+                best = (chosen + list(_positions(rest)))[: self._most + 1]
+                return True
+            while len(chosen) + rest.bit_count() > len(best):
+                position = (rest & -rest).bit_length() - 1
+                rest &= rest - 1
+                if grow([*chosen, position], rest & self._meeting(position)):
+                    return True
+            return False
+
+        if not wanted:
+            grow([], mask)
+            return best
+        for position in _positions(mask & wanted):
+            if grow([position], mask & self._meeting(position)):
+                break
+        return best
+
+    def _meeting(self, position: int) -> int:
+        """The rules of other places that can meet one."""
+        if position not in self._meets:
+            place, ask = self._rules[position].place, self._asks[position]
+            self._meets[position] = sum(
+                1 << other
+                for other, rule in enumerate(self._rules)
+                if rule.place != place and ask.may_meet(self._asks[other], self._everybody)
+            )
+        return self._meets[position]
+
+
+def _positions(mask: int) -> Iterator[int]:
+    while mask:
+        yield (mask & -mask).bit_length() - 1
+        mask &= mask - 1
 
 
 def _masks(rules: Sequence[Contender], everybody: Everybody) -> set[int]:
@@ -134,43 +211,34 @@ def _person(user: str, everybody: Everybody) -> tuple[str, ...]:
     return ("kind:user", user, *((f"role:{role}",) if role else ()))
 
 
-def _clique(rules: Sequence[Contender], everybody: Everybody, most: int, including: str) -> list[str]:
-    """More than `most` rules of different places that can meet by twos."""
-    steps = 0
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """What a condition says of what is asked for."""
 
-    def grow(chosen: list[Contender], rest: list[Contender]) -> list[Contender]:
-        nonlocal steps
-        steps += 1
-        if len(chosen) > most or steps > STEPS:
-            return chosen if len(chosen) > most else chosen + _one_per_place(rest)[: most + 1 - len(chosen)]
-        while len(chosen) + len({rule.place for rule in rest}) > most:
-            first, *rest = rest
-            inner = [rule for rule in rest if rule.place != first.place and _may_meet(first, rule, everybody)]
-            if found := grow([*chosen, first], inner):
-                return found
-        return []
+    models: tuple[str, ...]
+    metadata: Mapping[str, tuple[str, ...]]
+    clients: tuple[str, ...]
+    protocols: frozenset[str]
 
-    if including:
-        return [rule.name for rule in grow([rules[0]], list(rules[1:]))]
-    return [rule.name for rule in grow([], list(rules))]
+    @classmethod
+    def of(cls, when: snapshot_pb2.Condition) -> "_Ask":
+        return cls(
+            tuple(when.models),
+            {match.key: tuple(match.values) for match in when.metadata},
+            tuple(when.clients),
+            frozenset(when.protocols),
+        )
 
-
-def _one_per_place(rules: Iterable[Contender]) -> list[Contender]:
-    return list({rule.place: rule for rule in rules}.values())
-
-
-def _may_meet(one: Contender, other: Contender, everybody: Everybody) -> bool:
-    """Whether one exchange of one caller may fit both, as far as what is asked for goes."""
-    a, b = one.when, other.when
-    if a.protocols and b.protocols and set(a.protocols).isdisjoint(b.protocols):
-        return False
-    if a.clients and b.clients and not _globs_meet(tuple(a.clients), tuple(b.clients)):
-        return False
-    theirs = {match.key: tuple(match.values) for match in b.metadata}
-    for match in a.metadata:
-        if match.key in theirs and not _globs_meet(tuple(match.values), theirs[match.key]):
+    def may_meet(self, other: "_Ask", everybody: Everybody) -> bool:
+        """Whether one exchange may fit both."""
+        if self.protocols and other.protocols and self.protocols.isdisjoint(other.protocols):
             return False
-    return not a.models or not b.models or _models_meet(tuple(a.models), tuple(b.models), everybody)
+        if self.clients and other.clients and not _globs_meet(self.clients, other.clients):
+            return False
+        for key, values in self.metadata.items():
+            if key in other.metadata and not _globs_meet(values, other.metadata[key]):
+                return False
+        return not self.models or not other.models or _models_meet(self.models, other.models, everybody)
 
 
 def _models_meet(one: tuple[str, ...], other: tuple[str, ...], everybody: Everybody) -> bool:

@@ -139,9 +139,10 @@ class BudgetViewSet(RuleView):
         """Take a raise back; what was spent under it stays spent."""
         budget = self.get_object()
         try:
-            found = raises_of(budget).filter(id=UUID(raise_id)).select_related("budget").first()
-        except ValueError:
-            found = None
+            wanted = UUID(raise_id)
+        except ValueError as failure:
+            raise ValidationError({"raise_id": "This is no id of a raise. Right: 32 hex digits."}) from failure
+        found = raises_of(budget).filter(id=wanted).select_related("budget").first()
         if found is None:
             raise Http404
         budget_raise_end(budget_raise=found, actor=self.caller.actor)

@@ -52,6 +52,7 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
         "KeyNoticeKindEnum": "control_plane.keys.models.NoticeKind",
         "EventKindEnum": ["final", "counted", "estimated"],
         "IdentityConnectionKindEnum": "control_plane.identity.models.ConnectionKind",
+        "RuleModeEnum": "control_plane.rules.models.Mode",
         "RoleEnum": "control_plane.organizations.roles.Role",
         "CredentialSourceEnum": "control_plane.credentials.models.CredentialSource",
         "PolicyRevisionSourceEnum": "control_plane.declarative.models.RevisionSource",

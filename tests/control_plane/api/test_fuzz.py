@@ -28,10 +28,12 @@ from urllib3 import HTTPResponse
 
 from control_plane.accounts.services import user_create
 from control_plane.audit.heads import heads_publish
+from control_plane.budgets.models import BudgetRequest
 from control_plane.keys.services import admin_token_mint
 from control_plane.organizations.models import Role
 from control_plane.organizations.services import INSTALLATION, membership_add
 from control_plane.rest.throttles import CallerThrottle
+from tests.control_plane.api.test_rights import rule
 from tests.control_plane.api.world import ACTOR, PASSWORD, Tenant, book_usage, session_of
 
 CHECKS = [
@@ -67,17 +69,24 @@ def real(acme: Tenant) -> Mapping[str, str]:
     """What is really there, by the path that it stands in."""
     exchange = book_usage(acme)["newest own"]
     heads_publish()
+    rule(acme)
     return {
+        "access-rules": "acme-rule",
         "admin-tokens": acme.as_admin.get("/api/v1/admin-tokens").json()["results"][0]["id"],
         "audit": "1",
+        "budget-requests": BudgetRequest.objects.get(organization=acme.organization).id.hex,
+        "budgets": "acme-rule",
         "exchanges": exchange,
         "keys": acme.member_key.key_id,
         "memberships": acme.member.email,
+        "metadata-keys": "acme-rule",
         "models": "anthropic-main/claude-sonnet-4-6",
         "organizations": "acme",
         "providers": "anthropic-main",
+        "rate-limits": "acme-rule",
         "recipes": "claude-code",
         "service-accounts": "ci",
+        "session-caps": "acme-rule",
         "sessions": session_of(acme).id.hex,
         "snapshots": acme.snapshot.id.hex,
         "teams": "Platform",

@@ -16,7 +16,11 @@ from django.utils import timezone
 from rest_framework.permissions import AllowAny
 from rest_framework.test import APIClient
 
+from control_plane.access.models import AccessRule
+from control_plane.access.services import access_rule_create
 from control_plane.audit.selectors import changes_of
+from control_plane.budgets.models import Budget, BudgetRequest
+from control_plane.budgets.services import budget_create, budget_request_make
 from control_plane.catalog.models import OrganizationPrice
 from control_plane.catalog.price_row import PriceDraft
 from control_plane.catalog.services import list_prices_load, organization_price_set
@@ -29,12 +33,17 @@ from control_plane.identity.services.connections import OidcFacts, connection_cr
 from control_plane.identity.workload.models import WorkloadTrust
 from control_plane.identity.workload.services import TrustFacts, trust_add
 from control_plane.keys.models import AdminToken
+from control_plane.limits.models import RateLimit, SessionCap
+from control_plane.limits.services import rate_limit_create, session_cap_create
 from control_plane.organizations.models import Membership, Role
 from control_plane.organizations.roles import Permission, Reach, Standing, may_at_all, reach_of
 from control_plane.organizations.selectors import standing_of
 from control_plane.organizations.services import INSTALLATION, team_update
 from control_plane.project.api_urls import urlpatterns
 from control_plane.rest.permissions import IsCaller, rights_declared
+from control_plane.rules.metadata_keys import metadata_key_create
+from control_plane.rules.models import MetadataKey
+from switchyard_contract.quantity import nano_usd
 from tests.control_plane.api.world import ACTOR, Tenant, a_person, as_user, book_usage, session_of
 
 WITHOUT_RIGHTS = {"schema", "docs", "policy-schema", "kind-schema", "whoami", "workload-keys"} | {
@@ -123,11 +132,23 @@ OBJECTS: dict[str, Callable[[Tenant], str]] = {
     "exchanges": lambda t: t.exchange,
     "prices": lambda t: own_price(t).id.hex,
     "models": lambda t: "anthropic-main/claude-sonnet-4-6",
+    "access-rules": lambda t: AccessRule.objects.get(organization=t.organization).id.hex,
+    "rate-limits": lambda t: RateLimit.objects.get(organization=t.organization).id.hex,
+    "session-caps": lambda t: SessionCap.objects.get(organization=t.organization).id.hex,
+    "budgets": lambda t: Budget.objects.get(organization=t.organization).id.hex,
+    "budget-requests": lambda t: BudgetRequest.objects.get(organization=t.organization).id.hex,
+    "metadata-keys": lambda t: MetadataKey.objects.get(organization=t.organization).id.hex,
     "audit": lambda t: str(changes_of(t.organization.id).latest("sequence").sequence),
 }
 """An object of a tenant for each resource that has rows of its own: of the plain member in team Platform, where it
 belongs to somebody."""
-HELD_BY_TEAM = {"teams", "users", "memberships", "service-accounts", "keys", "sessions"}
+HELD_BY_TEAM = {"teams", "users", "memberships", "service-accounts", "keys", "sessions"} | {
+    "access-rules",
+    "rate-limits",
+    "session-caps",
+    "budgets",
+    "budget-requests",
+}
 """Whose object is also the team's, to its lead."""
 NOT_OF_ONE_TENANT = {"models", "audit"}
 """Named alike in every organization, so that there is no foreign id of theirs: names, and places in the own chain."""
@@ -179,6 +200,28 @@ def govern(tenant: Tenant) -> None:
     )
 
 
+def rule(tenant: Tenant) -> None:
+    """Give a tenant a rule of each kind about the team of the plain member, who asks for more of its budget."""
+    about = {"when": {"subjects": ["team:Platform"]}}
+    name = f"{tenant.organization.slug}-rule"
+    organization = tenant.organization
+    access_rule_create(organization=organization, name=name, spec={"allow": {}, **about}, actor=ACTOR)
+    rate_limit_create(
+        organization=organization, name=name, spec={"limit": 60, "unit": "requests_per_minute", **about}, actor=ACTOR
+    )
+    session_cap_create(organization=organization, name=name, spec={"max_turns": 400, **about}, actor=ACTOR)
+    metadata_key_create(organization=organization, name=name, spec={}, actor=ACTOR)
+    budget = budget_create(
+        organization=organization,
+        name=name,
+        spec={"limit_usd": "10", "period": "day", "team": "Platform", **about},
+        actor=ACTOR,
+    )
+    budget_request_make(
+        budget=budget, requester=tenant.member, amount=nano_usd("5"), reason="The release is today.", actor=ACTOR
+    )
+
+
 class Worlds:
     """Two tenants with usage, and a person of each role in the first, whose lead leads the team of the plain member."""
 
@@ -200,6 +243,8 @@ def worlds(acme: Tenant, globex: Tenant) -> Worlds:
     list_prices_load(actor=ACTOR)
     acme = acme.with_exchange(book_usage(acme)["newest own"])
     globex = globex.with_exchange(book_usage(globex, salt=100)["newest own"])
+    for tenant in (acme, globex):
+        rule(tenant)
     return Worlds(acme, globex)
 
 
