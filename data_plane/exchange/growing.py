@@ -13,6 +13,7 @@ import msgspec
 
 from data_plane.exchange.ports import Counters
 from data_plane.exchange.running import Live
+from data_plane.policy.claims import BudgetClaim
 from data_plane.policy.decision import Refusal
 from data_plane.policy.estimate import Quote, with_output
 from data_plane.policy.grant import Grant
@@ -84,5 +85,28 @@ class Growth:
         if has_room or self._is_over:
             self._reserved = wanted
             return
-        said = f"The budget has no room for more of this answer. It was ended after about {written:,} tokens."
-        self._live.cut(Refusal(Reason.BUDGET_EXCEEDED, said))
+        said = (
+            f"{_named(self._grant)} has no room for more of this answer. It was ended after about {written:,} tokens."
+        )
+        self._live.cut(Refusal(Reason.BUDGET_EXCEEDED, said + _whom_to_ask(self._grant)))
+
+
+def _holding(grant: Grant) -> list[BudgetClaim]:
+    """The budgets that may have said no: which one it was, the counters do not tell here."""
+    return [
+        claim
+        for claim in grant.claims.budgets
+        if not claim.is_shadow and claim.hard >= 0 and claim.candidates & grant.candidate
+    ]
+
+
+def _named(grant: Grant) -> str:
+    names = list(dict.fromkeys(f"“{claim.budget_name}”" for claim in _holding(grant)))
+    if len(names) > 1:
+        return f"One of the budgets {', '.join(names)}"
+    return f"The budget {names[0]}" if names else "A budget"
+
+
+def _whom_to_ask(grant: Grant) -> str:
+    contacts = list(dict.fromkeys(claim.contact for claim in _holding(grant) if claim.contact))
+    return f" Ask {' or '.join(contacts)}." if contacts else ""

@@ -266,10 +266,15 @@ async def _read_on(flow: Flow, way: Relay) -> None:
 
 
 async def _fail(way: Relay, refusal: Refusal) -> None:
-    """End a started stream with its protocol's error event, then without a clean end."""
+    """End a started stream with its protocol's error event, then without a clean end: most clients would take what came
+    for an answer, or ask again for ever."""
+    codec = way.plan.admission.codec
     try:
-        last = way.plan.admission.codec.stream_failure(refusal, way.plan.admission.arrival.exchange_id)
+        last = codec.stream_failure(refusal, way.plan.admission.arrival.exchange_id)
         await _write_all(way.out, [last], way.entry)
+        if codec.has_failed_end and not refusal.reason.waiting_helps:
+            await way.out.end()
+            return
     except ClientGone:
         return
     await _abort(way.out)

@@ -198,6 +198,11 @@ class Codec(Protocol):
         """A sign of life that every SDK of the protocol tolerates between events."""
         ...
 
+    @property
+    def has_failed_end(self) -> bool:
+        """Its error event is an end of a stream that clients know: after a final no the stream may end cleanly."""
+        ...
+
     def read_request(self, head: RequestHead, operation: str, path_model: str | None, body: Body) -> RequestFacts:
         """Find what the gateway needs. The body is checked to be one JSON object; raises InvalidRequest."""
         ...
@@ -231,7 +236,8 @@ class Codec(Protocol):
         ...
 
     def stream_failure(self, refusal: Refusal, request_id: str) -> bytes:
-        """The protocol's error event for a stream that has begun; the connection is aborted after it."""
+        """The protocol's error event for a stream that has begun; the connection is aborted after it, unless the no is
+        final and the event an end of its own (`has_failed_end`)."""
         ...
 
     def list_models(self, models: Iterable[ListedModel]) -> bytes:

@@ -23,6 +23,7 @@ class AnthropicMessages:
 
     name = ANTHROPIC_MESSAGES
     keep_alive = b'event: ping\ndata: {"type": "ping"}\n\n'
+    has_failed_end = False
 
     def read_request(self, head: RequestHead, operation: str, path_model: str | None, body: Body) -> RequestFacts:
         return read_request(head, operation, body)

@@ -24,6 +24,7 @@ class GeminiContent:
     name = GEMINI_CONTENT
     # google-genai raises on comments and on every line that is neither blank nor `data: …`.
     keep_alive = b"\n"
+    has_failed_end = False
 
     def read_request(self, head: RequestHead, operation: str, path_model: str | None, body: Body) -> RequestFacts:
         return read_request(head, operation, path_model, body)

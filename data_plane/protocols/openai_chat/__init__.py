@@ -24,6 +24,7 @@ class OpenAiChat:
 
     name = OPENAI_CHAT
     keep_alive = b": keep-alive\n\n"
+    has_failed_end = False
 
     def read_request(self, head: RequestHead, operation: str, path_model: str | None, body: Body) -> RequestFacts:
         return read_request(head, operation, body)

@@ -19,6 +19,7 @@ class OpenAiEmbeddings:
 
     name = OPENAI_EMBEDDINGS
     keep_alive = b""
+    has_failed_end = False
 
     def read_request(self, head: RequestHead, operation: str, path_model: str | None, body: Body) -> RequestFacts:
         return read_request(head, operation, body)

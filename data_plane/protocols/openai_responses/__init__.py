@@ -24,6 +24,8 @@ class OpenAiResponses:
 
     name = OPENAI_RESPONSES
     keep_alive = b": keep-alive\n\n"
+    # Codex reads `response.failed` when the stream ends, and asks again where the connection breaks instead.
+    has_failed_end = True
 
     def read_request(self, head: RequestHead, operation: str, path_model: str | None, body: Body) -> RequestFacts:
         return read_request(head, operation, body)
