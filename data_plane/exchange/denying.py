@@ -24,23 +24,22 @@ def refusal_of(denial: Denial, ask: Ask, *, rules_seen: bytes = b"") -> Refusal:
     retry_after_s = _wait_s(denial)
     match denial.refused:
         case Refused.REVOKED:
-            return Refusal(Reason.KEY_REVOKED, rules_seen=rules_seen)
+            return Refusal(Reason.KEY_REVOKED)
         case Refused.UNAVAILABLE:
             # Never a 402 or 429 for what nobody could look up: clients take those for a verdict.
             return Refusal(
                 Reason.COUNTERS_UNAVAILABLE,
                 _unavailable(claim),
                 retry_after_s=retry_after_s or OUTAGE_RETRY_S,
-                rules_seen=rules_seen,
             )
         case _ if isinstance(claim, RateClaim):
             numbers = _of_rate(claim, denial)
-            return Refusal(claim.reason, retry_after_s=retry_after_s, numbers=numbers, rules_seen=rules_seen)
+            return Refusal(claim.reason, retry_after_s=retry_after_s, numbers=numbers)
         case _ if isinstance(claim, BudgetClaim):
             numbers = _of_budget(claim, denial, ask)
-            return Refusal(claim.reason, numbers=numbers, rules_seen=rules_seen)
+            return Refusal(claim.reason, numbers=numbers)
         case _:
-            return Refusal(Reason.COUNTERS_UNAVAILABLE, retry_after_s=OUTAGE_RETRY_S, rules_seen=rules_seen)
+            return Refusal(Reason.COUNTERS_UNAVAILABLE, retry_after_s=OUTAGE_RETRY_S)
 
 
 def _wait_s(denial: Denial) -> int | None:

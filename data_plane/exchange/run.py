@@ -19,6 +19,7 @@ from data_plane.exchange.relaying import relay
 from data_plane.exchange.running import Running
 from data_plane.exchange.stages import Arrival
 from data_plane.policy.decision import Refusal
+from switchyard_contract.reason import Reason
 
 
 async def run(arrival: Arrival, out: ClientStream, ports: Ports, running: Running, pulses: Pulses) -> None:
@@ -30,6 +31,9 @@ async def run(arrival: Arrival, out: ClientStream, ports: Ports, running: Runnin
         if isinstance(admitted, Refusal):
             return await refuse(admitted, arrival, client, out, entry, ports)
         live.key_id, live.principal_id = admitted.caller.key_id, admitted.caller.principal_id
+        if ports.is_revoked(admitted.caller.key_id):
+            # Revoked while the body came or the rules were asked: nobody could find the exchange to end it.
+            return await refuse(Refusal(Reason.KEY_REVOKED), arrival, client, out, entry, ports)
         plan = make_plan(admitted, ports)
         if isinstance(plan, Refusal):
             return await refuse(plan, arrival, client, out, entry, ports)

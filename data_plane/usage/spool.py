@@ -29,6 +29,8 @@ log = structlog.get_logger()
 
 TICK_S = 0.25
 RESERVE_PER_EXCHANGE_BYTES = 4 * 1024
+LEFT_OVER_FINALS = 5_000
+"""So many events before a run's end may have lost their settlement with it."""
 RESERVED_EXCHANGES = 16
 """Admission stops while so many more exchanges could still write their FINAL."""
 
@@ -138,8 +140,9 @@ class Spool:
         self._backlog.forget_through(self._acked)
 
     async def left_over(self) -> AsyncIterator[tuple[bytes, bool]]:
-        """Events of former runs that the control plane has not stored, and whether the end of their run cut them."""
-        after = self._acked
+        """The newest events of former runs that the control plane has not stored, and whether the end of their run cut
+        them. Older ones were settled long before that end."""
+        after = max(self._acked, self._left_through - len(self._cut_sequences) - LEFT_OVER_FINALS)
         while after < self._left_through:
             for sequence, event in await self.unreported(after, 500):
                 after = sequence

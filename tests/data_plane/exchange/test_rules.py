@@ -415,3 +415,17 @@ async def test_a_tool_loop_is_said_to_be_one_where_a_grace_is_given() -> None:
     assert ask_of(world).is_tool_loop
     await serve(world)
     assert not ask_of(world).is_tool_loop
+
+
+async def test_a_key_that_is_revoked_while_the_rules_are_asked_goes_nowhere() -> None:
+    world = a_world(budgets=[a_budget()])
+
+    def revoked(claims: Claims, ask: Ask) -> Grant:
+        world.revoked.add(TOKEN.id)
+        return granted(claims, ask)
+
+    world.counters.answers.append(revoked)
+    client = await serve(world)
+    assert client.status == 401
+    assert world.provider.asked == []
+    assert [spent for _, spent in world.counters.settled] == [NOTHING_SPENT]
