@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
+from control_plane.access.services import access_rule_create
 from control_plane.accounts.services import actor_of, user_create
 from control_plane.audit.models import Change
 from control_plane.audit.services import Actor
@@ -119,6 +120,13 @@ def _make_everything(actor: Actor) -> FirstRun:
     team_member_add(team=team, user=admin, actor=as_admin)
     for account in ACCOUNTS:
         _make_provider(organization, account, as_admin)
+    # Said by a rule, so that whoever narrows access sees what has to go (docs/reference/rules.md, "Access").
+    access_rule_create(
+        organization=organization,
+        name="everything",
+        spec={"allow": {}, "description": "Everybody may use every model. Change or delete it to narrow access."},
+        actor=as_admin,
+    )
     key = key_mint(organization=organization, name="first key", user=admin, team=team, actor=as_admin, created_by=admin)
     token = admin_token_mint(organization=organization, user=admin, name="local", actor=as_admin)
     pods = pod_token_mint(name="local pods", actor=as_admin)

@@ -9,16 +9,20 @@ rules of which each two can meet are taken to meet. docs/decisions/0116-too-many
 
 import functools
 import operator
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
 
-from control_plane.rules.globs import fits, may_meet
+from control_plane.rules.globs import fits, is_glob, may_meet
 from switchyard_contract.v1 import snapshot_pb2
 
 STEPS = 100_000
 """So long a crowd is searched for; what is not told apart by then is taken to meet."""
+
+_DATED = re.compile(r"(?P<undated>.+?)(?:[-@]\d{8}|-\d{4}-\d{2}-\d{2})")
+_DATES = ("-????????", "@????????", "-????-??-??")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,9 @@ class Contender:
     per: Sequence[str] = ()
 
     @property
-    def place(self) -> tuple[str, str, bool]:
-        """Rules of a group share one."""
-        return ("group", self.group, self.is_shadow) if self.group else ("rule", self.name, self.is_shadow)
+    def place(self) -> tuple[str, str]:
+        """Enforced rules of a group share one. A shadow displaces nobody, so each takes a place of its own."""
+        return ("group", self.group) if self.group and not self.is_shadow else ("rule", self.name)
 
 
 def crowd_of(
@@ -242,18 +246,38 @@ class _Ask:
 
 
 def _models_meet(one: tuple[str, ...], other: tuple[str, ...], everybody: Everybody) -> bool:
-    """Whether an exchange has a name for each: what was asked for, `<provider>/<model>`, or the model's own."""
+    """Whether an exchange has a name for each: what was asked for, `<provider>/<model>`, or the model's own; with and
+    without a date or an aggregator's name (docs/reference/rules.md)."""
     if _names_meet(one, other):
         return True
     return any(
-        any(fits(one, name) for name in names) and any(fits(other, name) for name in names)
+        any(fits(one, name) for name in all_names(names)) and any(fits(other, name) for name in all_names(names))
         for names in everybody.virtual_names
     )
 
 
+def all_names(names: Iterable[str]) -> list[str]:
+    """Names with those that a pod compares besides: without the date, and behind the last slash."""
+    found = list(names)
+    for name in found:
+        dated = _DATED.fullmatch(name)
+        plainer = ([dated["undated"]] if dated else []) + ([name.rpartition("/")[2]] if "/" in name else [])
+        found += [each for each in plainer if each not in found]
+    return found
+
+
 @lru_cache(maxsize=65536)
 def _names_meet(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    return any(may_meet(a, b) or may_meet(a, f"*/{b}") or may_meet(f"*/{a}", b) for a in one for b in other)
+    return any(_one_has_both(a, b) or _one_has_both(b, a) for a in one for b in other)
+
+
+def _one_has_both(glob: str, plainer: str) -> bool:
+    """Whether a text fits a glob, and the same text, or a plainer name of it, fits another."""
+    if may_meet(glob, plainer):
+        return True
+    prefixes = ("", "*/") if "*" in glob or "/" in glob else ("",)
+    suffixes = ("", *_DATES) if is_glob(glob) or _DATED.fullmatch(glob) else ("",)
+    return any(may_meet(glob, f"{prefix}{plainer}{suffix}") for prefix in prefixes for suffix in suffixes)
 
 
 @lru_cache(maxsize=65536)

@@ -54,6 +54,9 @@ def test_the_first_run_leaves_a_working_installation() -> None:
     )
     names = {row.name for row in policy.virtual_models}
     assert {"claude-sonnet-4-6", "claude-haiku-4-5", "claude-opus-4-7", "gpt-5.1", "gemini-2.5-pro"} <= names
+    assert [(rule.name, rule.HasField("allow"), rule.allow.ByteSize()) for rule in policy.access_rules] == [
+        ("everything", True, 0)
+    ]
     presented = read(made.virtual_key)
     assert presented is not None
     keys = snapshot_pb2.KeyShard.FromString(payload(key_shard(organization.id, 0))).keys

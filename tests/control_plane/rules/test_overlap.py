@@ -133,6 +133,20 @@ def test_a_provider_and_a_model_are_one_exchange() -> None:
     assert len(crowd_of(rules, EVERYBODY, 8)) == 9
 
 
+def test_a_dated_name_is_its_model() -> None:
+    rules = [a_rule(f"d{number}", models=["claude-haiku-4-5-20251001"]) for number in range(5)]
+    rules += [a_rule(f"m{number}", models=["claude-haiku-4-5"]) for number in range(4)]
+
+    assert len(crowd_of(rules, EVERYBODY, 8)) == 9
+    assert crowd_of([*rules[:5], *(a_rule(f"o{n}", models=["claude-haiku-4"]) for n in range(4))], EVERYBODY, 8) == ()
+
+
+def test_shadows_of_a_group_displace_nobody() -> None:
+    shadows = [a_rule(f"s{number}", group="daily", is_shadow=True) for number in range(8)]
+
+    assert len(crowd_of([*shadows, a_rule("first", group="daily"), a_rule("second", group="daily")], EVERYBODY, 8)) == 9
+
+
 def test_only_crowds_with_the_saved_rule_keep_it_from_being_saved() -> None:
     crowd = [a_rule(f"r{number}", subjects=["team:a"]) for number in range(9)]
     other = a_rule("other", subjects=["team:b"])
