@@ -47,8 +47,6 @@ MOST_CALLS = 4_000
 _MOST_GATHERED = 16
 """Calls in one write; the first must not wait for a whole crowd."""
 _SWEEP_S = 0.01
-_LATE_S = 0.03
-"""A sweep that comes later than this after the last one: this process was held up, the store may not have been."""
 _BROKEN_STORE = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOAUTH", "WRONGPASS", "NOREPLICAS", "UNBLOCKED")
 """Beginnings of errors that another connection may be spared."""
 Take = Callable[[object], None]
@@ -178,7 +176,8 @@ class StoreLink:
         self._breaker = Breaker(self._patience.answer_s)
         self._sweeper: asyncio.TimerHandle | None = None
         self._swept_s = 0.0
-        self._was_held_up = False
+        self._late_s = 0.0
+        """How much later than it should have the last sweep came: this process was busy, not the store."""
         self._probed_s = 0.0
         self._said: set[str] = set()
         self._on_up: list[Callable[[], None]] = []
@@ -238,7 +237,9 @@ class StoreLink:
         now_s = time.perf_counter()
         took_s = now_s - sent_s
         self._round_trips.round_trip(int(took_s * 1_000_000))
-        self._breaker.answered(took_s, now_s)
+        # A busy loop is late twice, to send and to read. That is not the store's.
+        late_s = max(self._late_s, now_s - self._swept_s - _SWEEP_S) if self._sweeper is not None else self._late_s
+        self._breaker.answered(took_s - 2 * late_s if late_s > 0.001 else took_s, now_s)
 
     def refused(self, line: _Line, call: _Call, text: str) -> None:
         """The store answered with an error."""
@@ -296,16 +297,18 @@ class StoreLink:
         if line is None:
             return
         line.flush()
-        # Held up: the answers may be here already, unread. Once; then the store is to blame all the same.
-        self._was_held_up = not self._was_held_up and now_s - self._swept_s > _LATE_S
-        if not self._was_held_up:
-            self._give_up_on(line, now_s)
+        self._late_s = max(0.0, now_s - self._swept_s - _SWEEP_S)
+        if line.calls and now_s - line.calls[0].sent_s > self._patience.answer_s:
+            # Their answers may be here, unread: what has arrived is read before they are given up. Twice, because what
+            # is put off once comes before the sockets are looked at.
+            line.loop.call_soon(line.loop.call_soon, self._give_up_on, line)
         if self._breaker.is_open and now_s - self._probed_s >= self._patience.probe_every_s:
             self._probe(line, now_s)
         if line.calls or self._breaker.is_open:
             self._sweep_soon(now_s)
 
-    def _give_up_on(self, line: _Line, now_s: float) -> None:
+    def _give_up_on(self, line: _Line) -> None:
+        now_s = time.perf_counter()
         if line.calls and now_s - line.calls[0].sent_s > self._patience.stuck_s:
             log.warning("the counter store is stuck; connecting anew", waiting=len(line.calls))
             line.abort()

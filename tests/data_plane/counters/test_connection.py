@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hiredis
 import pytest
+import uvloop
 from cryptography import x509
 
 from data_plane.counters.connection import Patience, StoreLink
@@ -120,6 +121,25 @@ async def test_silence_opens_the_breaker_and_nobody_waits_any_more() -> None:
         began_s = time.monotonic()
         await until(lambda: link.is_up)
         assert time.monotonic() - began_s < within(2)
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_busy_process_does_not_take_the_store_for_slow(
+    store: Store, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def run() -> list[object]:
+        async with linked(store.url, Patience(connect_s=5)) as link:
+            replies = []
+            for _ in range(30):
+                call = asyncio.create_task(ask(link, b"ECHO", b"here"))
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                time.sleep(0.12)
+                replies.append(await call)
+            return [*replies, link.is_up]
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(run()) == [b"here"] * 30 + [True]
 
 
 async def test_a_stuck_connection_is_given_up_and_made_anew() -> None:
