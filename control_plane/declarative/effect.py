@@ -10,6 +10,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from control_plane.declarative.access_effect import AccessLine, Upstream, lets
+
+Reach = tuple[tuple[str, ...], frozenset[str]]
+"""Globs and subjects."""
 MOST_NAMES = 20
 MOST_SENTENCES = 12
 
@@ -22,6 +26,9 @@ class KeyFacts:
     globs: tuple[str, ...]
     owner: str
     team: str
+    subjects: frozenset[str] = frozenset()
+    """As conditions of rules write them: those of them that some rule names."""
+    is_personal: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,10 @@ class Picture:
     credentials: Mapping[str, bool]
     """Providers in use, and whether each has a credential to send."""
     providers: frozenset[str] = frozenset()
+    access: tuple[AccessLine, ...] = ()
+    """Rules of access that are enforced."""
+    upstreams: Mapping[str, Upstream] = field(default_factory=dict)
+    """What those look at of each provider, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,8 @@ class Effect:
     ended: KeyShift | None = None
     revived: KeyShift | None = None
     without_credential: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    """What budgets and limits that differ mean now, in sentences."""
     shards: tuple[str, ...] = ()
 
     @property
@@ -120,11 +133,11 @@ def compare(before: Picture, after: Picture, uses: Uses, shards: Sequence[str] =
     staying = before.keys.keys() & after.keys.keys()
     lost: dict[str, list[KeyFacts]] = defaultdict(list)
     gained: dict[str, list[KeyFacts]] = defaultdict(list)
-    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[KeyFacts]] = defaultdict(list)
+    groups: dict[tuple[Reach, Reach], list[KeyFacts]] = defaultdict(list)
     for key_id in staying:
-        groups[before.keys[key_id].globs, after.keys[key_id].globs].append(after.keys[key_id])
-    for (old_globs, new_globs), keys in groups.items():
-        could, can = allowed(before, old_globs), allowed(after, new_globs)
+        groups[_reach(before.keys[key_id]), _reach(after.keys[key_id])].append(after.keys[key_id])
+    for (old, new), keys in groups.items():
+        could, can = allowed(before, *old), allowed(after, *new)
         for name in could - can:
             lost[name] += keys
         for name in can - could:
@@ -153,17 +166,26 @@ def compare(before: Picture, after: Picture, uses: Uses, shards: Sequence[str] =
     )
 
 
-def allowed(picture: Picture, globs: tuple[str, ...]) -> frozenset[str]:
-    """The names that a key with these globs may ask for."""
-    if not globs or "*" in globs:
-        return frozenset(picture.routes)
-    return frozenset(name for name in picture.routes if _may_use(picture, globs, name))
+def allowed(picture: Picture, globs: tuple[str, ...], subjects: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The names that a key with these globs may ask for, of somebody who is these subjects."""
+    is_free = not globs or "*" in globs
+    return frozenset(
+        name
+        for name, target in picture.routes.items()
+        if (is_free or _may_use(picture, globs, name))
+        and lets(picture.access, subjects, name, target, picture.upstreams)
+    )
+
+
+def _reach(key: KeyFacts) -> Reach:
+    """All that decides what a key may ask for: those that are alike in it are looked at once."""
+    return key.globs, key.subjects
 
 
 def _access_shifts(before: Picture, after: Picture) -> Iterable[str]:
-    pairs = {(before.keys[key_id].globs, after.keys[key_id].globs) for key_id in before.keys.keys() & after.keys.keys()}
-    for old_globs, new_globs in pairs:
-        yield from allowed(before, old_globs) ^ allowed(after, new_globs)
+    staying = before.keys.keys() & after.keys.keys()
+    for old, new in {(_reach(before.keys[key_id]), _reach(after.keys[key_id])) for key_id in staying}:
+        yield from allowed(before, *old) ^ allowed(after, *new)
 
 
 def _may_use(picture: Picture, globs: tuple[str, ...], name: str) -> bool:
@@ -232,6 +254,9 @@ def _sentences(effect: Effect) -> Iterable[str]:
     if len(effect.moved) > MOST_SENTENCES:
         yield f"{len(effect.moved) - MOST_SENTENCES} more names lead elsewhere."
     yield from _told(effect.gained, "gain")
+    yield from effect.rules[:MOST_SENTENCES]
+    if len(effect.rules) > MOST_SENTENCES:
+        yield f"{len(effect.rules) - MOST_SENTENCES} more budgets and limits differ."
     if effect.revived is not None:
         back = effect.revived
         yield f"{_keys(back.keys)} {_s('work', back.keys)} again: {_names(back.owners, back.owner_count)}."

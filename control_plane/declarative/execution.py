@@ -25,6 +25,7 @@ from control_plane.declarative.nodes import Path, Problem, RefusedPolicy, path_o
 from control_plane.declarative.pictures import picture_of, shards_touched, uses_of
 from control_plane.declarative.plan import KEEP_ALL, Plan, Removal
 from control_plane.declarative.reading import PolicyFile
+from control_plane.declarative.rule_effect import rule_sentences
 from control_plane.declarative.shapes import nearest
 from control_plane.declarative.versions import policy_version
 from control_plane.organizations.models import Organization
@@ -101,6 +102,7 @@ def execute(
     _check_great_part(run, changes, before, after)
     _refuse_if_any(run)
     effect = _effect(world.organization, before, after, now, begun_at)
+    effect = replace(effect, rules=rule_sentences(organization, changes, before, after, present))
     return replace(plan, changes=tuple(changes), effect=effect)
 
 

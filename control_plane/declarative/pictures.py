@@ -7,13 +7,21 @@ from uuid import UUID
 
 from django.db.models import F, Q
 
+from control_plane.access.models import AccessRule
 from control_plane.audit.models import Outbox, ShardKind
+from control_plane.budgets.models import Budget
 from control_plane.catalog.models import KnownModel
 from control_plane.credentials.selectors import active_providers
+from control_plane.declarative.access_effect import AccessLine, Upstream
 from control_plane.declarative.effect import KeyFacts, Picture, Uses
 from control_plane.keys.models import VirtualKey
+from control_plane.limits.models import RateLimit, SessionCap
 from control_plane.organizations.models import Membership, Organization
 from control_plane.routing.selectors import routes_for_pods
+from control_plane.rules.conditions import loaded, loaded_all
+from control_plane.rules.models import Mode
+from control_plane.rules.reading_conditions import subjects_of
+from control_plane.rules.selectors import successors_of
 from control_plane.snapshots.compile import PolicyRows, compile_policy
 from control_plane.snapshots.shards import GLOBAL, deny_shard, policy_shard
 from control_plane.usage.models import UsageHour
@@ -46,11 +54,14 @@ def picture_of(organization: Organization, now: datetime) -> Picture:
             routes[plain] = full_names[0]
         else:
             routes.update((full, full) for full in full_names if full not in routes)
+    access = tuple(AccessRule.objects.filter(organization=organization, mode=Mode.ENFORCE))
     return Picture(
         routes,
         {each.key_id: each for each in _working_keys(organization.id, now)},
         {each.name: each.has_credential or each.passes_caller_credential for each in providers},
         frozenset(names.values()),
+        tuple(AccessLine(loaded(row.when), loaded_all(row.when_not), row.allow, row.deny) for row in access),
+        {each.name: Upstream(each.region, each.is_external) for each in providers},
     )
 
 
@@ -98,13 +109,53 @@ def shards_touched(organization_id: UUID, after_sequence: int) -> tuple[str, ...
 
 def _working_keys(organization_id: UUID, now: datetime) -> Iterable[KeyFacts]:
     """Keys in force whose owner may act."""
-    members = Membership.objects.filter(organization_id=organization_id, user__is_active=True).values("user_id")
+    named = _subjects_named(organization_id)
+    roles = dict(
+        Membership.objects.filter(organization_id=organization_id, user__is_active=True).values_list("user_id", "role")
+    )
+    lines = _lines(organization_id, named)
     rows = (
         VirtualKey.objects.filter(organization_id=organization_id, revoked_at__isnull=True)
         .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
-        .filter(Q(user_id__in=members) | Q(service_account__is_active=True))
+        .filter(Q(user_id__isnull=False) | Q(service_account__is_active=True))
         .annotate(email=F("user__email"), account=F("service_account__name"), team_name=F("team__name"))
-        .values_list("key_id", "allowed_models", "email", "account", "team_name")
+        .values_list(
+            "key_id", "allowed_models", "email", "account", "team_name", "user_id", "service_account_id", "team_id"
+        )
     )
-    for key_id, globs, email, account, team in rows.iterator(chunk_size=5000):
-        yield KeyFacts(key_id, tuple(globs), email or account, team)
+    for key_id, globs, email, account, team, user_id, account_id, team_id in rows.iterator(chunk_size=5000):
+        if user_id is not None and user_id not in roles:
+            continue
+        subjects: frozenset[str] = frozenset()
+        if named:
+            own = (
+                (f"user:{user_id.hex}", f"role:{roles[user_id]}", "kind:user")
+                if user_id is not None
+                else (
+                    f"service_account:{account_id.hex}",
+                    "kind:service_account",
+                )
+            )
+            subjects = named & {*own, f"team:{team_id.hex}", f"key:{key_id}", *lines.get(key_id, ())}
+        yield KeyFacts(key_id, tuple(globs), email or account, team, subjects, user_id is not None)
+
+
+def _subjects_named(organization_id: UUID) -> frozenset[str]:
+    """Everybody whom a rule names: of a key, only that is kept."""
+    found: set[str] = set()
+    for model in (AccessRule, Budget, RateLimit, SessionCap):
+        for when, when_not in model._default_manager.filter(organization_id=organization_id).values_list(
+            "when", "when_not"
+        ):
+            found.update(map(str, subjects_of(when, when_not)))
+    return frozenset(found)
+
+
+def _lines(organization_id: UUID, named: Collection[str]) -> dict[str, list[str]]:
+    """Of keys that took the place of a named one: the named ones, since a rule about a key is about its line."""
+    keys = {each.removeprefix("key:") for each in named if each.startswith("key:")}
+    lines: dict[str, list[str]] = defaultdict(list)
+    for first, later in successors_of(organization_id, keys).items() if keys else ():
+        for key_id in later:
+            lines[key_id].append(f"key:{first}")
+    return lines

@@ -125,3 +125,64 @@ def test_people_who_go_lose_their_keys_and_the_plan_says_so(code: Code, used: di
     )
     assert VirtualKey.objects.filter(revoked_at__isnull=True).count() == 3
     assert Provider.objects.count() == 1
+
+
+def rules(*documents: tuple[str, str, str]) -> str:
+    return "---\n".join(f"kind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n" for kind, name, spec in documents)
+
+
+def test_an_access_rule_says_who_loses_a_model_and_who_used_it(code: Code, used: dict[str, VirtualKey]) -> None:
+    file = rules(
+        ("AccessRule", "all", "{allow: {}}"),
+        ("AccessRule", "one", "{when: {subjects: [user:today@example.com]}, deny: {models: [sonnet]}}"),
+    )
+    (shift,) = code.plan(file).effect.lost
+    assert (shift.model, shift.keys, shift.used_last_day) == ("sonnet", 1, 1)
+    assert shift.people == ("today@example.com",)
+
+
+def test_the_first_rule_that_allows_takes_everything_else_away(code: Code, used: dict[str, VirtualKey]) -> None:
+    file = rules(("AccessRule", "some", "{when: {subjects: [user:today@example.com]}, allow: {models: [sonnet]}}"))
+    effect = code.plan(file).effect
+    assert "1 key loses sonnet; 1 of them used it in the last 7 days." in effect.sentences
+    assert effect.is_loss
+
+
+def test_what_depends_on_the_request_is_not_told_as_lost(code: Code, used: dict[str, VirtualKey]) -> None:
+    file = rules(
+        ("AccessRule", "all", "{when: {clients: [claude-code]}, allow: {}}"),
+        ("AccessRule", "night", '{when: {hours: "Mon-Fri 20:00-24:00 UTC"}, deny: {models: ["*"]}}'),
+        ("AccessRule", "shadow", '{mode: shadow, deny: {models: ["*"]}}'),
+    )
+    assert code.plan(file).effect.lost == ()
+
+
+def test_budgets_say_how_many_get_how_much(code: Code, used: dict[str, VirtualKey]) -> None:
+    daily = "period: day, group: daily, per: [principal]"
+    file = rules(
+        ("Budget", "seniors", f"{{when: {{subjects: [user:today@example.com]}}, limit_usd: 50, {daily}}}"),
+        ("Budget", "everybody", f"{{limit_usd: 10, {daily}}}"),
+        ("Budget", "opus", '{when: {models: ["*opus*"]}, limit_usd: 1000, period: month}'),
+        ("RateLimit", "slow", "{limit: 60, unit: requests_per_minute, per: [user], mode: shadow}"),
+        ("SessionCap", "cap", "{max_cost_usd: 2.50, max_turns: 400}"),
+    )
+    assert set(code.apply(file).effect.sentences) == {
+        "1 person gets $50 a day (seniors).",
+        "2 people get $10 a day each (everybody).",
+        "3 people share $1,000 a month for *opus* (opus).",
+        "3 people may make 60 requests a minute each (slow), in shadow, which stops nobody.",
+        "Sessions of 3 people end at $2.50 or 400 turns (cap).",
+    }
+    changed = file.replace("limit_usd: 10,", "limit_usd: 12.5,").replace(
+        "limit_usd: 1000", "mode: off, limit_usd: 1000"
+    )
+    assert set(code.apply(changed).effect.sentences) == {
+        "2 people get $12.50 a day each instead of $10 (everybody).",
+        "opus is switched off.",
+    }
+    gone = ("name: seniors}", "name: cap}")
+    without = "---\n".join(part for part in code.export().split("---\n") if not any(name in part for name in gone))
+    assert set(code.plan(without, EVERYTHING).effect.sentences) == {
+        "1 person is no longer held by seniors.",
+        "3 people are no longer held by cap.",
+    }

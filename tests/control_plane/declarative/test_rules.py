@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from django.db import transaction
@@ -18,6 +19,7 @@ from control_plane.declarative.differences import Action
 from control_plane.declarative.drift import drift_of
 from control_plane.declarative.nodes import RefusedPolicy
 from control_plane.declarative.revisions import revision_record
+from control_plane.declarative.schema import policy_schema
 from control_plane.declarative.selectors import newest_revision
 from control_plane.declarative.services import removal_on_restore, restore_apply
 from control_plane.limits.models import RateLimit, SessionCap
@@ -154,6 +156,9 @@ def test_every_kind_of_rule_is_made_exported_and_made_again(empty: Code) -> None
     assert secret_of(AlertChannel.objects.get(name="pager")) == "a secret of twenty"
     text = empty.export()
     assert "a secret of twenty" not in text
+    check = jsonschema.Draft202012Validator(policy_schema())
+    for each in [*yaml.safe_load_all(text), *yaml.safe_load_all(PEOPLE + "---\n" + RULES)]:
+        check.validate(each)
 
     assert empty.apply(text, EVERYTHING).changes == ()
     assert empty.apply(PEOPLE + "---\n" + RULES, EVERYTHING).changes == ()
