@@ -7,6 +7,7 @@ pod keeps to the limit divided by the number of pods. Rules in shadow mode decid
 
 import math
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from data_plane.counters.packing import Aim, burst_us, gives_allowance, micro_near, numbers_of
@@ -49,9 +50,11 @@ class PodAlone:
     def issued(self, key: str, amount: int, until_ms: int, now_ms: int) -> None:
         """Note what the store gave to this pod of a counter's allowance; what is noted already stays."""
         if len(self._allowances) >= _MOST_KEPT:
-            self._allowances = {
-                name: kept for name, kept in self._allowances.items() if not 0 < kept.until_ms <= now_ms
-            }
+            # Those of periods that are over, and then the oldest: the store says again what is left of them.
+            kept = {name: one for name, one in self._allowances.items() if not 0 < one.until_ms <= now_ms}
+            for name in list(islice(kept, max(0, len(kept) - _MOST_KEPT * 9 // 10))):
+                del kept[name]
+            self._allowances = kept
         self._allowances.setdefault(key, _Allowance(amount, until_ms))
 
     def knows(self, key: str) -> bool:

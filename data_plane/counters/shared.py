@@ -219,9 +219,11 @@ class SharedCounters:
         if grant.degraded == "bounded":
             self._alone.settled(aim, running.numbers[1:3], spent.cost)
             flags |= FROM_ALLOWANCE
-        charged = running.numbers
+        input_tokens, output_tokens = spent.input_tokens, spent.output_tokens
+        # What was let in here was charged here: there is nothing to correct there.
+        charged = running.numbers[3:] if not grant.degraded else (input_tokens, output_tokens)
         told = (
-            member, micro_near(spent.cost), spent.input_tokens, spent.output_tokens, charged[3], charged[4],
+            member, micro_near(spent.cost), input_tokens, output_tokens, *charged,
             numbers[HEAD_NUMBERS - 1], flags, self._pod_id, 0,
         )  # fmt: skip
         self._settlements.send(Settlement(aim, told))

@@ -99,3 +99,17 @@ def test_an_extension_is_taken_from_the_allowance() -> None:
     assert pod.spend_more(aim, (400_000, 400_000), (900_000, 900_000))
     assert not pod.spend_more(aim, (900_000, 900_000), (1_100_000, 1_100_000))
     assert pod.left(aim.budget_keys[0]) == 100_000
+
+
+def test_allowances_of_periods_that_are_over_go_first_and_then_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("data_plane.counters.alone._MOST_KEPT", 10)
+    pod = PodAlone()
+    pod.issued("over", 1, 100, 50)
+    for number in range(9):
+        pod.issued(f"open{number}", 1, 0, 50)
+    pod.issued("next", 1, 0, 200)
+    assert not pod.knows("over")
+    assert pod.knows("open0")
+    pod.issued("last", 1, 0, 200)
+    assert not pod.knows("open0")
+    assert pod.knows("last")
