@@ -4,7 +4,7 @@ The time is that of the compilation: days, weeks and hours are told as instants 
 day the instants are the same, so nothing is published that says nothing new.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,8 @@ from control_plane.limits.models import RateLimit, SessionCap, Unit
 from control_plane.rules.messages import Present, head_of
 from control_plane.rules.models import MetadataKey, UnknownValue
 from control_plane.rules.periods import PeriodRule, periods_of
+from control_plane.usage.measuring import undated
+from control_plane.usage.ratios import Facts
 from switchyard_contract.v1 import snapshot_pb2
 
 _UNITS = {
@@ -53,6 +55,8 @@ class RuleRows:
     metadata_keys: Sequence[MetadataKey] = ()
     model_facts: Sequence[KnownModel] = ()
     """Of models that the organization's providers serve."""
+    measured: Mapping[tuple[str, str], Facts] = field(default_factory=dict)
+    """What was measured of models, by vendor and name without a date."""
     successors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """See `rules.messages.Present`."""
 
@@ -70,12 +74,7 @@ def compile_rules(rows: RuleRows, present_ids: frozenset[str]) -> snapshot_pb2.P
         session_caps=[_session_cap(row, rows.now, present) for row in _ordered(rows.session_caps)],
         metadata_keys=[_metadata_key(row) for row in sorted(rows.metadata_keys, key=lambda row: row.name)],
         model_facts=[
-            snapshot_pb2.ModelFacts(
-                vendor=row.vendor,
-                model=row.model,
-                context_tokens=row.context_tokens,
-                max_output_tokens=row.max_output_tokens,
-            )
+            _model_facts(row, rows.measured)
             for row in sorted(rows.model_facts, key=lambda row: (row.vendor, row.model))
         ],
     )
@@ -84,12 +83,28 @@ def compile_rules(rows: RuleRows, present_ids: frozenset[str]) -> snapshot_pb2.P
 def has_rules(policy: snapshot_pb2.PolicyShard) -> bool:
     """Whether a pod that knows no rules would let through what must not pass."""
     return bool(
-        policy.access_rules
+        _narrows(policy.access_rules)
         or policy.rate_limits
         or policy.budgets
         or policy.session_caps
         or policy.metadata_keys
         or any(provider.HasField("limits") for provider in policy.providers)
+    )
+
+
+def _narrows(rules: Iterable[snapshot_pb2.AccessRule]) -> bool:
+    """Whether access rules keep anything from anybody, or are watched as shadows.
+
+    Without rules everything is allowed: the one that says just that, as in a fresh installation, asks for no newer pods.
+    """
+    return any(
+        rule.mode != snapshot_pb2.RULE_MODE_ENFORCE
+        or rule.HasField("deny")
+        or rule.when.ByteSize()
+        or rule.when_not
+        or not rule.HasField("allow")
+        or rule.allow.ByteSize()
+        for rule in rules
     )
 
 
@@ -101,6 +116,19 @@ def provider_limits(row: Provider) -> snapshot_pb2.ProviderLimits | None:
         concurrent_requests=row.max_concurrent_requests,
         requests_per_minute=row.max_requests_per_minute,
         tokens_per_minute=row.max_tokens_per_minute,
+    )
+
+
+def _model_facts(row: KnownModel, measured: Mapping[tuple[str, str], Facts]) -> snapshot_pb2.ModelFacts:
+    facts = measured.get((row.vendor, undated(row.model)), Facts())
+    return snapshot_pb2.ModelFacts(
+        vendor=row.vendor,
+        model=row.model,
+        context_tokens=row.context_tokens,
+        max_output_tokens=row.max_output_tokens,
+        expected_per_mille=facts.expected_per_mille,
+        calibrated_per_mille=facts.calibrated_per_mille,
+        bytes_per_token_milli=facts.bytes_per_token_milli,
     )
 
 

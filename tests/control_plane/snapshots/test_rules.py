@@ -155,6 +155,8 @@ CAPS = st.builds(
 )
 GRANTS = st.none() | st.fixed_dictionaries({}, optional={"models": GLOBS, "regions": GLOBS, "external": st.just(False)})
 ACCESS = st.builds(AccessRule, **heads(), allow=GRANTS, deny=st.none() | st.just({"external": True}))
+ALL_ALLOWED = ("enforce", {}, [], {}, None)
+"""What holds without rules too."""
 KEYS = st.lists(
     st.builds(
         MetadataKey,
@@ -225,7 +227,29 @@ def test_a_pod_reads_whatever_is_compiled_and_nothing_is_found_wrong(
         # Whoever is named and gone must not make a rule one about everybody.
         assert bool(told.when.subjects) == ("subjects" in row.when)
         assert told.when.parts == sum(len(row.when[part]) if part == "metadata" else 1 for part in row.when)
-    assert oldest_reader(policy) == (RULES if (budgets or rates or caps or access or keys) else MIN_READER)
+    narrows = [row for row in access if (row.mode, row.when, row.when_not, row.allow, row.deny) != ALL_ALLOWED]
+    assert oldest_reader(policy) == (RULES if (budgets or rates or caps or narrows or keys) else MIN_READER)
+
+
+def test_a_rule_that_allows_everything_asks_for_no_newer_pods() -> None:
+    mode, when, when_not, allow, deny = ALL_ALLOWED
+    rule = AccessRule(
+        id=UUID(int=5),
+        organization=ORGANIZATION,
+        name="everything",
+        mode=mode,
+        when=when,
+        when_not=when_not,
+        allow=allow,
+        deny=deny,
+    )
+
+    def reader() -> int:
+        return oldest_reader(compile_policy(PolicyRows(ORGANIZATION, "", rules=RuleRows(now=NOW, access_rules=[rule]))))
+
+    assert reader() == MIN_READER
+    rule.deny = {"external": True}
+    assert reader() == RULES
 
 
 @settings(max_examples=60, deadline=None)
