@@ -17,7 +17,15 @@ from control_plane.organizations.roles import Permission, Reach, Standing, can, 
 from control_plane.rules.conditions import Condition, Subject, loaded, loaded_all
 from control_plane.rules.models import Mode
 from control_plane.usage.models import BudgetSpend
-from control_plane.web.budget_view import CounterRow, Present, counter_row, learn_names, present_of, spent_rows
+from control_plane.web.budget_view import (
+    CounterRow,
+    Present,
+    counter_row,
+    held_of,
+    learn_names,
+    present_of,
+    spent_rows,
+)
 from control_plane.web.names import Names
 from switchyard_contract.counters import counter_of
 
@@ -138,7 +146,8 @@ def my_counters(user: User, organization: Organization, role: str) -> list[tuple
                 found.append((each, counter, None))
     for present, counter, _ in found:
         learn_names(present.budget.per, [counter], names)
-    shown = [(present, counter_row(present, counter, row, names)) for present, counter, row in found]
+    held = held_of((present, counter) for present, counter, _ in found)
+    shown = [(present, counter_row(present, counter, row, names, held)) for present, counter, row in found]
     return sorted(shown, key=lambda one: -one[1].gauge.percent)
 
 

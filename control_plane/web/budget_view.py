@@ -13,6 +13,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 
 from control_plane.budgets.models import Budget, BudgetRaise
 from control_plane.budgets.stages import loaded_stages, told_text
+from control_plane.dashboards.reserved import CounterName, Reserved, reserved_of
 from control_plane.rules.models import Mode
 from control_plane.rules.periods import PeriodRule, Span, period_at, zone_of
 from control_plane.usage.models import BudgetSpend
@@ -31,6 +32,8 @@ KINDS = {
     "provider": "provider",
 }
 """How `Names` calls what a counter is counted by."""
+Held = Mapping[CounterName, Reserved] | None
+"""None: the counter store is out of reach."""
 ACTION_WORDS = {"alert": "tells", "downgrade": "downgrades", "block": "stops"}
 
 
@@ -92,7 +95,7 @@ class Gauge:
         following = [*(mark.at_percent for mark in self.stages[1:]), None]
         return [
             (self.at(mark.at_percent), mark, after is None or after - mark.at_percent >= ROOM_PERCENT)
-            for mark, after in zip(self.stages, following, strict=True)
+            for mark, after in zip(self.stages, following, strict=False)
         ]
 
     @property
@@ -270,8 +273,9 @@ def counters_page(
     found = list(rows.order_by("-posted_nano_usd", "id")[: limit + 1])
     shown = found[:limit]
     learn_names(per, [row.counter for row in shown], names)
+    held = held_of((present, row.counter) for row in shown)
     return CounterPage(
-        [counter_row(present, row.counter, row, names) for row in shown],
+        [counter_row(present, row.counter, row, names, held) for row in shown],
         _cursor(shown[-1]) if len(found) > limit else "",
         sums["near"],
         sums["total"],
@@ -279,12 +283,24 @@ def counters_page(
     )
 
 
-def counter_row(present: Present, counter: str, spent: BudgetSpend | None, names: Names) -> CounterRow:
+def held_of(named: Iterable[tuple[Present, str]]) -> Held:
+    """What running exchanges hold of counters, in one question to the counter store."""
+    asked = list(named)
+    if not asked:
+        return {}
+    counters = [CounterName(present.budget.id, present.period_ms, counter) for present, counter in asked]
+    return reserved_of(asked[0][0].budget.organization_id, counters)
+
+
+def counter_row(present: Present, counter: str, spent: BudgetSpend | None, names: Names, held: Held) -> CounterRow:
     """One counter; spent None: nothing was posted to it yet."""
+    reserved = None
+    if held is not None:
+        reserved = held.get(CounterName(present.budget.id, present.period_ms, counter), Reserved(0, 0)).expected
     return CounterRow(
         counter,
         counter_name(present.budget.per, counter, names),
-        present.gauge(counter, spent.posted_nano_usd if spent else 0, None),
+        present.gauge(counter, spent.posted_nano_usd if spent else 0, reserved),
         spent.count if spent else 0,
         spent.last_at if spent else None,
         present.raised_of(counter),
@@ -308,8 +324,9 @@ def fullest_of(
     for each in presents:
         if each.budget.id in by_budget:
             learn_names(each.budget.per, [by_budget[each.budget.id].counter], names)
+    held = held_of((each, by_budget[each.budget.id].counter) for each in presents if each.budget.id in by_budget)
     return {
-        each.budget.id: counter_row(each, row.counter, row, names)
+        each.budget.id: counter_row(each, row.counter, row, names, held)
         for each in presents
         if (row := by_budget.get(each.budget.id)) is not None
     }

@@ -125,9 +125,9 @@ urlpatterns: list[URLPattern] = [
     page("rules/new", rules.rule_choose, "rule-choose", P.BUDGETS_MANAGE),
     page("rules/metadata-keys", metadata_keys.metadata_keys, "metadata-keys", P.POLICY_READ),
     page("rules/metadata-keys/new", metadata_keys.metadata_key_add, "metadata-key-add", P.POLICY_MANAGE),
-    page("rules/metadata-keys/<uuid:key_id>", metadata_keys.metadata_key, "metadata-key", P.POLICY_MANAGE),
+    page("rules/metadata-keys/<uuid:metadata_key_id>", metadata_keys.metadata_key, "metadata-key", P.POLICY_MANAGE),
     page(
-        "rules/metadata-keys/<uuid:key_id>/delete",
+        "rules/metadata-keys/<uuid:metadata_key_id>/delete",
         metadata_keys.metadata_key_remove,
         "metadata-key-delete",
         P.POLICY_MANAGE,

@@ -39,6 +39,7 @@ from switchyard_contract.pricing import Billed, Price, cost_of
 from switchyard_contract.usage import TokenCounts
 from switchyard_contract.v1 import usage_pb2
 from tests.browser.directory import a_directory
+from tests.browser.explained import explain_refused, explain_served
 from tests.browser.governance import Governance, governance
 from tests.browser.machines import machines
 from tests.browser.ruled import Ruled, ruled
@@ -117,17 +118,20 @@ def a_world(*, exchanges_a_day: int = 60) -> World:
     )
     machines(account, actor)
     keys = _keys(organization, people, teams, account, actor)
+    rules = ruled(organization, people, account, admin)
     events = list(_events(chance, organization, people, keys, providers, account, exchanges_a_day))
+    mine = [event for event in events if event.principal_id == people[MEMBER].id.hex]
+    served, refused = _newest(mine, usage_pb2.OUTCOME_SERVED), _newest(events, usage_pb2.OUTCOME_REFUSED)
+    explain_served(next(event for event in events if event.exchange_id == served), rules)
+    explain_refused(next(event for event in events if event.exchange_id == refused), rules)
     for number in range(0, len(events), EVENTS_A_BATCH):
         put(a_batch(events[number : number + EVENTS_A_BATCH], first_sequence=number + 1))
     while book_waiting(now=timezone.now(), ledger_days=396).events:
         pass
     a_directory(organization, actor)
-    rules = ruled(organization, people, account, admin)
     governed = governance(organization, admin, teams, PASSWORD)
     everything_compile()
     _pods(organization)
-    mine = [event for event in events if event.principal_id == people[MEMBER].id.hex]
     return World(
         organization=organization,
         admin=admin,
@@ -141,8 +145,8 @@ def a_world(*, exchanges_a_day: int = 60) -> World:
         admin_key=keys[ADMIN].key,
         scheduled_key=keys["deploys"].key,
         failed_exchange=_newest(events, usage_pb2.OUTCOME_FAILED),
-        refused_exchange=_newest(events, usage_pb2.OUTCOME_REFUSED),
-        served_exchange=_newest(mine, usage_pb2.OUTCOME_SERVED),
+        refused_exchange=refused,
+        served_exchange=served,
     )
 
 

@@ -16,7 +16,9 @@ from control_plane.usage import ulid
 from control_plane.usage.entries import LedgerRow
 from control_plane.usage.selectors.costs import CostExplanation, cost_explained
 from control_plane.usage.selectors.exchanges import Exchange, ExchangeSearch, exchange_by_id, exchanges_page
+from control_plane.usage.selectors.explanation import exchange_explained
 from control_plane.usage.selectors.sessions import SessionSearch, sessions_page
+from control_plane.web.explain_view import explained_for
 from control_plane.web.listing import Chip, Filter, csv_response, wants_csv, without
 from control_plane.web.names import Names
 from control_plane.web.ranges import NAMED, read_range
@@ -125,6 +127,7 @@ def exchange(request: ConsoleRequest, exchange_id: str) -> HttpResponse:
         "attempts": [_attempt(row, found) for row in found.attempts],
         "tokens": [(TOKEN_NAMES[kind], count) for kind in TOKEN_KINDS if (count := getattr(found.tokens, kind))],
         "session": session,
+        "explained": explained_for(exchange_explained(found), request.standing),
         "has_pod_page": can(request.standing, Permission.FLEET_READ) and pods().filter(pod_id=last.pod_id).exists(),
         "tags": sorted({**asked, **winning}.items()),
         "winning": winning,

@@ -64,8 +64,8 @@ def metadata_key_add(request: ConsoleRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-def metadata_key(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
-    found = _key(request, key_id)
+def metadata_key(request: ConsoleRequest, metadata_key_id: UUID) -> HttpResponse:
+    found = _key(request, metadata_key_id)
     form = MetadataKeyForm.of(found.name, metadata_key_spec(found), request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -86,8 +86,8 @@ def metadata_key(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-def metadata_key_remove(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
-    found = _key(request, key_id)
+def metadata_key_remove(request: ConsoleRequest, metadata_key_id: UUID) -> HttpResponse:
+    found = _key(request, metadata_key_id)
     form = ConfirmForm(found.name, request.POST or None)
     if request.method == "POST" and form.is_valid():
         metadata_key_delete(metadata_key=found, actor=actor(request), reason=form.cleaned_data["reason"])
@@ -97,8 +97,8 @@ def metadata_key_remove(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
     return render(request, "web/rules/metadata_key_delete.html", context, status=form_status(form.errors))
 
 
-def _key(request: ConsoleRequest, key_id: UUID) -> MetadataKey:
-    found = metadata_keys_of(request.organization.id).select_related("organization").filter(id=key_id).first()
+def _key(request: ConsoleRequest, metadata_key_id: UUID) -> MetadataKey:
+    found = metadata_keys_of(request.organization.id).select_related("organization").filter(id=metadata_key_id).first()
     if found is None:
         raise Http404
     return found

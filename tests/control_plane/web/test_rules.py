@@ -92,10 +92,10 @@ def test_each_kind_has_a_page_a_form_and_a_way_out(slug: str, admin_client: Clie
 
 @SLUGS
 def test_what_a_form_shows_it_saves_again_as_it_was(slug: str, admin_client: Client, tenant: Tenant) -> None:
-    more = {"when": {"subjects": [f"team:{tenant.team.name}"], "models": ["*opus*"], "clients": ["claude-code"]}}
-    more["when"] |= {"metadata": {"environment": ["ci", "dev"]}, "hours": "Mon-Fri 09:00-18:00 Europe/Berlin"}
-    more["when"] |= {"not": {"models": ["*haiku*"], "protocols": ["gemini_content"]}}
-    row = a_rule(tenant, slug, description="for a test", mode="shadow", **more)
+    when: dict[str, Any] = {"subjects": [f"team:{tenant.team.name}"], "models": ["*opus*"], "clients": ["claude-code"]}
+    when |= {"metadata": {"environment": ["ci", "dev"]}, "hours": "Mon-Fri 09:00-18:00 Europe/Berlin"}
+    when |= {"not": {"models": ["*haiku*"], "protocols": ["gemini_content"]}}
+    row = a_rule(tenant, slug, description="for a test", mode="shadow", when=when)
     kind = BY_SLUG[slug].kind
     before = kind.spec(row)
 
