@@ -95,7 +95,7 @@ def has_rules(policy: snapshot_pb2.PolicyShard) -> bool:
 def _narrows(rules: Iterable[snapshot_pb2.AccessRule]) -> bool:
     """Whether access rules keep anything from anybody, or are watched as shadows.
 
-    Without rules everything is allowed: the one that says just that, as in a fresh installation, asks for no newer pods.
+    Without rules everything is allowed: the one that says just that, as on a first run, asks for no newer pods.
     """
     return any(
         rule.mode != snapshot_pb2.RULE_MODE_ENFORCE
