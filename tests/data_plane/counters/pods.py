@@ -1,8 +1,9 @@
 """Pods' counters for tests: running, with meters that remember."""
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from data_plane.counters.connection import Patience
@@ -37,11 +38,17 @@ class Noted:
 
 @asynccontextmanager
 async def counting(
-    url: str, *, pod_id: str = "pod1", live_pods: int = 1, patience: Patience = CALM, noted: Noted | None = None
+    url: str,
+    *,
+    pod_id: str = "pod1",
+    live_pods: int = 1,
+    patience: Patience = CALM,
+    noted: Noted | None = None,
+    now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
 ) -> AsyncIterator[SharedCounters]:
     """A pod's counters, connected."""
     counters = SharedCounters(
-        url, pod_id=pod_id, live_pods=lambda: live_pods, meters=noted or Noted(), patience=patience
+        url, pod_id=pod_id, live_pods=lambda: live_pods, meters=noted or Noted(), patience=patience, now_us=now_us
     )
     task = asyncio.create_task(counters.run())
     try:

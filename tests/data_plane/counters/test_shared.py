@@ -2,16 +2,17 @@
 
 import asyncio
 import signal
+import time
 from contextlib import AsyncExitStack
 
 import pytest
 
 from data_plane.counters.shared import SharedCounters
 from data_plane.policy.claims import RateKind
-from data_plane.policy.grant import NOTHING_SPENT, Denial, Grant, Refused, Spent
+from data_plane.policy.grant import NOTHING_SPENT, Denial, Grant, Refused, Restart, Spent
 from switchyard_contract.counters import Verdict, budget_key, read_answer
 from switchyard_contract.quantity import NanoUsd
-from switchyard_contract.v1.usage_pb2 import Floor
+from switchyard_contract.v1.usage_pb2 import Charge, Floor, UsageEvent
 from tests.data_plane.counters.builders import (
     ORGANIZATION,
     RawStore,
@@ -139,3 +140,65 @@ async def test_a_hot_offender_is_answered_without_asking_the_store(counters_url:
     assert first.retry_after_ms is not None
     assert noted.trips == asked
     assert all(isinstance(denial, Denial) and (denial.retry_after_ms or 0) <= first.retry_after_ms for denial in again)
+
+
+async def test_a_pod_whose_clock_is_in_another_period_is_told_the_stores_time(counters_url: str, raw: RawStore) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    border_ms = now_ms - 60_000
+    yesterday = claims_of(a_budget(1.0, period=str(border_ms - 86_400_000), period_end_ms=border_ms))
+    today = claims_of(a_budget(1.0, period=str(border_ms), period_end_ms=border_ms + 86_400_000))
+    an_hour_behind = lambda: time.time_ns() // 1_000 - 3_600_000_000  # noqa: E731
+    async with counting(counters_url, now_us=an_hour_behind) as counters:
+        assert counters.now_ms < border_ms
+        said = await counters.reserve(counters.pack(yesterday), an_ask(1))
+        assert isinstance(said, Restart)
+        assert abs(said.now_ms - now_ms) < 60_000
+        # From now on periods are chosen by it.
+        assert abs(counters.now_ms - said.now_ms) < 60_000
+        await granted(counters, today, an_ask(1))
+    key = budget_key(ORGANIZATION, "budget", str(border_ms), "")
+    assert raw.numbers(key) == {"e": 100_000, "s": 100_000}
+
+
+async def test_a_revoked_key_is_refused_by_the_same_call(counters_url: str, raw: RawStore) -> None:
+    raw.send(b"SADD", f"rev:{{{ORGANIZATION}}}".encode(), b"key1")
+    async with counting(counters_url) as counters:
+        denial = await denied(counters, claims_of(a_budget(1.0)), an_ask(1))
+    assert (denial.refused, denial.claim) == (Refused.REVOKED, None)
+
+
+async def test_what_a_killed_pod_left_is_settled_by_the_next_one_from_its_records(
+    counters_url: str, raw: RawStore
+) -> None:
+    claims = claims_of(a_budget(1.0))
+    async with counting(counters_url) as killed:
+        grant = await granted(killed, claims, an_ask(1, amounts(0.1, 0.4)))
+    event = UsageEvent(
+        organization_id=ORGANIZATION,
+        key_id="key1",
+        exchange_id=grant.ask.exchange_id,
+        attempt=1,
+        started_at_ms=time.time_ns() // 1_000_000,
+        cost_nano_usd=usd(0.2),
+        counters_answer=grant.answer,
+        charges=[Charge(budget_id="budget", period="0")],
+    )
+    async with counting(counters_url) as restarted:
+        for _ in range(3):
+            restarted.settle_recorded(event, was_cut=True)
+            await restarted.settled()
+    assert raw.numbers(BUDGET_KEY) == {"e": 0, "s": 0, "p": 200_000}
+
+
+async def test_the_cheaper_model_is_taken_and_paid(counters_url: str, raw: RawStore) -> None:
+    claims = claims_of(a_budget(1.0, downgrade_at=0.5), a_rate(1_000, unit="tokens"))
+    async with counting(counters_url) as counters:
+        ask = an_ask(1, amounts(0.6, input_tokens=500), amounts(0.1, 0.2, input_tokens=600))
+        grant = await granted(counters, claims, ask)
+        assert (grant.candidate, grant.amounts) == (2, ask.second)
+        assert raw.numbers(BUDGET_KEY) == {"e": 100_000, "s": 200_000}
+        counters.settle(grant, Spent(usd(0.05), 100, 0))
+        await counters.settled()
+        assert raw.numbers(BUDGET_KEY) == {"e": 0, "s": 0, "p": 50_000}
+        # What was charged was the second's, and most of it was given back.
+        await granted(counters, claims, an_ask(2, amounts(0, input_tokens=890)))
