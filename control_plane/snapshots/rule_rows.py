@@ -1,5 +1,6 @@
 """Read the rules that a policy shard is made of."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from control_plane.rules.messages import keys_named
 from control_plane.rules.overlap import KeyFacts
 from control_plane.rules.selectors import metadata_keys_of, successors_of
 from control_plane.snapshots.compile_rules import RuleRows
+from control_plane.usage.measuring import facts_by_model, undated
 from switchyard_contract.v1 import snapshot_pb2
 
 
@@ -22,6 +24,8 @@ def rule_rows(organization_id: UUID, now: datetime) -> RuleRows:
     rate_limits = list(rate_limits_for_pods(organization_id))
     session_caps = list(session_caps_for_pods(organization_id))
     budgets = list(budgets_for_pods(organization_id))
+    needs_facts = bool(budgets or rate_limits or session_caps)
+    measured = facts_by_model() if needs_facts else {}
     named = keys_named([*access_rules, *rate_limits, *session_caps, *budgets])
     return RuleRows(
         now=now,
@@ -31,7 +35,8 @@ def rule_rows(organization_id: UUID, now: datetime) -> RuleRows:
         budgets=budgets,
         raises=list(raises_for_pods(organization_id, now)) if budgets else [],
         metadata_keys=list(metadata_keys_of(organization_id)),
-        model_facts=_model_facts(organization_id) if budgets or rate_limits or session_caps else [],
+        model_facts=_model_facts(organization_id, measured) if needs_facts else [],
+        measured=measured,
         successors=successors_of(organization_id, named) if named else {},
     )
 
@@ -59,12 +64,12 @@ def key_owners(organization_id: UUID, policy: snapshot_pb2.PolicyShard) -> dict[
     }
 
 
-def _model_facts(organization_id: UUID) -> list[KnownModel]:
+def _model_facts(organization_id: UUID, measured: Collection[tuple[str, str]]) -> list[KnownModel]:
     providers = list(active_providers(organization_id))
     rows = KnownModel.objects.filter(vendor__in={provider.vendor for provider in providers})
     return [
         row
         for row in rows
-        if (row.context_tokens or row.max_output_tokens)
+        if (row.context_tokens or row.max_output_tokens or (row.vendor, undated(row.model)) in measured)
         and any(provider.vendor == row.vendor and is_served_by(provider, row.model) for provider in providers)
     ]

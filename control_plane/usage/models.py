@@ -363,3 +363,51 @@ class RuleDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.kind} {self.rule_id}: {self.matched}"
+
+
+class ModelDay(models.Model):
+    """What one UTC day's exchanges say of a public model, of all organizations together; see `usage.ratios`."""
+
+    id = models.BigAutoField(primary_key=True)
+    day = models.DateField()
+    vendor = models.CharField(max_length=200)
+    model = models.CharField(max_length=200)
+    """Without the date that a vendor writes behind it."""
+    ratio_counts = ArrayField(models.BigIntegerField())
+    """Exchanges by what they cost of their worst case."""
+    above_worst = models.BigIntegerField()
+    prompts = models.BigIntegerField()
+    least_bytes_per_token_milli = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["day", "vendor", "model"], name="usage_model_day_once")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.vendor}/{self.model}"
+
+
+class ModelMeasure(models.Model):
+    """What pods are told of a public model because it was measured; 0: nothing is known."""
+
+    id = models.BigAutoField(primary_key=True)
+    vendor = models.CharField(max_length=200)
+    model = models.CharField(max_length=200)
+    exchanges = models.BigIntegerField()
+    """Whose costs were compared."""
+    above_worst = models.BigIntegerField()
+    """Of them, those that cost more than the worst case that was told."""
+    prompts = models.BigIntegerField()
+    found_expected_per_mille = models.IntegerField()
+    found_calibrated_per_mille = models.IntegerField()
+    found_bytes_per_token_milli = models.IntegerField()
+    expected_per_mille = models.IntegerField()
+    """Told, as are the next two: what was found when it last moved by more than 5 %."""
+    calibrated_per_mille = models.IntegerField()
+    bytes_per_token_milli = models.IntegerField()
+    measured_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["vendor", "model"], name="usage_model_measure_once")]
+
+    def __str__(self) -> str:
+        return f"{self.vendor}/{self.model}"

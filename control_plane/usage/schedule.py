@@ -15,4 +15,10 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(hours=6),
         "options": {"expires": 3600},
     },
+    "usage.models": {
+        # A day is read once; more often only so that a beat that was away at night makes up for it.
+        "task": "usage.measure_models",
+        "schedule": timedelta(hours=3),
+        "options": {"expires": 3600},
+    },
 }

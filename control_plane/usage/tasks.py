@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from control_plane.usage.aggregation import book_waiting
+from control_plane.usage.measuring import models_measure
 from control_plane.usage.partitions import partitions_drop_before, partitions_ensure_ahead
 from control_plane.usage.retention import decisions_forget
 
@@ -32,3 +33,11 @@ def keep_partitions() -> None:
     if dropped:
         log.info("ledger partitions dropped", count=len(dropped), newest=dropped[-1].isoformat())
     decisions_forget(now=now, ledger_days=settings.SWITCHYARD.ledger_days)
+
+
+@shared_task(name="usage.measure_models", ignore_result=True, acks_late=True)
+def measure_models() -> None:
+    """Read the days that closed. What moved goes to pods when policies are compiled next, within a day."""
+    moved = models_measure(now=timezone.now())
+    if moved:
+        log.info("models measured anew", moved=moved)
