@@ -6,6 +6,7 @@ A call costs ten cents and a budget is a dollar. BUDGET_ROUNDS says how often ea
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +16,7 @@ from switchyard_contract.counters import EXPECTED, MICRO, POSTED, WORST
 from switchyard_contract.v1 import snapshot_pb2, usage_pb2
 from tests.end_to_end.ruled_pods import DIME, MODEL, RuledPods, Seen, client_session, ruled_pods, statuses
 from tests.gateway.prices import DOLLAR
-from tests.gateway.rules import CALIBRATED, STRICT, budget, when
+from tests.gateway.rules import CALIBRATED, STRICT, budget, every, when
 from tests.gateway.wire import until
 from tests.promises import within
 
@@ -136,6 +137,28 @@ async def test_a_killed_pod_leaves_nothing_reserved(pods: RuledPods) -> None:
     assert posted(pods, rule.id) == pytest.approx(sum(row.cost_nano_usd for row in rows), abs=10 * MICRO)
     after = await pods.burst(4, key)
     assert statuses(after) == {200: 4}
+
+
+async def test_each_exchange_is_in_exactly_one_period_while_they_roll_over(pods: RuledPods) -> None:
+    """Periods of a second and a half: nothing turns them but the clock."""
+    rule = budget(f"rolls-{time.monotonic_ns()}", 1000.0, bound=CALIBRATED, periods=every(1_500, "minute"))
+    pods.obey(policy(rule))
+    key = pods.mint()
+    seen: list[Seen] = []
+    began_s = time.monotonic()
+    while time.monotonic() - began_s < 6.0:
+        seen += await pods.burst(8, key, behaviour=f"{DIME}-slow50")
+    assert set(statuses(seen)) == {200}, statuses(seen)
+    rows = await asyncio.to_thread(pods.control.rows_of, key, len(seen), 30.0)
+    by_period: Counter[str] = Counter()
+    for row in rows:
+        (charge,) = row.charges
+        by_period[charge.period] += row.cost_nano_usd
+    assert len(by_period) >= 4
+    await asyncio.to_thread(until, lambda: reserved_is_nothing(pods, rule.id), "something stays reserved", within(2.0))
+    counters = pods.store.budget(pods.organization_id, rule.id)
+    kept = {name.split(":")[3]: counter[POSTED] * MICRO for name, counter in counters.items()}
+    assert kept == by_period
 
 
 async def test_a_refusal_says_what_is_spent(pods: RuledPods) -> None:

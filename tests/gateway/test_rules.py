@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from switchyard_contract.counters import read_answer
 from switchyard_contract.v1 import snapshot_pb2 as pb
 from switchyard_contract.v1 import usage_pb2
 from switchyard_contract.virtual_key import KeyToken
@@ -216,6 +217,27 @@ def test_the_same_request_again_and_again_is_stopped(fleet: Fleet, key: KeyToken
     assert ask(fleet, CHAT, key, body=other, x_switchyard_session="s1").status == 200
 
 
+def test_a_tool_loop_that_ran_may_go_on_for_its_grace(fleet: Fleet, key: KeyToken, obey: Obey) -> None:
+    rule = budget(f"grace-{key.id}", 0.001, condition=about(key), bound=STRICT, grace=0.1)
+    obey(budgets=[rule])
+    begins = bounded(CHAT, CHAT.model, False)
+    turns = [
+        {"role": "user", "content": "hi"},
+        {
+            "role": "assistant",
+            "tool_calls": [{"id": "t1", "type": "function", "function": {"name": "ls", "arguments": "{}"}}],
+        },
+        {"role": "tool", "tool_call_id": "t1", "content": "README.md"},
+    ]
+    goes_on = json.dumps({"model": CHAT.model, "max_completion_tokens": 200, "messages": turns}).encode()
+    assert ask(fleet, CHAT, key, body=begins).status == 402
+    answer = ask(fleet, CHAT, key, body=goes_on)
+    assert answer.status == 200, answer.text
+    assert ask(fleet, CHAT, key, body=begins).status == 402
+    facts = events(fleet, key, 3)[1].session_facts
+    assert facts.is_tool_loop
+
+
 def test_metadata_decides_which_budget(fleet: Fleet, key: KeyToken, obey: Obey) -> None:
     obey(
         budgets=[budget(f"dev-{key.id}", 0.0001, condition=about(key, stage="dev"), bound=STRICT)],
@@ -286,3 +308,31 @@ def test_the_alert_stage_is_told(fleet: Fleet, key: KeyToken, obey: Obey) -> Non
         answer = ask(fleet, CHAT, key)
         assert answer.status == 200
     assert answer.header("x-switchyard-stage") == "alert"
+
+
+def test_a_shadow_decides_as_enforcing_does(fleet: Fleet, key: KeyToken, obey: Obey) -> None:
+    """The same traffic under the same rules twice: refused by the one, marked by the other."""
+    bodies = [bounded(CHAT, CHAT.model, False, limit) for limit in (200, 900, 200, 1_000, 400, 200) * 3]
+
+    def rules(mode: pb.RuleMode, name: str) -> dict[str, Any]:
+        condition = about(key)
+        return {
+            "budgets": [budget(f"{name}-b-{key.id}", 0.03, condition=condition, bound=STRICT, mode=mode)],
+            "rate_limits": [
+                rate(f"{name}-r-{key.id}", 15, condition=condition, mode=mode, periods=pb.Periods(unit="lifetime"))
+            ],
+        }
+
+    obey(**rules(ENFORCE, "real"))
+    enforced = [ask(fleet, CHAT, key, body=body) for body in bodies]
+    obey(**rules(SHADOW, "shadow"))
+    shadowed = [ask(fleet, CHAT, key, body=body) for body in bodies]
+    assert {answer.status for answer in shadowed} == {200}
+    rows = events(fleet, key, 2 * len(bodies))[len(bodies) :]
+    verdicts = []
+    for row in rows:
+        numbers = read_answer(row.counters_answer)
+        verdicts.append(any(one.refused for one in (*numbers.rates, *numbers.budgets)))
+    assert verdicts == [answer.status != 200 for answer in enforced]
+    assert True in verdicts
+    assert False in verdicts
