@@ -14,8 +14,9 @@ from data_plane.policy.memory import ProvenKey
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.protocols.catalog import CODECS
 from data_plane.protocols.client import place
-from data_plane.protocols.codec import Client, InvalidRequest
+from data_plane.protocols.codec import Client
 from data_plane.protocols.credentials import presented_key
+from data_plane.protocols.fields import InvalidRequest
 from data_plane.protocols.standing import standing_of
 from switchyard_contract.reason import Reason
 

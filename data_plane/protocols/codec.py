@@ -6,19 +6,16 @@ Failure: `InvalidRequest`.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 from msgspec.structs import force_setattr
 
 from data_plane.conversation.session_signs import SessionSigns
 from data_plane.conversation.tally import Tally
-
-if TYPE_CHECKING:
-    from data_plane.protocols.body import Fields
-
 from data_plane.policy.access import ListedModel
 from data_plane.policy.decision import Refusal
+from data_plane.protocols.fields import Fields
 
 Body = bytes | bytearray | memoryview
 RawHeaders = tuple[tuple[bytes, bytes], ...]
@@ -29,14 +26,6 @@ MAX_COLLECTED_BYTES = 8 * 1024 * 1024
 """An answer or event larger than this is passed on unread; its usage is then unknown."""
 MAX_KEPT_BYTES = 512 * 1024
 """So much of a stream is kept to count tokens should it be cut."""
-
-
-class InvalidRequest(ValueError):
-    """The request cannot be read. field: where, as the protocol names it; why: half a sentence."""
-
-    def __init__(self, field: str, why: str) -> None:
-        super().__init__(f"{field}: {why}")
-        self.field, self.why = field, why
 
 
 class RequestHead(msgspec.Struct, frozen=True):
@@ -120,7 +109,7 @@ class RequestFacts(msgspec.Struct, frozen=True):
     has_tools: bool = False
     body_bytes: int = 0
     """Size of the body: what a prompt is estimated from where nobody tells its tokens."""
-    fields: "Fields | None" = None
+    fields: Fields | None = None
     """The body's top level, for whoever needs more of it (sizing.py, output_limit.py)."""
 
 

@@ -5,7 +5,8 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
-from data_plane.protocols.codec import InvalidRequest, RequestHead
+from data_plane.protocols.codec import RequestHead
+from data_plane.protocols.fields import InvalidRequest
 from data_plane.protocols.headers import CALLER_CREDENTIALS, KEY_HEADERS
 
 _OURS = frozenset(KEY_HEADERS)

@@ -4,7 +4,8 @@ from urllib.parse import unquote
 
 import msgspec
 
-from data_plane.protocols.codec import InvalidRequest, RawHeaders
+from data_plane.protocols.codec import RawHeaders
+from data_plane.protocols.fields import InvalidRequest
 from data_plane.protocols.headers import METADATA_HEADERS, METADATA_PREFIX
 
 MAX_TAGS = 64

@@ -5,8 +5,9 @@ Lowering is a splice like the model's name: everything else of the body stays by
 
 import msgspec
 
-from data_plane.protocols.body import Fields, read_fields
-from data_plane.protocols.codec import InvalidRequest, OutputLimit, RequestFacts, Splice
+from data_plane.protocols.body import read_fields
+from data_plane.protocols.codec import OutputLimit, RequestFacts, Splice
+from data_plane.protocols.fields import Fields, InvalidRequest
 
 _NUMBER = msgspec.json.Decoder(int)
 _MOST = 10**9

@@ -2,8 +2,9 @@
 
 import msgspec
 
-from data_plane.protocols.body import Fields, read_fields, read_hints
+from data_plane.protocols.body import read_fields, read_hints
 from data_plane.protocols.codec import Body, RequestFacts, RequestHead
+from data_plane.protocols.fields import Fields
 from switchyard_contract.routes import ANTHROPIC_MESSAGES
 
 WATCHED = frozenset({"model", "stream", "messages", "system", "tools", "metadata", "max_tokens"})

@@ -1,7 +1,8 @@
 """What the gateway needs of a Gemini request; model and method are in the path."""
 
-from data_plane.protocols.body import MAX_MODEL, read_fields, read_hints
-from data_plane.protocols.codec import Body, InvalidRequest, RequestFacts, RequestHead
+from data_plane.protocols.body import read_fields, read_hints
+from data_plane.protocols.codec import Body, RequestFacts, RequestHead
+from data_plane.protocols.fields import MAX_MODEL, InvalidRequest
 from switchyard_contract.routes import GEMINI_CONTENT
 
 WATCHED = frozenset({"contents", "systemInstruction", "system_instruction", "tools", "generationConfig"})

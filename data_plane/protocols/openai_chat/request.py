@@ -1,7 +1,8 @@
 """What the gateway needs of a chat request."""
 
-from data_plane.protocols.body import Fields, read_fields, read_hints
-from data_plane.protocols.codec import Body, InvalidRequest, RequestFacts, RequestHead, Splice
+from data_plane.protocols.body import read_fields, read_hints
+from data_plane.protocols.codec import Body, RequestFacts, RequestHead, Splice
+from data_plane.protocols.fields import Fields, InvalidRequest
 from switchyard_contract.routes import OPENAI_CHAT
 
 WATCHED = frozenset(

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_plane.protocols.body import read_fields, splice
-from data_plane.protocols.codec import InvalidRequest, Splice
+from data_plane.protocols.codec import Splice
+from data_plane.protocols.fields import InvalidRequest
 
 WATCHED = frozenset({"model", "stream"})
 VALUES = st.recursive(

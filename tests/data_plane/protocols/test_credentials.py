@@ -2,8 +2,8 @@
 
 import pytest
 
-from data_plane.protocols.codec import InvalidRequest
 from data_plane.protocols.credentials import Presented, presented_key
+from data_plane.protocols.fields import InvalidRequest
 from tests.data_plane.protocols.transcripts import head
 
 PATH = "/v1/messages"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from data_plane.protocols.codec import InvalidRequest
+from data_plane.protocols.fields import InvalidRequest
 from data_plane.protocols.metadata import MAX_TAGS, read_metadata
 from tests.data_plane.protocols.transcripts import head
 

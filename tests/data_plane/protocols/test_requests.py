@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from data_plane.protocols.catalog import CODECS
 from data_plane.protocols.client import identify
-from data_plane.protocols.codec import Client, InvalidRequest, RequestFacts
+from data_plane.protocols.codec import Client, RequestFacts
+from data_plane.protocols.fields import InvalidRequest
 from data_plane.protocols.paths import Route, route
 from tests.data_plane.protocols.transcripts import capture, head, read, streams
 

@@ -1,6 +1,7 @@
 import pytest
 
-from data_plane.protocols.codec import InvalidRequest, RawHeaders, RequestHead
+from data_plane.protocols.codec import RawHeaders, RequestHead
+from data_plane.protocols.fields import InvalidRequest
 from data_plane.protocols.headers import upstream_headers
 from data_plane.protocols.standing import provider_headers, standing_of
 
