@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from data_plane.exchange import reserving
 from data_plane.exchange.regulars import Regular
 from data_plane.policy.claims import SECOND, Claims
+from data_plane.policy.downgrade import Offer
 from data_plane.policy.grant import NOTHING_SPENT, Ask, Denial, Grant, Refused, Restart
 from data_plane.upstream.failure import ConnectFailed, UpstreamTimeout
 from switchyard_contract.counters import BudgetNumbers
+from switchyard_contract.quantity import NanoUsd
 from switchyard_contract.v1 import snapshot_pb2 as pb
 from switchyard_contract.v1 import usage_pb2
 from tests.data_plane.exchange.fakes import FakeClient, FakeProvider, Step, World, denied, granted
@@ -429,3 +432,25 @@ async def test_a_key_that_is_revoked_while_the_rules_are_asked_goes_nowhere() ->
     assert client.status == 401
     assert world.provider.asked == []
     assert [spent for _, spent in world.counters.settled] == [NOTHING_SPENT]
+
+
+async def test_a_loop_signed_by_the_other_model_stays_there_and_is_weighed_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = a_world(ANSWER_OF_MINI, budgets=[DOWNGRADE, a_budget("per model", 5.0, per=["model"])])
+    stays = Offer(True, True, "a tool loop goes on whose reasoning the other model signed", NanoUsd(9), NanoUsd(3))
+    monkeypatch.setattr(reserving, "offer", lambda *_args, **_wishes: stays)
+    client = await serve(world)
+    assert client.status == 200
+    assert client.headers[b"x-switchyard-model"] == b"gpt-mini"
+    assert client.headers[b"x-switchyard-downgraded-from"] == b"gpt-5.1"
+    (claims, ask) = world.counters.asked[0]
+    assert ask.second is None
+    assert [claim.counter for claim in claims.budgets if claim.budget_name == "per model"] == ["gpt-mini"]
+    event = world.usage.finals[0]
+    assert (event.requested_model, event.model) == ("gpt-5.1", "gpt-mini")
+    assert (event.downgrade.is_taken, event.downgrade.stay_nano_usd) == (True, 9)
+    assert {charge.counter for charge in event.charges} == {"", "gpt-mini"}
+    # Whoever asks for the other model by name has terms of his own.
+    await serve(world, ASKED.replace(b"gpt-5.1", b"gpt-mini"))
+    assert world.usage.finals[1].requested_model == "gpt-mini"
