@@ -98,5 +98,5 @@ def group_text(group: str) -> str:
 
 def sentence(text: str) -> str:
     """A text as a sentence: its first letter large, one full stop."""
-    text = " ".join(text.split())
+    text = " ".join(text.split()).replace(" ,", ",")
     return f"{text[:1].upper()}{text[1:].rstrip('.')}."
