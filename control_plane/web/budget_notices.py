@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from control_plane.accounts.models import User
 from control_plane.alerts.selectors import crossings_told_to
-from control_plane.budgets.models import BudgetRequest, RequestState
+from control_plane.budgets.models import Budget, BudgetRequest, RequestState
 from control_plane.organizations.roles import Permission, Reach, Standing, reach_of
 from control_plane.web import numbers
 from control_plane.web.notice import Notice
@@ -34,7 +34,12 @@ def requests_for_more(standing: Standing, now: datetime) -> Iterator[Notice]:
 def stages_reached(standing: Standing, now: datetime) -> Iterator[Notice]:
     """Stages of budgets that this person was told of by mail."""
     email = User.objects.filter(id=standing.user_id).values_list("email", flat=True).first() or ""
-    for crossing in crossings_told_to(standing.organization_id, email, now=now)[:MOST]:
+    crossings = list(crossings_told_to(standing.organization_id, email, now=now)[:MOST])
+    named = {crossing.budget_id for crossing in crossings}
+    there = set(
+        Budget.objects.filter(organization_id=standing.organization_id, id__in=named).values_list("id", flat=True)
+    )
+    for crossing in (each for each in crossings if each.budget_id in there):
         address = reverse("web:budget", args=[crossing.budget_id])
         whose = f"{crossing.counter_text}: " if crossing.counter_text else ""
         yield Notice(

@@ -12,7 +12,7 @@ def explain_served(event: usage_pb2.UsageEvent, ruled: Ruled) -> None:
     """Moved, because the budget was at its second stage."""
     rules = _rules(event, ruled)
     # The newest session's model cost too much; what it was moved to is what the event says it used.
-    event.requested_model = "claude-opus-4-6"
+    event.requested_model = "claude-opus-4-8"
     event.rules.CopyFrom(usage_pb2.RulesSeen(rules=rules))
     event.counters_answer = an_answer(
         [a_rate(used=12)],
@@ -23,7 +23,7 @@ def explain_served(event: usage_pb2.UsageEvent, ruled: Ruled) -> None:
     event.downgrade.CopyFrom(
         usage_pb2.Downgrade(
             budget_id=ruled.daily.id.hex,
-            from_model="claude-opus-4-6",
+            from_model="claude-opus-4-8",
             to_model=event.model,
             is_taken=True,
             stay_nano_usd=72_400_000,

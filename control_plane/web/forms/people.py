@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 
-from control_plane.organizations.models import Membership, Organization, Role, ServiceAccount, Team
+from control_plane.organizations.models import BudgetStatus, Membership, Organization, Role, ServiceAccount, Team
 from control_plane.organizations.published import ROLE_WORDS
 from control_plane.organizations.roles import Standing
 from control_plane.organizations.services import may_give
@@ -170,6 +170,18 @@ class OrganizationForm(forms.Form):
         required=False,
         help_text="Whom a refused person may ask; it stands in the refusal: #ai-platform, platform@example.com.",
     )
+    budget_status = forms.ChoiceField(
+        choices=(
+            (BudgetStatus.AUTO, "As makes each tool stop and show our sentence; mostly 402"),
+            (BudgetStatus.ALWAYS_429, "429 always, for automation that counts 429s"),
+        ),
+        required=False,
+        label="Status of a spent budget",
+    )
+
+    def clean_budget_status(self) -> str | None:
+        """Left out: it stays as it is."""
+        return self.cleaned_data["budget_status"] or None
 
     @classmethod
     def of(cls, organization: Organization) -> "OrganizationForm":
@@ -178,5 +190,6 @@ class OrganizationForm(forms.Form):
                 "name": organization.name,
                 "gateway_public_url": organization.gateway_public_url,
                 "contact": organization.contact,
+                "budget_status": organization.budget_status,
             }
         )

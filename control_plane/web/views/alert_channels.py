@@ -14,6 +14,7 @@ from control_plane.alerts.models import AlertChannel, DeliveryState
 from control_plane.alerts.selectors import channels_of, deliveries_of
 from control_plane.alerts.services import channel_create, channel_delete, channel_test, channel_update
 from control_plane.audit.selectors import changes_of
+from control_plane.budgets.selectors import budgets_of
 from control_plane.organizations.roles import Permission, can
 from control_plane.web.forms.alert_channels import ChannelForm
 from control_plane.web.forms.failures import show_failure
@@ -132,8 +133,15 @@ def _shown_once(request: ConsoleRequest, channel: AlertChannel, secret: str) -> 
     return whole_page(request, "web/rules/channel_secret.html", {"channel": channel, "secret": secret}, address=address)
 
 
-def _deliveries(request: ConsoleRequest, channel: AlertChannel | None) -> list[tuple[object, str]]:
+def _deliveries(request: ConsoleRequest, channel: AlertChannel | None) -> list[tuple[object, str, bool]]:
+    """(delivery, tone, whether its budget still has a page)."""
     rows = deliveries_of(request.organization.id).order_by("-created_at", "id")
     if channel is not None:
         rows = rows.filter(channel=channel)
-    return [(row, DELIVERY_TONES[DeliveryState(row.state)]) for row in rows[:MOST_DELIVERIES]]
+    found = list(rows[:MOST_DELIVERIES])
+    named = {row.crossing.budget_id for row in found if row.crossing is not None}
+    there = set(budgets_of(request.organization).filter(id__in=named).values_list("id", flat=True)) if named else set()
+    return [
+        (row, DELIVERY_TONES[DeliveryState(row.state)], row.crossing is not None and row.crossing.budget_id in there)
+        for row in found
+    ]

@@ -20,13 +20,14 @@ from control_plane.budgets.services import (
     budget_request_withdraw,
 )
 from control_plane.organizations.roles import Permission, Reach, reach_of
+from control_plane.usage.selectors.exchanges import exchange_by_id
 from control_plane.web.budget_reach import certain_counters, may_decide
 from control_plane.web.budget_view import Present, counter_name, counters_page, learn_names, present_of
 from control_plane.web.forms.budgets import DecideForm, DeclineForm, RequestForm, dollars_typed
 from control_plane.web.forms.failures import show_failure
 from control_plane.web.listing import Filter, Sort, list_rows
 from control_plane.web.names import Names
-from control_plane.web.request import ConsoleRequest, actor
+from control_plane.web.request import ConsoleRequest, actor, scope
 from control_plane.web.respond import form_status, go_to
 from control_plane.web.views.budgets import find_budget
 from switchyard_contract.quantity import NanoUsd
@@ -152,6 +153,9 @@ def budget_request_decide(request: ConsoleRequest, request_id: UUID) -> HttpResp
         "counter_name": counter_name(found.budget.per, found.counter, names),
         "tone": STATE_TONES[RequestState(found.state)],
         "is_open": found.state == RequestState.PENDING,
+        "refusal": exchange_by_id(scope(request, Permission.EXCHANGES_READ), found.decision_id)
+        if found.decision_id
+        else None,
     }
     return render(request, "web/budgets/decide.html", context, status=form_status(used.errors))
 

@@ -19,6 +19,7 @@ from control_plane.usage.selectors.sessions import SessionSearch, sessions_page
 from control_plane.web.access import is_open
 from control_plane.web.places import LED_TEAMS, TEAM_PEOPLE, places_for
 from control_plane.web.request import ConsoleRequest, scope
+from control_plane.web.rule_rows import RuleSearch, rules_page
 
 MOST_OF_A_KIND = 5
 ACTIONS = (
@@ -26,6 +27,7 @@ ACTIONS = (
     ("Mint a key for a service account", "service-key-mint", Permission.SERVICE_KEYS_MINT),
     ("Add a provider", "provider-add", Permission.PROVIDERS_MANAGE),
     ("Add a route", "virtual-model-add", Permission.POLICY_MANAGE),
+    ("Add a rule", "rule-choose", Permission.BUDGETS_MANAGE),
     ("Add a member", "member-add", Permission.MEMBERS_MANAGE),
     ("Add a team", "team-add", Permission.TEAMS_MANAGE),
     ("Add a service account", "service-account-add", Permission.SERVICE_ACCOUNTS_MANAGE),
@@ -166,4 +168,19 @@ def _supply_found(request: ConsoleRequest, text: str) -> list[ItemGroup]:
             Item(row.name, reverse("web:virtual-model-edit", args=[row.id]), "waypoints", row.target.provider.name)
             for row in virtual_models_of(organization).filter(name__icontains=text)[:MOST_OF_A_KIND]
         ]
-    return [ItemGroup("Providers and routes", items)]
+    return [ItemGroup("Providers and routes", items), ItemGroup("Rules", _rules_found(request, text))]
+
+
+def _rules_found(request: ConsoleRequest, text: str) -> list[Item]:
+    if not can(request.standing, Permission.POLICY_READ):
+        return []
+    page = rules_page(request.organization, RuleSearch(text=text), limit=MOST_OF_A_KIND)
+    return [
+        Item(
+            row.rule.name,
+            reverse("web:rule", args=[row.type.slug, row.rule.id]),
+            row.type.icon,
+            f"{row.type.title}, {row.mode}",
+        )
+        for row in page.rows
+    ]
