@@ -8,6 +8,7 @@ public models and say of nobody how much or for what (docs/decisions/0130-what-m
 import re
 from collections.abc import Iterator, Set
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
@@ -87,7 +88,7 @@ def _read_day(day: date, public: Set[ModelName]) -> dict[ModelName, Measured]:
     return found
 
 
-def _rows_of(day: date, begins: datetime) -> Iterator[tuple[object, ...]]:
+def _rows_of(day: date, begins: datetime) -> Iterator[tuple[Any, ...]]:
     """Exchanges that were served at the first attempt and told their whole usage, paid by the token alone."""
     rows = LedgerEntry.objects.filter(
         day=day,

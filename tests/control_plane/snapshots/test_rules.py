@@ -14,6 +14,7 @@ from control_plane.access.models import AccessRule
 from control_plane.audit.models import Change
 from control_plane.budgets.models import Budget, BudgetRaise, Period
 from control_plane.budgets.services import budget_create, budget_update
+from control_plane.catalog.models import KnownModel
 from control_plane.limits.models import RateLimit, SessionCap, Unit
 from control_plane.organizations.models import Membership, Organization, Role, Team
 from control_plane.organizations.services import INSTALLATION, membership_update
@@ -21,19 +22,22 @@ from control_plane.organizations.services.tenants import counter_generation_rais
 from control_plane.rules.models import MetadataKey
 from control_plane.rules.periods import CALENDAR
 from control_plane.snapshots.compile import PolicyRows, PrincipalRow, compile_policy, oldest_reader
-from control_plane.snapshots.compile_rules import RuleRows
+from control_plane.snapshots.compile_rules import RuleRows, compile_rules
 from control_plane.snapshots.consistency import check_policy
 from control_plane.snapshots.consistency_rules import check_rules
 from control_plane.snapshots.models import ShardHead, Snapshot
+from control_plane.snapshots.rule_rows import rule_rows
 from control_plane.snapshots.selectors import sealed_shard
 from control_plane.snapshots.services import everything_compile, organization_compile
 from control_plane.snapshots.shards import policy_shard
+from control_plane.usage.models import ModelMeasure
+from control_plane.usage.ratios import Facts
 from data_plane.policy.conditions_from_proto import Known
 from data_plane.policy.rules_from_proto import read_rules
 from switchyard_contract.revision import MIN_READER, RULES
 from switchyard_contract.seal import VerifyKeys, open_sealed
 from switchyard_contract.v1 import snapshot_pb2
-from tests.builders.tenants import Tenant, a_member, a_person_of_role, a_tenant
+from tests.builders.tenants import Tenant, a_member, a_person_of_role, a_provider, a_tenant
 
 ORGANIZATION = Organization(id=UUID(int=1), slug="acme", name="Acme")
 TEAM = Team(id=UUID(int=2), organization=ORGANIZATION, name="platform")
@@ -408,3 +412,52 @@ def test_pods_know_the_roles_of_people(tenant: Tenant) -> None:
     roles = {person.id: person.role for person in published(tenant).principals}
 
     assert roles == {tenant.admin.id.hex: "owner", auditor.id.hex: "auditor"}
+
+
+def test_what_was_measured_of_a_model_is_told_under_its_dated_name_too() -> None:
+    known = [
+        KnownModel(vendor="anthropic", model="claude-a-20260301", context_tokens=200_000),
+        KnownModel(vendor="anthropic", model="claude-b", max_output_tokens=64_000),
+    ]
+    measured = {("anthropic", "claude-a"): Facts(30, 300, 2_400)}
+
+    told = compile_rules(RuleRows(now=NOW, model_facts=known, measured=measured), frozenset()).model_facts
+
+    assert [(facts.model, facts.context_tokens, facts.max_output_tokens) for facts in told] == [
+        ("claude-a-20260301", 200_000, 0),
+        ("claude-b", 0, 64_000),
+    ]
+    assert [(facts.expected_per_mille, facts.calibrated_per_mille, facts.bytes_per_token_milli) for facts in told] == [
+        (30, 300, 2_400),
+        (0, 0, 0),
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_measured_models_of_its_providers_are_told_to_an_organization_with_rules(tenant: Tenant) -> None:
+    organization_id = tenant.organization.id
+    a_provider(tenant, models=("claude-*",))
+    for name in ("claude-a", "gpt-b"):
+        KnownModel.objects.create(vendor="anthropic", model=name)
+        ModelMeasure.objects.create(
+            vendor="anthropic",
+            model=name,
+            exchanges=2_000,
+            above_worst=0,
+            prompts=0,
+            found_expected_per_mille=31,
+            found_calibrated_per_mille=310,
+            found_bytes_per_token_milli=0,
+            expected_per_mille=30,
+            calibrated_per_mille=300,
+            bytes_per_token_milli=0,
+            measured_at=NOW,
+        )
+    assert not rule_rows(organization_id, NOW).model_facts
+
+    a_budget(tenant, "daily")
+    rows = rule_rows(organization_id, NOW)
+
+    assert [row.model for row in rows.model_facts] == ["claude-a"]
+    [told] = compile_rules(rows, frozenset()).model_facts
+    assert (told.model, told.expected_per_mille, told.calibrated_per_mille) == ("claude-a", 30, 300)
