@@ -1,6 +1,6 @@
 """Find the bound of a budget in dollars: the dearest exchange it may meet, by the prices and measurements of today."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,12 +16,21 @@ from control_plane.credentials.selectors import active_providers, is_served_by
 from control_plane.organizations.models import Organization
 from control_plane.rules.conditions import loaded
 from control_plane.rules.globs import fits
+from control_plane.rules.overlap import undated
 from switchyard_contract.pricing import Price, Rates, price_in_force
 from switchyard_contract.quantity import NanoUsd
 
 PER_MILLION = 1_000_000
 CalibratedPerMille = Mapping[tuple[str, str], int]
-"""(vendor, model): the 99.9th percentile of actual / worst-case cost, in thousandths, as it was measured."""
+"""(vendor, model without a date): the 99.9th percentile of actual / worst-case cost, in thousandths, as measured."""
+
+_measured: list[Callable[[], CalibratedPerMille]] = []
+
+
+def register_measurements(source: Callable[[], CalibratedPerMille]) -> None:
+    """Say where measurements come from: the app that makes them lies above. Once, however often it is asked for."""
+    if source not in _measured:
+        _measured.append(source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,9 @@ class BoundFinder:
     def of(
         cls, organization: Organization, measured: CalibratedPerMille | None = None, now: datetime | None = None
     ) -> "BoundFinder":
+        """measured None: as the app that measures tells it."""
+        if measured is None:
+            measured = {name: per_mille for source in _measured for name, per_mille in source().items()}
         at_ms = int((now or timezone.now()).timestamp() * 1000)
         providers = list(active_providers(organization.id))
         known = list(KnownModel.objects.filter(vendor__in={provider.vendor for provider in providers}))
@@ -54,7 +66,7 @@ class BoundFinder:
             serving = [each for each in providers if each.vendor == row.vendor and is_served_by(each, row.model)]
             price = price_in_force(prices, row.vendor, row.model, at_ms) if serving else None
             if price is not None and (row.context_tokens or row.max_output_tokens):
-                found.append(_Priced(_names(row, serving), _worst(row, price, measured or {})))
+                found.append(_Priced(_names(row, serving), _worst(row, price, measured)))
         return cls(tuple(found))
 
     def bound_of(self, budget: Budget, concurrency: int = ORDINARY_CONCURRENCY) -> BoundInDollars:
@@ -81,7 +93,7 @@ def _worst(row: KnownModel, price: Price, measured: CalibratedPerMille) -> Worst
     into = max(_dearest_input(each) for each in rates)
     out = max(max(each.output, each.reasoning or 0) for each in rates)
     worst = NanoUsd((row.context_tokens * into + row.max_output_tokens * out) // PER_MILLION)
-    per_mille = measured.get((row.vendor, row.model), 0)
+    per_mille = measured.get((row.vendor, undated(row.model)), 0)
     if not per_mille:
         return WorstExchange(row.model, worst, worst)
     return WorstExchange(row.model, worst, NanoUsd(worst * per_mille // 1000), is_measured=True)

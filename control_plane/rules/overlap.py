@@ -260,10 +260,15 @@ def all_names(names: Iterable[str]) -> list[str]:
     """Names with those that a pod compares besides: without the date, and behind the last slash."""
     found = list(names)
     for name in found:
-        dated = _DATED.fullmatch(name)
-        plainer = ([dated["undated"]] if dated else []) + ([name.rpartition("/")[2]] if "/" in name else [])
+        plainer = (undated(name), name.rpartition("/")[2])
         found += [each for each in plainer if each not in found]
     return found
+
+
+def undated(name: str) -> str:
+    """A model's name without the date that its vendor writes behind it."""
+    dated = _DATED.fullmatch(name)
+    return name if dated is None else dated["undated"]
 
 
 @lru_cache(maxsize=65536)

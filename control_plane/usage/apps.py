@@ -5,3 +5,9 @@ class UsageConfig(AppConfig):
     name = "control_plane.usage"
     label = "usage"
     verbose_name = "Usage"
+
+    def ready(self) -> None:
+        from control_plane.budgets.bound_finding import register_measurements
+        from control_plane.usage.calibration import calibrated_per_mille
+
+        register_measurements(calibrated_per_mille)
