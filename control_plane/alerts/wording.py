@@ -14,6 +14,7 @@ from switchyard_contract.quantity import NanoUsd, usd_text
 STAGE_CROSSED = "budget.stage_crossed"
 TEST = "channel.test"
 LARGE = 1_000_000_000
+LONGEST_SUBJECT = 200
 
 
 def crossing_message(delivery_id: UUID, crossing: StageCrossing, *, organization: str) -> Message:
@@ -35,7 +36,7 @@ def crossing_message(delivery_id: UUID, crossing: StageCrossing, *, organization
     ]
     return Message(
         id=delivery_id.hex,
-        subject=f"{crossing.budget_name}{whose}: {crossing.percent} % of {limit} spent",
+        subject=_one_line(f"{crossing.budget_name}{whose}: {crossing.percent} % of {limit} spent"),
         text="\n".join(lines),
         event=STAGE_CROSSED,
         at=crossing.crossed_at,
@@ -48,7 +49,7 @@ def trial_message(delivery_id: UUID, *, channel: str, organization: str, at: dat
     text = f"This is a test of the alert channel {channel} of {organization}. Nothing has happened."
     return Message(
         id=delivery_id.hex,
-        subject=f"Switchyard: a test of the alert channel {channel}",
+        subject=_one_line(f"Switchyard: a test of the alert channel {channel}"),
         text=f"{text}\n\n{settings.SWITCHYARD.console_public_url}\n",
         event=TEST,
         at=at,
@@ -87,6 +88,11 @@ def dollars(nano_usd: int) -> str:
         return f"${nano_usd / LARGE:.4f}"
     whole, rest = divmod(nano_usd, LARGE)
     return f"${whole:,}.{rest * 100 // LARGE:02d}"
+
+
+def _one_line(text: str) -> str:
+    """A header's text: whose counter it is may be the word of a client."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:LONGEST_SUBJECT]
 
 
 def _what_happened(crossing: StageCrossing) -> str:

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 Facts = tuple[str, ...]
+Parting = Callable[[], None]
+"""What is still to be done once it was written down that a message went out: nothing that it depends on."""
 
 
 class NotDelivered(Exception):
@@ -46,15 +48,19 @@ class Channel:
     """One way to reach people.
 
     takes: fields of a channel's row that it needs, besides those that all have. check: raises ValidationError by field.
-    deliver: raises NotDelivered; called with no row locked but the delivery's own, and never for longer than
-    `MOST_SECONDS` or so.
+    deliver: returns as soon as the receiver has taken the message, for it is written down then; what good manners ask
+    besides (a goodbye to the mail server) is handed back. Raises NotDelivered; takes `MOST_SECONDS` or so at most.
     """
 
     type: str
     label: str
     takes: Facts
     check: Callable[[Destination], None]
-    deliver: Callable[[Message, Destination], None]
+    deliver: Callable[[Message, Destination], Parting]
 
 
 MOST_SECONDS = 15
+
+
+def nothing_more() -> None:
+    """The parting of a channel that has none."""

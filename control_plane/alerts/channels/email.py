@@ -1,15 +1,18 @@
 """Mail through the deployment's server: one message to all addresses of the channel."""
 
 import smtplib
+from contextlib import suppress
 from email.utils import parseaddr
+from functools import partial
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage, get_connection
+from django.core.mail.backends.base import BaseEmailBackend
 from django.core.validators import validate_email
 
-from control_plane.alerts.channels.channel import Channel, Destination, Message, NotDelivered
+from control_plane.alerts.channels.channel import Channel, Destination, Message, NotDelivered, Parting
 
 MOST_ADDRESSES = 20
 NO_SERVER = "No mail server is set up (SWITCHYARD_MAIL_URL)."
@@ -29,9 +32,10 @@ def check(destination: Destination) -> None:
             raise ValidationError({"addresses": f"{address[:100]!r} is no e-mail address."}) from failure
 
 
-def deliver(message: Message, destination: Destination) -> None:
+def deliver(message: Message, destination: Destination) -> Parting:
     if not settings.EMAIL_HOST:
         raise NotDelivered(NO_SERVER, is_final=True)
+    server = get_connection(timeout=10)
     mail = EmailMessage(
         message.subject,
         message.text,
@@ -43,24 +47,38 @@ def deliver(message: Message, destination: Destination) -> None:
             "Auto-Submitted": "auto-generated",
             "X-Switchyard-Event": message.event,
         },
-        connection=get_connection(timeout=10),
+        connection=server,
     )
     try:
+        # Opened here and not by `send`, which would say goodbye before anybody hears that the message was taken.
+        server.open()
         mail.send()
-    except smtplib.SMTPRecipientsRefused as failure:
+    except OSError as failure:  # smtplib's errors are OSErrors
+        _part(server)
+        raise _not_delivered(failure) from failure
+    return partial(_part, server)
+
+
+def _not_delivered(failure: OSError) -> NotDelivered:
+    if isinstance(failure, smtplib.SMTPRecipientsRefused):
         codes = {code for code, _ in failure.recipients.values()}
-        raise NotDelivered(
+        return NotDelivered(
             f"The mail server refused the recipients ({_codes(codes)}).",
             is_final=all(code in _PERMANENT for code in codes),
-        ) from failure
-    except smtplib.SMTPResponseException as failure:
-        raise NotDelivered(
+        )
+    if isinstance(failure, smtplib.SMTPResponseException):
+        return NotDelivered(
             f"The mail server answered {failure.smtp_code}.",
             # A refused login is mended by an operator, and then the message should still go.
             is_final=failure.smtp_code in _PERMANENT and not isinstance(failure, smtplib.SMTPAuthenticationError),
-        ) from failure
-    except OSError as failure:  # smtplib's errors are OSErrors
-        raise NotDelivered(f"The mail server could not be reached ({type(failure).__name__}).") from failure
+        )
+    return NotDelivered(f"The mail server could not be reached ({type(failure).__name__}).")
+
+
+def _part(server: BaseEmailBackend) -> None:
+    # A server that is gone by then has taken the message all the same.
+    with suppress(OSError):
+        server.close()
 
 
 def _codes(codes: set[int]) -> str:

@@ -8,7 +8,14 @@ import time
 import requests
 from django.core.exceptions import ValidationError
 
-from control_plane.alerts.channels.channel import Channel, Destination, Message, NotDelivered
+from control_plane.alerts.channels.channel import (
+    Channel,
+    Destination,
+    Message,
+    NotDelivered,
+    Parting,
+    nothing_more,
+)
 from control_plane.credentials.destination import ForbiddenDestination
 from control_plane.identity.outbound import GuardedSession, check_address
 
@@ -35,7 +42,7 @@ def check(destination: Destination) -> None:
         raise ValidationError({"url": str(failure)}) from failure
 
 
-def deliver(message: Message, destination: Destination) -> None:
+def deliver(message: Message, destination: Destination) -> Parting:
     if not destination.secret:
         raise NotDelivered("The channel has no secret to sign with.", is_final=True)
     body = json.dumps(message.body, ensure_ascii=False, separators=(",", ":")).encode()
@@ -55,6 +62,7 @@ def deliver(message: Message, destination: Destination) -> None:
         raise NotDelivered(_in_words(failure)) from failure
     if not answer.ok:
         raise NotDelivered(f"The receiver answered {answer.status_code}.", is_final=answer.status_code == GONE)
+    return nothing_more
 
 
 def _in_words(failure: requests.RequestException) -> str:

@@ -1,8 +1,8 @@
 """From crossings to deliveries, and from deliveries to the wire.
 
 A delivery is tried while its row is locked, in a transaction of its own: no two workers try one at the same time, and
-the row of a worker that dies is free at once. What went out is written down right behind it. Only a process that is
-killed between the receiver's yes and that commit sends twice, under the same id.
+the row of a worker that dies is free at once. That it went out is written before it does, and the receiver's yes only
+has to be followed by the commit. So only a process that is killed between these two sends twice, under the same id.
 Source: docs/decisions/0120-stage-alerts.md
 """
 
@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from control_plane.alerts.channels.catalog import all_channels
-from control_plane.alerts.channels.channel import Destination, Message, NotDelivered
+from control_plane.alerts.channels.channel import Destination, Message, NotDelivered, Parting
 from control_plane.alerts.crossings import wake_sender
 from control_plane.alerts.models import Delivery, DeliveryState, StageCrossing
 from control_plane.alerts.recipients import recipients_of
@@ -96,10 +96,12 @@ def deliveries_send(*, now: datetime | None = None) -> int:
             )
             if delivery is None:
                 return sent
-            if _try(delivery, at):
-                sent += 1
-            else:
-                failing.add(delivery.recipient)
+            parting = _try(delivery, at)
+        if parting is None:
+            failing.add(delivery.recipient)
+        else:
+            parting()
+            sent += 1
     return sent
 
 
@@ -127,28 +129,29 @@ def deliveries_forget(*, now: datetime | None = None) -> int:
     return gone + crossings
 
 
-def _try(delivery: Delivery, now: datetime) -> bool:
-    """Send one delivery and write down what came of it; says whether it went out."""
+def _try(delivery: Delivery, now: datetime) -> Parting | None:
+    """Send one delivery and write down what came of it; None: it did not go out. What is returned is for afterwards."""
     delivery.attempts += 1
+    delivery.state, delivery.delivered_at, delivery.failure = DeliveryState.DELIVERED, now, ""
+    # Seen by nobody before the commit, which is all that is left to do then.
+    delivery.save(update_fields=["state", "delivered_at", "failure", "attempts", "updated_at"])
     try:
         channel = all_channels().get(delivery.type)
         if channel is None:
             raise NotDelivered(f"There is no channel of the type {delivery.type}.", is_final=True)
-        channel.deliver(message_of(delivery), _destination(delivery))
+        return channel.deliver(message_of(delivery), _destination(delivery))
     except NotDelivered as failure:
         _postpone(delivery, failure, now)
-        return False
-    delivery.state, delivery.delivered_at, delivery.failure = DeliveryState.DELIVERED, now, ""
-    delivery.save(update_fields=["state", "delivered_at", "failure", "attempts", "updated_at"])
-    return True
+        return None
 
 
 def _postpone(delivery: Delivery, failure: NotDelivered, now: datetime) -> None:
+    delivery.state, delivery.delivered_at = DeliveryState.WAITING, None
     pause = min(FIRST_PAUSE * 2 ** min(delivery.attempts - 1, 20), LONGEST_PAUSE)
     delivery.failure, delivery.due_at = failure.why[:300], now + pause
     if failure.is_final or delivery.due_at > delivery.give_up_at:
         delivery.state = DeliveryState.GIVEN_UP
-    delivery.save(update_fields=["state", "failure", "due_at", "attempts", "updated_at"])
+    delivery.save(update_fields=["state", "failure", "due_at", "delivered_at", "updated_at"])
     log.warning(
         "an alert was not delivered",
         delivery_id=delivery.id.hex,

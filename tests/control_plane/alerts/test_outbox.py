@@ -23,6 +23,7 @@ from control_plane.alerts.services import (
 from control_plane.alerts.services.outbox import TRIED_FOR
 from control_plane.alerts.tasks import send_alerts
 from control_plane.organizations.services import team_update
+from switchyard_contract.counters import counter_of
 from tests.builders.tenants import SYSTEM, Tenant, a_member, a_service_account
 from tests.control_plane.alerts.world import STAGES, a_budget, a_mail_channel, a_webhook, spend
 from tests.control_plane.usage.test_concurrency import database_url, in_threads
@@ -71,6 +72,19 @@ def test_the_counter_is_said_in_words(acme: Tenant, mail: MailServer) -> None:
 
     [sent] = mail.mails
     assert sent.subject == "engineer-daily (ada@acme.example, model claude-opus-4-8): 80 % of $10.00 spent"
+
+
+def test_a_clients_own_word_in_a_counter_breaks_no_mail(acme: Tenant, mail: MailServer) -> None:
+    a_mail_channel(acme)
+    budget = a_budget(acme, per=["metadata.repository"], stages=told("finance"))
+    spend(budget, 8, counter=counter_of([f"a\r\nBcc: x@y.example\x07{'z' * 300}"]))
+
+    send_alerts()
+
+    [sent] = mail.mails
+    assert sent.recipients == ("finance@acme.example",)
+    assert sent.subject.startswith("engineer-daily (repository a Bcc: x@y.example zzz")
+    assert sent.parsed["bcc"] is None
 
 
 def test_the_webhook_is_signed_and_carries_the_same_facts(acme: Tenant, webhook_receiver: WebhookReceiver) -> None:
