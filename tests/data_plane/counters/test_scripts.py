@@ -6,8 +6,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_plane.counters.reference import PodFacts
-from tests.data_plane.counters.builders import RawStore
+from data_plane.counters.reference import ONE_POD, PodFacts
+from data_plane.policy.grant import Spent
+from tests.data_plane.counters.builders import (
+    ORGANIZATION,
+    RawStore,
+    a_budget,
+    a_rate,
+    amounts,
+    an_ask,
+    claims_of,
+    usd,
+)
 from tests.data_plane.counters.histories import ASKS, CLAIMS, SPENT, TwoStores
 
 REAL = settings(
@@ -55,4 +65,36 @@ def test_any_history_has_the_same_answers_and_leaves_the_same_behind(raw: RawSto
                 both.revoke("key1")
             case "g" if both.running:
                 both.register(data.draw(st.sampled_from(both.running)))
+    both.compare()
+
+
+def test_a_few_that_are_overdue_are_given_back_with_each_reservation(raw: RawStore) -> None:
+    both = TwoStores(raw)
+    claims = claims_of(a_budget(10))
+    for number in range(7):
+        both.reserve(claims, an_ask(number), ONE_POD)
+    both.pass_by(121_000_000)
+    both.reserve(claims, an_ask(10), ONE_POD)
+    both.compare()
+    assert len(both.reference.of(ORGANIZATION).holds) == 4
+
+
+def test_a_reservation_grows_to_the_soft_line_and_no_further(raw: RawStore) -> None:
+    both = TwoStores(raw)
+    claims = claims_of(a_budget(1.1, soft=1.0))
+    both.reserve(claims, an_ask(1, amounts(0.1)), ONE_POD)
+    (running,) = both.running
+    for cost in (0.9, 1.0):
+        both.extend(running, Spent(usd(cost)))
+    both.extend(running, Spent(usd(1.001)))
+    both.compare()
+
+
+def test_a_refund_leads_back_to_a_full_bucket_at_most(raw: RawStore) -> None:
+    both = TwoStores(raw)
+    claims = claims_of(a_rate(1_000, unit="tokens", burst=500))
+    both.reserve(claims, an_ask(1, amounts(0, input_tokens=500)), ONE_POD)
+    both.pass_by(29_000_000)
+    (running,) = both.running
+    both.settle(running, Spent(), may_post_unheld=True, pod_id=None)
     both.compare()
