@@ -23,6 +23,7 @@ from data_plane.exchange.running import Running
 from data_plane.exchange.session_memory import SessionMemory
 from data_plane.ingress.caller_page import CallerPage
 from data_plane.ingress.connection import HEAD_LIMIT_S, Listener
+from data_plane.ingress.gauges import add_gauges
 from data_plane.ingress.probes import Health, make_admin_application
 from data_plane.ingress.server import Gateway
 from data_plane.policy.decision import Refusal
@@ -115,7 +116,17 @@ class PodApplication:
         self.tombstones = TombstoneWatch(settings.counters_url, lambda: self._keeper.organizations)
         self._pool = UpstreamPool(private_networks=settings.private_networks, let_go=spool.after_write)
         self.pulses = Pulses(settings.keep_alive_s, time.perf_counter)
-        self._add_gauges()
+        add_gauges(
+            self._metrics,
+            running=self._running,
+            lag=self._lag,
+            spool=spool,
+            pool=self._pool,
+            subscription=self.subscription,
+            counters=self.counters,
+            sessions=self._sessions,
+            policy_age_s=self._policy_age_s,
+        )
         self.gateway = Gateway(
             self._ports(),
             self._running,
@@ -156,14 +167,13 @@ class PodApplication:
 
     def _degraded(self) -> tuple[str, ...]:
         age_ms = self._freshness.age_ms
-        found = []
-        if age_ms is None or age_ms > UNREACHABLE_AFTER_MS or not self.subscription.is_connected:
-            found.append("control_plane_unreachable")
+        is_unheard = age_ms is None or age_ms > UNREACHABLE_AFTER_MS or not self.subscription.is_connected
+        found = ["control_plane_unreachable"] if is_unheard else []
         found += self.counters.degraded
-        if found and not self.tombstones.reachable:
+        if not self.tombstones.reachable:
             if "counters_unreachable" not in found:
                 found.append("counters_unreachable")
-            if found[0] == "control_plane_unreachable":
+            if is_unheard:
                 found.append("revocations_delayed")
         if not self.reporter.is_connected:
             found.append("usage_intake_unreachable")
@@ -193,37 +203,6 @@ class PodApplication:
             loop_lag_ms=int(self._lag.worst_ms),
             degraded=self._degraded(),
         )
-
-    def _add_gauges(self) -> None:
-        gauge, pool = self._metrics.gauge, self._pool
-        gauge("switchyard_in_flight", "Exchanges under way.", lambda: len(self._running))
-        gauge("switchyard_loop_lag_seconds", "Worst delay of the event loop in 5 s.", lambda: self._lag.worst_ms / 1000)
-        gauge(
-            "switchyard_spool_records", "Events not yet stored by the control plane.", lambda: self._spool.depth_records
-        )
-        gauge("switchyard_spool_bytes", "Size of the spool on disk.", lambda: self._spool.depth_bytes)
-        gauge("switchyard_upstream_open", "Open connections to providers.", lambda: pool.stats().open)
-        gauge("switchyard_upstream_idle", "Idle connections to providers.", lambda: pool.stats().idle)
-        gauge("switchyard_upstream_dialled", "Connections made since start.", lambda: pool.stats().dialled)
-        gauge(
-            "switchyard_control_connected",
-            "1: subscribed to the control plane.",
-            lambda: self.subscription.is_connected,
-        )
-        gauge("switchyard_counters_reachable", "1: the counter store decides.", lambda: self.counters.is_up)
-        gauge(
-            "switchyard_counters_learning",
-            "Organizations whose counters were lost or went back.",
-            lambda: len(self.counters.learning),
-        )
-        gauge(
-            "switchyard_settlements_waiting",
-            "Settlements that the counter store has not acknowledged.",
-            lambda: self.counters.unsettled,
-        )
-        gauge("switchyard_sessions_remembered", "Last turns of sessions kept.", lambda: len(self._sessions))
-        gauge("switchyard_policy_age_seconds", "Age of the newest word of the control plane.", self._policy_age_s)
-        gauge("switchyard_snapshots_rejected", "Snapshots refused since start.", lambda: self.subscription.rejected)
 
     def _policy_age_s(self) -> float:
         age_ms = self._freshness.age_ms

@@ -69,7 +69,7 @@ class Pod:
         self.wait_until_complete()
 
     def wait_until_complete(self) -> None:
-        until(lambda: self.check_alive() and self.is_complete(), f"the pod did not come up: {self.log[-2000:]}", 20)
+        until(lambda: self.check_alive() and self.is_complete(), f"the pod did not come up: {self.log[-2000:]}", 60)
 
     def check_alive(self) -> bool:
         assert self.process is not None
