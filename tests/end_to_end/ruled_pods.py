@@ -26,6 +26,7 @@ from deploy.local.valkey import Valkey
 from switchyard_contract.counters import EXPECTED, POSTED, WORST
 from switchyard_contract.v1 import snapshot_pb2
 from switchyard_contract.virtual_key import KeyToken
+from tests.builders.rules import a_price
 from tests.fakes.control_plane import ControlPlane
 from tests.fakes.installation import Books, Installation, Supplier
 from tests.gateway.prices import DOLLAR
@@ -35,6 +36,12 @@ MODEL, SMALL = "penny-large", "penny-small"
 PRICES = (
     snapshot_pb2.PriceRow(id="large", model=MODEL, rates=snapshot_pb2.Rates(input=10 * DOLLAR, output=100 * DOLLAR)),
     snapshot_pb2.PriceRow(id="small", model=SMALL, rates=snapshot_pb2.Rates(input=DOLLAR, output=10 * DOLLAR)),
+    # With caches, as dear as Opus and Haiku, and as two sizes of GPT.
+    a_price("penny-opus", 5, 25),
+    a_price("penny-haiku", 1, 5),
+    a_price("penny-gpt", 1.25, 10),
+    a_price("penny-mini", 0.25, 2),
+    a_price("penny-near", 1.2, 9.6),
 )
 DIME = "sim-usage-in1000-out900"
 """1,000 x $10/M + 900 x $100/M: ten cents."""
@@ -206,7 +213,7 @@ def ruled_pods(home: Path, *, count: int = 4, **settings: str) -> Iterator[Ruled
         store.start()
         books = Books(
             suppliers=(Supplier("bank", "anthropic", provider.url, ("penny-*",)),),
-            catalogue=(("bank", MODEL), ("bank", SMALL)),
+            catalogue=tuple(("bank", price.model) for price in PRICES),
             prices=PRICES,
             contact="finance@example.com",
         )

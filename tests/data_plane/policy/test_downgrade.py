@@ -8,6 +8,7 @@ from data_plane.policy.estimate import Tariff, likely_cost, tariff_of
 from data_plane.policy.request_size import LastTurn, RequestSize
 from data_plane.policy.rules import ModelFacts
 from switchyard_contract.pricing import Price, Rates
+from tests.data_plane.policy.real_sessions import CLAUDE, CODEX, Turn
 
 USD = 1_000_000_000
 MINUTE_MS = 60_000
@@ -135,13 +136,7 @@ def test_nothing_is_compared_with_what_costs_nothing() -> None:
     assert not offer(CAREFUL, OPUS, None, size, NO_SIGNS, last_first=None, last_second=None).is_offered
 
 
-# -- the real sessions, stretched (TraceLab, uw-syfi, example_sessions; CC BY 4.0): tokens added, tokens answered
-
-CLAUDE = (
-    *((32_272, 931), (3468, 1016), (2852, 2475), (2539, 117), (458, 1275)),
-    *((1287, 273), (2025, 232), (378, 2162), (2229, 90), (797, 852)),
-)
-CODEX = ((9324, 444), (593, 94), (141, 59), (94, 233), (320, 294), (0, 262), (1200, 198), (91, 279), (370, 49))
+# -- the real sessions, stretched
 
 
 @dataclass(slots=True)
@@ -163,9 +158,7 @@ class Provider:
         return likely_cost(self.tariff.price, prompt, min(last.warm_tokens, prompt) if last else 0, output)
 
 
-def replay(
-    turns: tuple[tuple[int, int], ...], first: Tariff, second: Tariff, line_at: int, how: str, pause_every: int
-) -> int:
+def replay(turns: tuple[Turn, ...], first: Tariff, second: Tariff, line_at: int, how: str, pause_every: int) -> int:
     """The cost of a hundred turns with a budget's stage reached at one of them."""
     here, there = Provider(first), Provider(second)
     cost = prompt = now_ms = 0
@@ -195,7 +188,7 @@ def replay(
     ids=["opus-haiku", "gpt-mini", "gpt-5.4-mini"],
 )
 def test_over_the_line_a_session_costs_no_more_than_the_better_of_never_and_always_moving(
-    turns: tuple[tuple[int, int], ...], first: Tariff, second: Tariff, line_at: int, pause_every: int
+    turns: tuple[Turn, ...], first: Tariff, second: Tariff, line_at: int, pause_every: int
 ) -> None:
     aware, never, always = (
         replay(turns, first, second, line_at, how, pause_every) for how in ("aware", "never", "always")
