@@ -135,7 +135,7 @@ def rule_update(
     world, problems = World.of(organization), Problems()
     before = _facts(kind, row)
     present = {} if replaces else kind.spec(row, world.directory)
-    spec: Spec = kind.merged(present, changes) if isinstance(changes, Mapping) else present
+    spec = kind.merged(present, changes) if isinstance(changes, Mapping) else present if changes is None else changes
     for field, value in kind.columns(spec, world, row, problems).items():
         setattr(row, field, value)
     if name is not None:

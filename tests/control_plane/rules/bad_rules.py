@@ -147,6 +147,13 @@ BAD_RULES = (
             ),
         ),
     ),
+    Bad(
+        "no such channel",
+        "Budget",
+        _stages({"at": 80, "do": "alert", "notify": ["nowhere"]}),
+        "stages[0].notify[0]",
+        "no alert channel",
+    ),
     # References to nothing
     Bad("no such team", "Budget", _budget(when={"subjects": ["team:nowhere"]}), "when.subjects[0]", "no team"),
     Bad(
