@@ -19,6 +19,7 @@ from pathlib import Path
 from data_plane.protocols.codec import RequestHead
 from switchyard_contract.v1 import snapshot_pb2
 from switchyard_contract.virtual_key import KeyToken
+from tests.builders.rules import a_daily_budget, a_pace, days, when
 from tests.clients.door import Visit, opened
 from tests.clients.installing import install_aider, install_tools
 from tests.clients.refused_tools import REFUSED, Refused
@@ -29,7 +30,6 @@ from tests.fakes.control_plane import ControlPlane
 from tests.fakes.installation import Books, Installation, Supplier
 from tests.gateway.prices import DOLLAR
 from tests.gateway.processes import Pod, Provider
-from tests.gateway.rules import budget, days, rate, when
 from tests.gateway.wire import call
 
 LIMIT_S = 240
@@ -59,12 +59,12 @@ PLENTY = Case("plenty", "")
 """A key with room, for good news."""
 RULES = snapshot_pb2.PolicyShard(
     budgets=[
-        budget("daily-allowance", 0.1, condition=when(case="budget"), per=["key"]),
-        budget("plenty", 30.0, condition=when(case="plenty"), per=["key"]),
+        a_daily_budget("daily-allowance", 0.1, when=when(metadata={"case": ["budget"]}), per=["key"]),
+        a_daily_budget("plenty", 30.0, when=when(metadata={"case": ["plenty"]}), per=["key"]),
     ],
     rate_limits=[
-        rate("steady-pace", 20, burst=1, condition=when(case="rate"), per=["key"]),
-        rate("daily-pace", 1, condition=when(case="far rate"), per=["key"], periods=days()),
+        a_pace("steady-pace", 20, burst=1, when=when(metadata={"case": ["rate"]}), per=["key"]),
+        a_pace("daily-pace", 1, when=when(metadata={"case": ["far rate"]}), per=["key"], periods=days()),
     ],
     access_rules=[
         snapshot_pb2.AccessRule(
@@ -74,7 +74,7 @@ RULES = snapshot_pb2.PolicyShard(
             id="b" * 32,
             name="approved-models",
             mode=snapshot_pb2.RULE_MODE_ENFORCE,
-            when=when(case="model"),
+            when=when(metadata={"case": ["model"]}),
             deny=snapshot_pb2.Parts(models=["*"]),
         ),
     ],
@@ -83,7 +83,7 @@ RULES = snapshot_pb2.PolicyShard(
             id="c" * 32,
             name="runaway",
             mode=snapshot_pb2.RULE_MODE_ENFORCE,
-            when=when(case="cap"),
+            when=when(metadata={"case": ["cap"]}),
             max_turns=1,
             per_key_hour_factor=1,
             contact="platform@example.com",

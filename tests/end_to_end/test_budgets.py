@@ -14,9 +14,9 @@ import pytest
 from data_plane.policy.request_size import RequestSize
 from switchyard_contract.counters import EXPECTED, MICRO, POSTED, WORST
 from switchyard_contract.v1 import snapshot_pb2, usage_pb2
+from tests.builders.rules import CALIBRATED, STRICT, a_daily_budget, every, when
 from tests.end_to_end.ruled_pods import DIME, MODEL, RuledPods, Seen, client_session, ruled_pods, statuses
 from tests.gateway.prices import DOLLAR
-from tests.gateway.rules import CALIBRATED, STRICT, budget, every, when
 from tests.gateway.wire import until
 from tests.promises import within
 
@@ -61,7 +61,7 @@ def posted(pods: RuledPods, budget_id: str) -> int:
 
 async def test_a_strict_budget_is_never_above_its_line(pods: RuledPods) -> None:
     for number in range(ROUNDS):
-        rule = budget(f"strict-{number}-{time.monotonic_ns()}", 1.0, bound=STRICT)
+        rule = a_daily_budget(f"strict-{number}-{time.monotonic_ns()}", 1.0, bound=STRICT)
         pods.obey(policy(rule))
         key = pods.mint()
         seen = await pods.burst(CALLS, key, behaviour=f"{DIME}-slow100")
@@ -77,7 +77,7 @@ async def test_a_strict_budget_is_never_above_its_line(pods: RuledPods) -> None:
 
 async def test_a_calibrated_budget_stays_within_its_printed_bound(pods: RuledPods) -> None:
     for number in range(ROUNDS):
-        rule = budget(f"calibrated-{number}-{time.monotonic_ns()}", 1.0, bound=CALIBRATED)
+        rule = a_daily_budget(f"calibrated-{number}-{time.monotonic_ns()}", 1.0, bound=CALIBRATED)
         pods.obey(policy(rule))
         key = pods.mint()
         seen = await pods.burst(CALLS, key, behaviour=f"{DIME}-slow100")
@@ -102,7 +102,7 @@ def worst_of_a_call(_body: bytes) -> int:
 
 
 async def test_a_budget_per_key_is_one_for_each(pods: RuledPods) -> None:
-    rule = budget(f"per-key-{time.monotonic_ns()}", 0.5, per=("key",))
+    rule = a_daily_budget(f"per-key-{time.monotonic_ns()}", 0.5, per=("key",))
     pods.obey(policy(rule))
     first, second = pods.mint(), pods.mint()
     seen = await asyncio.gather(pods.burst(20, first), pods.burst(20, second))
@@ -112,7 +112,7 @@ async def test_a_budget_per_key_is_one_for_each(pods: RuledPods) -> None:
 
 
 async def test_a_killed_pod_leaves_nothing_reserved(pods: RuledPods) -> None:
-    rule = budget(f"killed-{time.monotonic_ns()}", 5.0)
+    rule = a_daily_budget(f"killed-{time.monotonic_ns()}", 5.0)
     pods.obey(policy(rule))
     key = pods.mint()
     victim = pods.pods[0]
@@ -141,7 +141,9 @@ async def test_a_killed_pod_leaves_nothing_reserved(pods: RuledPods) -> None:
 
 async def test_each_exchange_is_in_exactly_one_period_while_they_roll_over(pods: RuledPods) -> None:
     """Periods of a second and a half: nothing turns them but the clock."""
-    rule = budget(f"rolls-{time.monotonic_ns()}", 1000.0, bound=CALIBRATED, periods=every(1_500, "minute"))
+    rule = a_daily_budget(
+        f"rolls-{time.monotonic_ns()}", 1000.0, bound=CALIBRATED, periods=every("minute", fixed_ms=1_500)
+    )
     pods.obey(policy(rule))
     key = pods.mint()
     seen: list[Seen] = []
@@ -162,7 +164,7 @@ async def test_each_exchange_is_in_exactly_one_period_while_they_roll_over(pods:
 
 
 async def test_a_refusal_says_what_is_spent(pods: RuledPods) -> None:
-    rule = budget(f"said-{time.monotonic_ns()}", 0.3, condition=when(models=(MODEL,)))
+    rule = a_daily_budget(f"said-{time.monotonic_ns()}", 0.3, when=when(models=(MODEL,)))
     pods.obey(policy(rule))
     key = pods.mint()
     seen = []

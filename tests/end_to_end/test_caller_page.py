@@ -10,8 +10,8 @@ import pytest
 from deploy.remote.statusline import Options, status_line
 from switchyard_contract.v1 import snapshot_pb2
 from switchyard_contract.virtual_key import KeyToken
+from tests.builders.rules import ALERT, BLOCK, a_daily_budget, a_pace, when
 from tests.end_to_end.ruled_pods import MODEL, SMALL, RuledPods, client_session, ruled_pods
-from tests.gateway.rules import ALERT, BLOCK, budget, rate, when
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(120)]
 NOW_S = 1_795_388_400.0
@@ -34,10 +34,10 @@ async def test_what_was_spent_is_told_with_its_stage_and_the_bar_shows_it(pods: 
     pods.obey(
         snapshot_pb2.PolicyShard(
             budgets=[
-                budget("daily", 0.12, per=["key"], stages=[ALERT, BLOCK]),
-                budget("small-only", 5.0, condition=when(models=[SMALL])),
+                a_daily_budget("daily", 0.12, per=["key"], stages=[ALERT, BLOCK]),
+                a_daily_budget("small-only", 5.0, when=when(models=[SMALL])),
             ],
-            rate_limits=[rate("steady", 60, per=["key"])],
+            rate_limits=[a_pace("steady", 60, per=["key"])],
         )
     )
     key = pods.mint()
@@ -76,7 +76,7 @@ async def test_what_was_spent_is_told_with_its_stage_and_the_bar_shows_it(pods: 
 
 
 def test_a_key_sees_its_own_counters_only(pods: RuledPods) -> None:
-    pods.obey(snapshot_pb2.PolicyShard(budgets=[budget("daily", 0.12, per=["key"], stages=[ALERT, BLOCK])]))
+    pods.obey(snapshot_pb2.PolicyShard(budgets=[a_daily_budget("daily", 0.12, per=["key"], stages=[ALERT, BLOCK])]))
 
     assert [row["spent_usd"] for row in page(pods, pods.mint())["budgets"]] == ["0.000000000"]
     assert pods.pods[0].call("GET", "/switchyard/v1/me").status == 401

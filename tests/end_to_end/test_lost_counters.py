@@ -14,9 +14,9 @@ import pytest
 from switchyard_contract.counters import read_learning_word
 from switchyard_contract.v1 import delivery_pb2, snapshot_pb2, usage_pb2
 from switchyard_contract.virtual_key import KeyToken
+from tests.builders.rules import BOUNDED, STRICT, a_daily_budget, days
 from tests.end_to_end.ruled_pods import RuledPods, Seen, client_session, ruled_pods, statuses
 from tests.gateway.prices import DOLLAR
-from tests.gateway.rules import BOUNDED, STRICT, budget, days
 from tests.gateway.wire import until
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
@@ -59,7 +59,9 @@ class Spenders:
 
 
 async def test_what_is_spent_after_a_flush_is_bounded(pods: RuledPods) -> None:
-    rule = budget(f"flushed-{time.monotonic_ns()}", LIMIT, bound=STRICT, outage=BOUNDED, allowance=ALLOWANCE)
+    rule = a_daily_budget(
+        f"flushed-{time.monotonic_ns()}", LIMIT, bound=STRICT, on_counter_outage=BOUNDED, allowance=ALLOWANCE
+    )
     await follow(pods, rule, 0)
     key = pods.mint()
     assert statuses(await pods.burst(16, key, behaviour=CALL, max_tokens=10))[200] > 0

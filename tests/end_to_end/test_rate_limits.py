@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from switchyard_contract.v1 import snapshot_pb2
+from tests.builders.rules import BOUNDED, DENY, a_daily_budget, a_pace
 from tests.end_to_end.ruled_pods import RuledPods, Seen, client_session, ruled_pods, statuses, was_disturbed
-from tests.gateway.rules import BOUNDED, DENY, budget, rate
 from tests.gateway.wire import until
 from tests.promises import within
 
@@ -39,7 +39,7 @@ def named(name: str) -> str:
 async def test_of_240_at_once_60_pass(pods: RuledPods) -> None:
     rounds = 0
     for _ in range(ROUNDS * DISTURBED_AT_MOST):
-        pods.obey(snapshot_pb2.PolicyShard(rate_limits=[rate(named("burst"), 60, burst=60)]))
+        pods.obey(snapshot_pb2.PolicyShard(rate_limits=[a_pace(named("burst"), 60, burst=60)]))
         key = pods.mint()
         began_s = time.monotonic()
         seen = await pods.burst(240, key, behaviour=QUICK)
@@ -58,7 +58,7 @@ async def test_of_240_at_once_60_pass(pods: RuledPods) -> None:
 
 
 async def test_offered_evenly_one_a_second_passes(pods: RuledPods) -> None:
-    pods.obey(snapshot_pb2.PolicyShard(rate_limits=[rate(named("even"), 60, burst=1)]))
+    pods.obey(snapshot_pb2.PolicyShard(rate_limits=[a_pace(named("even"), 60, burst=1)]))
     key = pods.mint()
     seen: list[Seen] = []
     async with client_session() as session, asyncio.TaskGroup() as group:
@@ -75,7 +75,7 @@ async def test_offered_evenly_one_a_second_passes(pods: RuledPods) -> None:
 
 async def test_slots_are_held_while_requests_run_and_freed_after(pods: RuledPods) -> None:
     unit = snapshot_pb2.RATE_UNIT_CONCURRENT_REQUESTS
-    rule = rate(named("slots"), 8, unit=unit, periods=snapshot_pb2.Periods(unit="lifetime"))
+    rule = a_pace(named("slots"), 8, unit=unit, periods=snapshot_pb2.Periods(unit="lifetime"))
     pods.obey(snapshot_pb2.PolicyShard(rate_limits=[rule]))
     key = pods.mint()
     for _ in range(DISTURBED_AT_MOST):
@@ -96,8 +96,8 @@ async def test_slots_are_held_while_requests_run_and_freed_after(pods: RuledPods
 
 async def test_a_frozen_store_costs_little_time_and_no_verdict(pods: RuledPods) -> None:
     """Degraded by the rule of each budget, quickly, and no 401 or 402 for it; back within two seconds."""
-    bounded = budget(named("bounded"), 1000.0, outage=BOUNDED, allowance=400.0)
-    limit = rate(named("limit"), 600_000, burst=100_000)
+    bounded = a_daily_budget(named("bounded"), 1000.0, on_counter_outage=BOUNDED, allowance=400.0)
+    limit = a_pace(named("limit"), 600_000, burst=100_000)
     pods.obey(snapshot_pb2.PolicyShard(budgets=[bounded], rate_limits=[limit]))
     key = pods.mint()
     # Each pod is issued its part of the allowance while the store is there.
@@ -131,7 +131,7 @@ async def test_a_frozen_store_costs_little_time_and_no_verdict(pods: RuledPods) 
 
 
 async def test_a_budget_that_denies_in_an_outage_says_so(pods: RuledPods) -> None:
-    pods.obey(snapshot_pb2.PolicyShard(budgets=[budget(named("careful"), 1000.0, outage=DENY)]))
+    pods.obey(snapshot_pb2.PolicyShard(budgets=[a_daily_budget(named("careful"), 1000.0, on_counter_outage=DENY)]))
     key = pods.mint()
     assert statuses(await pods.burst(4, key, behaviour=QUICK)) == {200: 4}
     with pods.store.frozen():

@@ -10,21 +10,21 @@ from switchyard_contract.counters import read_answer
 from switchyard_contract.v1 import snapshot_pb2 as pb
 from switchyard_contract.v1 import usage_pb2
 from switchyard_contract.virtual_key import KeyToken
-from tests.gateway.asks import ANTHROPIC, CHAT, DIALECTS, GEMINI, RESPONSES, Dialect
-from tests.gateway.conftest import Fleet
-from tests.gateway.prices import DOLLAR
-from tests.gateway.rules import (
+from tests.builders.rules import (
     ALERT,
     BLOCK,
     CALIBRATED,
     ENFORCE,
     SHADOW,
     STRICT,
-    budget,
+    a_daily_budget,
+    a_pace,
     downgrade,
-    rate,
     when,
 )
+from tests.gateway.asks import ANTHROPIC, CHAT, DIALECTS, GEMINI, RESPONSES, Dialect
+from tests.gateway.conftest import Fleet
+from tests.gateway.prices import DOLLAR
 from tests.gateway.wire import Answer, until
 
 Obey = Callable[..., None]
@@ -84,7 +84,7 @@ def events(fleet: Fleet, key: KeyToken, count: int) -> list[usage_pb2.UsageEvent
 def test_a_spent_budget_stops_every_protocol(
     fleet: Fleet, key: KeyToken, obey: Obey, dialect: Dialect, streams: bool
 ) -> None:
-    rule = budget(f"small-{key.id}", 0.02, condition=about(key), bound=STRICT)
+    rule = a_daily_budget(f"small-{key.id}", 0.02, when=about(key), bound=STRICT)
     obey(budgets=[rule])
     answers = [ask(fleet, dialect, key, streams=streams) for _ in range(8)]
     served = [answer for answer in answers if answer.status == 200]
@@ -109,7 +109,7 @@ def test_a_spent_budget_stops_every_protocol(
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)
 def test_a_rate_is_waited_for(fleet: Fleet, key: KeyToken, obey: Obey, dialect: Dialect) -> None:
-    obey(rate_limits=[rate(f"one-{key.id}", 1, condition=about(key))])
+    obey(rate_limits=[a_pace(f"one-{key.id}", 1, when=about(key))])
     first, second = ask(fleet, dialect, key), ask(fleet, dialect, key)
     assert (first.status, second.status) == (200, 429)
     assert 50 <= int(second.header("retry-after") or 0) <= 60
@@ -118,7 +118,7 @@ def test_a_rate_is_waited_for(fleet: Fleet, key: KeyToken, obey: Obey, dialect: 
 
 @pytest.mark.parametrize("dialect", [ANTHROPIC, CHAT, GEMINI, RESPONSES], ids=str)
 def test_output_is_cut_to_what_is_left(fleet: Fleet, key: KeyToken, marker: str, obey: Obey, dialect: Dialect) -> None:
-    rule = budget(f"left-{key.id}", 0.2, condition=about(key), bound=STRICT)
+    rule = a_daily_budget(f"left-{key.id}", 0.2, when=about(key), bound=STRICT)
     obey(budgets=[rule])
     answer = ask(fleet, dialect, key, body=bounded(dialect, dialect.model, False, 60_000), x_sim_marker=marker)
     assert answer.status == 200
@@ -132,7 +132,7 @@ def test_output_is_cut_to_what_is_left(fleet: Fleet, key: KeyToken, marker: str,
 
 def test_a_stream_runs_as_long_as_its_budget_has_room(fleet: Fleet, key: KeyToken, obey: Obey) -> None:
     """This provider writes as fast as it can: how much comes while the counters are asked differs."""
-    rule = budget(f"grows-{key.id}", 0.14, condition=about(key), bound=CALIBRATED)
+    rule = a_daily_budget(f"grows-{key.id}", 0.14, when=about(key), bound=CALIBRATED)
     obey(budgets=[rule])
     body = bounded(ANTHROPIC, ANTHROPIC.model, True, 60_000)
     headers = ANTHROPIC.headers(key, x_sim_behaviour="sim-text-40000")
@@ -150,8 +150,8 @@ def test_a_stream_runs_as_long_as_its_budget_has_room(fleet: Fleet, key: KeyToke
 
 def test_a_shadow_counts_and_refuses_nobody(fleet: Fleet, key: KeyToken, obey: Obey) -> None:
     obey(
-        budgets=[budget(f"shadow-{key.id}", 0.001, condition=about(key), mode=SHADOW)],
-        rate_limits=[rate(f"shadow-rate-{key.id}", 1, condition=about(key), mode=SHADOW)],
+        budgets=[a_daily_budget(f"shadow-{key.id}", 0.001, when=about(key), mode=SHADOW)],
+        rate_limits=[a_pace(f"shadow-rate-{key.id}", 1, when=about(key), mode=SHADOW)],
     )
     answers = [ask(fleet, CHAT, key) for _ in range(3)]
     assert {answer.status for answer in answers} == {200}
@@ -165,11 +165,11 @@ def test_a_turn_is_moved_to_the_cheaper_model_of_the_same_protocol(
 ) -> None:
     prices = fleet.control.installation.books.prices
     mini = pb.PriceRow(id="mini", vendor="openai", model="gpt-5.2-mini", rates=pb.Rates(input=10**8, output=10**9))
-    stage = downgrade("claude-haiku-4-5", "gpt-5.2-mini", at=1)
+    stage = downgrade("claude-haiku-4-5", "gpt-5.2-mini", at=1, cache_aware=True)
     fleet.control.installation.change(prices=(*prices, mini))
     fleet.control.publish("global")
     try:
-        obey(budgets=[budget(f"d-{key.id}", 0.1, condition=about(key), stages=[stage, BLOCK], bound=CALIBRATED)])
+        obey(budgets=[a_daily_budget(f"d-{key.id}", 0.1, when=about(key), stages=[stage, BLOCK], bound=CALIBRATED)])
         answers = [ask(fleet, CHAT, key, x_sim_marker=f"{marker}-{number}") for number in range(2)]
         assert [answer.status for answer in answers] == [200, 200]
         second = answers[1]
@@ -218,7 +218,7 @@ def test_the_same_request_again_and_again_is_stopped(fleet: Fleet, key: KeyToken
 
 
 def test_a_tool_loop_that_ran_may_go_on_for_its_grace(fleet: Fleet, key: KeyToken, obey: Obey) -> None:
-    rule = budget(f"grace-{key.id}", 0.001, condition=about(key), bound=STRICT, grace=0.1)
+    rule = a_daily_budget(f"grace-{key.id}", 0.001, when=about(key), bound=STRICT, grace=0.1)
     obey(budgets=[rule])
     begins = bounded(CHAT, CHAT.model, False)
     turns = [
@@ -240,7 +240,7 @@ def test_a_tool_loop_that_ran_may_go_on_for_its_grace(fleet: Fleet, key: KeyToke
 
 def test_metadata_decides_which_budget(fleet: Fleet, key: KeyToken, obey: Obey) -> None:
     obey(
-        budgets=[budget(f"dev-{key.id}", 0.0001, condition=about(key, stage="dev"), bound=STRICT)],
+        budgets=[a_daily_budget(f"dev-{key.id}", 0.0001, when=about(key, metadata={"stage": ["dev"]}), bound=STRICT)],
         metadata_keys=[pb.MetadataKey(key="stage", values=["dev", "prod"])],
     )
     assert ask(fleet, CHAT, key, x_switchyard_metadata='{"stage":"prod"}').status == 200
@@ -273,9 +273,9 @@ def test_an_account_takes_so_many_at_once(fleet: Fleet, key: KeyToken, obey: Obe
 
 
 def test_nothing_stays_reserved_after_a_failure(fleet: Fleet, key: KeyToken, obey: Obey) -> None:
-    rule = budget(f"fails-{key.id}", 1.0, condition=about(key), bound=STRICT, per=("key",))
+    rule = a_daily_budget(f"fails-{key.id}", 1.0, when=about(key), bound=STRICT, per=("key",))
     obey(budgets=[rule], rate_limits=[
-        rate(f"slots-{key.id}", 1, condition=about(key), unit=pb.RATE_UNIT_CONCURRENT_REQUESTS,
+        a_pace(f"slots-{key.id}", 1, when=about(key), unit=pb.RATE_UNIT_CONCURRENT_REQUESTS,
              periods=pb.Periods(unit="lifetime")),
     ])  # fmt: skip
     for behaviour in ("sim-drop", "sim-status500", "sim-cut1"):
@@ -303,7 +303,7 @@ def test_nothing_stays_reserved_after_a_failure(fleet: Fleet, key: KeyToken, obe
 
 
 def test_the_alert_stage_is_told(fleet: Fleet, key: KeyToken, obey: Obey) -> None:
-    obey(budgets=[budget(f"a-{key.id}", 0.005, condition=about(key), stages=[ALERT], bound=CALIBRATED)])
+    obey(budgets=[a_daily_budget(f"a-{key.id}", 0.005, when=about(key), stages=[ALERT], bound=CALIBRATED)])
     for _ in range(4):
         answer = ask(fleet, CHAT, key)
         assert answer.status == 200
@@ -317,9 +317,9 @@ def test_a_shadow_decides_as_enforcing_does(fleet: Fleet, key: KeyToken, obey: O
     def rules(mode: pb.RuleMode, name: str) -> dict[str, Any]:
         condition = about(key)
         return {
-            "budgets": [budget(f"{name}-b-{key.id}", 0.03, condition=condition, bound=STRICT, mode=mode)],
+            "budgets": [a_daily_budget(f"{name}-b-{key.id}", 0.03, when=condition, bound=STRICT, mode=mode)],
             "rate_limits": [
-                rate(f"{name}-r-{key.id}", 15, condition=condition, mode=mode, periods=pb.Periods(unit="lifetime"))
+                a_pace(f"{name}-r-{key.id}", 15, when=condition, mode=mode, periods=pb.Periods(unit="lifetime"))
             ],
         }
 

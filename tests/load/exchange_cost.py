@@ -44,10 +44,10 @@ from deploy.local.ports import pick_free_port
 from deploy.local.valkey import Valkey
 from switchyard_contract.seal import ShardVersion, VerifyKeys, open_sealed
 from switchyard_contract.v1 import snapshot_pb2
+from tests.builders.rules import ALLOW, a_daily_budget, a_pace
 from tests.data_plane.exchange.fakes import FakeCounters, granted
 from tests.fakes.control_plane import PARTS
 from tests.fakes.installation import DEPLOYMENT, Books, Installation, Supplier
-from tests.gateway.rules import ALLOW, budget, rate
 from tests.load.referee.bench import make_body
 
 ANSWER = (
@@ -174,11 +174,14 @@ def _rules() -> snapshot_pb2.PolicyShard:
     """Six budgets and three rates that match, as an organization might have them."""
     per: tuple[tuple[str, ...], ...] = ((), ("team",), ("principal",), ("key",), ("model",), ("principal", "model"))
     return snapshot_pb2.PolicyShard(
-        budgets=[budget(f"b{number}", 10_000_000, per=each, outage=ALLOW) for number, each in enumerate(per)],
+        budgets=[
+            a_daily_budget(f"b{number}", 10_000_000, per=each, on_counter_outage=ALLOW)
+            for number, each in enumerate(per)
+        ],
         rate_limits=[
-            rate("requests", 10_000_000, per=("key",)),
-            rate("tokens", 10**10, unit=snapshot_pb2.RATE_UNIT_TOKENS, per=("team",)),
-            rate("at once", 10_000, unit=snapshot_pb2.RATE_UNIT_CONCURRENT_REQUESTS),
+            a_pace("requests", 10_000_000, per=("key",)),
+            a_pace("tokens", 10**10, unit=snapshot_pb2.RATE_UNIT_TOKENS, per=("team",)),
+            a_pace("at once", 10_000, unit=snapshot_pb2.RATE_UNIT_CONCURRENT_REQUESTS),
         ],
     )
 

@@ -11,11 +11,11 @@ from data_plane.policy.grant import Ask, Grant
 from switchyard_contract.counters import BudgetNumbers
 from switchyard_contract.quantity import NanoUsd
 from switchyard_contract.v1 import snapshot_pb2 as pb
+from tests.builders.rules import BLOCK, downgrade
 from tests.data_plane.exchange.fakes import FakeProvider, World, granted
 from tests.data_plane.exchange.test_rules import a_budget, a_world, ask_of, serve
 from tests.data_plane.exchange.test_run import ANSWER, ASKED, TOKEN
 from tests.data_plane.policy.builders import a_key, a_policy, a_policy_shard
-from tests.gateway.rules import BLOCK, downgrade
 
 DOWNGRADE = a_budget("team", 1.0, stages=[downgrade("retired-1", "gpt-mini", at=95, cache_aware=True), BLOCK])
 BIG = b'{"model": "gpt-5.1", "messages": [{"role": "user", "content": "' + b"word " * 20_000 + b'"}]}'

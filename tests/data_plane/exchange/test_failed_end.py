@@ -13,10 +13,10 @@ from data_plane.exchange.stages import Arrival
 from data_plane.protocols.codec import RequestHead
 from data_plane.protocols.paths import Route
 from switchyard_contract.routes import OPENAI_RESPONSES
+from tests.builders.rules import CALIBRATED
 from tests.data_plane.exchange.fakes import EXCHANGE_ID, FakeClient, FakeProvider, World
 from tests.data_plane.exchange.test_rules import a_budget, a_world
 from tests.data_plane.exchange.test_run import TOKEN
-from tests.gateway.rules import CALIBRATED
 
 ASKED = b'{"model": "gpt-5.1", "stream": true, "max_output_tokens": 60000, "input": "hi"}'
 BEGIN = b'event: response.created\ndata: {"type": "response.created", "response": {"id": "r", "model": "gpt-5.1"}}\n\n'

@@ -8,10 +8,10 @@ from data_plane.exchange import growing
 from data_plane.exchange.growing import STEP_TOKENS
 from switchyard_contract.v1 import snapshot_pb2 as pb
 from switchyard_contract.v1 import usage_pb2
+from tests.builders.rules import CALIBRATED, STRICT
 from tests.data_plane.exchange.fakes import FakeClient, FakeProvider
 from tests.data_plane.exchange.test_rules import a_budget, a_world
 from tests.data_plane.exchange.test_run import DONE, STOP, TOKEN, USAGE, WORD
-from tests.gateway.rules import CALIBRATED, STRICT
 
 LONG = (
     b'{"model": "gpt-5.1", "stream": true, "stream_options": {"include_usage": true}, "max_tokens": 60000, '

@@ -13,20 +13,20 @@ from data_plane.upstream.failure import ConnectFailed, UpstreamTimeout
 from switchyard_contract.counters import BudgetNumbers
 from switchyard_contract.v1 import snapshot_pb2 as pb
 from switchyard_contract.v1 import usage_pb2
-from tests.data_plane.exchange.fakes import FakeClient, FakeProvider, Step, World, denied, granted
-from tests.data_plane.exchange.test_run import ANSWER, ASKED, COST, DONE, PRICE, STOP, STREAMED, TOKEN, USAGE, WORD
-from tests.data_plane.policy.builders import NOW_MS, a_key, a_policy, a_policy_shard
-from tests.gateway.rules import (
+from tests.builders.rules import (
     ALERT,
     BLOCK,
     ENFORCE,
     SHADOW,
     STRICT,
-    budget,
+    a_daily_budget,
+    a_pace,
     days,
-    rate,
     when,
 )
+from tests.data_plane.exchange.fakes import FakeClient, FakeProvider, Step, World, denied, granted
+from tests.data_plane.exchange.test_run import ANSWER, ASKED, COST, DONE, PRICE, STOP, STREAMED, TOKEN, USAGE, WORD
+from tests.data_plane.policy.builders import NOW_MS, a_key, a_policy, a_policy_shard
 
 SMALL_PRICE = pb.PriceRow(id="p2", model="gpt-mini", rates=pb.Rates(input=100_000, output=1_000_000))
 DAYS = days(first_ms=NOW_MS - NOW_MS % 86_400_000)
@@ -34,7 +34,7 @@ USD = 10**9
 
 
 def a_budget(name: str = "daily", dollars: float = 1.0, **wishes: Any) -> pb.Budget:
-    return budget(name, dollars, periods=DAYS, **wishes)
+    return a_daily_budget(name, dollars, periods=DAYS, **wishes)
 
 
 def a_world(*steps: Step, provider: FakeProvider | None = None, **rules: Any) -> World:
@@ -68,7 +68,7 @@ async def test_without_a_rule_nobody_is_asked() -> None:
 
 
 async def test_a_rule_about_others_asks_nobody_and_is_written_down() -> None:
-    world = a_world(budgets=[a_budget(condition=when(models=["claude-*"]))])
+    world = a_world(budgets=[a_budget(when=when(models=["claude-*"]))])
     assert (await serve(world)).status == 200
     assert world.counters.asked == []
     seen = world.usage.finals[0].rules.rules
@@ -76,7 +76,7 @@ async def test_a_rule_about_others_asks_nobody_and_is_written_down() -> None:
 
 
 async def test_an_exchange_is_held_then_settled_with_what_it_cost() -> None:
-    world = a_world(budgets=[a_budget()], rate_limits=[rate("often", 100)])
+    world = a_world(budgets=[a_budget()], rate_limits=[a_pace("often", 100)])
     client = await serve(world)
     assert client.status == 200
     (claims, ask), (grant, spent) = world.counters.asked[0], world.counters.settled[0]
@@ -113,7 +113,7 @@ async def test_the_second_request_finds_its_terms_ready_until_they_end() -> None
 
 
 async def test_other_tags_have_other_terms() -> None:
-    world = a_world(budgets=[a_budget(condition=when(project="apollo"))])
+    world = a_world(budgets=[a_budget(when=when(metadata={"project": ["apollo"]}))])
     tagged = (b"x-switchyard-metadata", b'{"project": "apollo"}')
     await serve(world, ASKED, tagged)
     await serve(world)
@@ -133,7 +133,7 @@ async def test_a_session_is_part_of_the_counter_that_is_charged() -> None:
     [(Refused.BUDGET, 402, "budget_exceeded"), (Refused.RATE, 429, "rate_limited")],
 )
 async def test_a_denial_is_a_refusal_with_its_numbers(refused: Refused, status: int, reason: str) -> None:
-    world = a_world(budgets=[a_budget(dollars=1.0)], rate_limits=[rate("often", 100)])
+    world = a_world(budgets=[a_budget(dollars=1.0)], rate_limits=[a_pace("often", 100)])
     spent = (BudgetNumbers(True, True, 999_990, 0, 0, 0),)
     world.counters.answers.append(
         denying(refused, 1 if refused is Refused.BUDGET else 0, budgets=spent, retry_after_ms=1_500)
