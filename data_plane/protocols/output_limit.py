@@ -11,6 +11,11 @@ from data_plane.protocols.fields import Fields, InvalidRequest
 
 _NUMBER = msgspec.json.Decoder(int)
 _MOST = 10**9
+_NAMES = {
+    "anthropic_messages": ("max_tokens",),
+    "openai_chat": ("max_completion_tokens", "max_tokens"),
+    "openai_responses": ("max_output_tokens",),
+}
 _NO_NAMES: frozenset[str] = frozenset()
 
 
@@ -35,6 +40,25 @@ def output_of(facts: RequestFacts) -> OutputLimit:
             return read_nested_limit(fields, settings, *names, least=least, choices="candidateCount")
         case _:
             return OutputLimit()
+
+
+def asked_for(facts: RequestFacts) -> tuple[int, int]:
+    """Only how much is asked for: tokens of an answer (0: not said), and how many answers. Asked for every exchange
+    that a budget counts."""
+    names = _NAMES.get(facts.protocol)
+    if names is None or facts.fields is None:
+        output = output_of(facts)
+        return output.tokens, output.answers
+    fields, tokens, answers = facts.fields, 0, 1
+    for name in names:
+        if name in fields.spans:
+            told = _number(fields, name)
+            tokens = min(tokens, told) if tokens and told else tokens or told
+    if facts.protocol == "openai_chat":
+        for name in ("n", "N"):
+            if name in fields.spans:
+                answers = max(answers, _number(fields, name))
+    return tokens, answers
 
 
 def read_limit(fields: Fields, *names: str, absent: str = "", least: int = 0, choices: str = "") -> OutputLimit:

@@ -11,7 +11,7 @@ import msgspec
 
 from data_plane.policy.request_size import RequestSize
 from data_plane.protocols.codec import Body, RequestFacts
-from data_plane.protocols.output_limit import output_of
+from data_plane.protocols.output_limit import asked_for
 from switchyard_contract.routes import ANTHROPIC_MESSAGES, GEMINI_CONTENT, OPENAI_CHAT, OPENAI_RESPONSES
 
 SEARCHES_UNSAID = 20
@@ -80,7 +80,7 @@ def read_size(facts: RequestFacts, body: Body) -> RequestSize:
             is_billable=facts.operation != "count_tokens",
             answers_with_text=is_generation,
         )
-    fields, output = facts.fields.raw, output_of(facts)
+    fields, (max_output, answers) = facts.fields.raw, asked_for(facts)
     found = marks.parts.findall(body)
     is_unbounded = bool(found) and not marks.pictures.issuperset(found)
     for name in marks.elsewhere:
@@ -96,8 +96,8 @@ def read_size(facts: RequestFacts, body: Body) -> RequestSize:
         searches = SEARCHES_UNSAID
     return RequestSize(
         facts.body_bytes,
-        max_output_tokens=output.tokens,
-        answers=output.answers,
+        max_output_tokens=max_output,
+        answers=answers,
         images=sum(1 for each in found if each in marks.pictures) if found else 0,
         is_unbounded=is_unbounded,
         max_web_searches=searches,

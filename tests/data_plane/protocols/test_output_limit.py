@@ -7,7 +7,7 @@ import pytest
 
 from data_plane.protocols.catalog import CODECS
 from data_plane.protocols.codec import RequestFacts, RequestHead
-from data_plane.protocols.output_limit import output_of
+from data_plane.protocols.output_limit import asked_for, output_of
 
 HEAD = RequestHead("POST", "/", "", ())
 CHAT, MESSAGES, RESPONSES, GEMINI = "openai_chat", "anthropic_messages", "openai_responses", "gemini_content"
@@ -55,8 +55,10 @@ def lower(protocol: str, body: bytes, tokens: int) -> dict[str, Any]:
     ],
 )
 def test_the_limit_is_read(protocol: str, more: dict[str, Any], tokens: int, answers: int, least: int) -> None:
-    limit = output_of(read(protocol, json.dumps(BODIES[protocol] | more).encode()))
+    facts = read(protocol, json.dumps(BODIES[protocol] | more).encode())
+    limit = output_of(facts)
     assert (limit.tokens, limit.answers, limit.least) == (tokens, answers, least)
+    assert asked_for(facts) == (tokens, answers)
 
 
 @pytest.mark.parametrize(
