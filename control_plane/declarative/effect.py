@@ -131,17 +131,18 @@ def names_of_interest(before: Picture, after: Picture) -> frozenset[str]:
 def compare(before: Picture, after: Picture, uses: Uses, shards: Sequence[str] = ()) -> Effect:
     """Say what differs for whom. Keys that end or begin are told as such, not model by model."""
     staying = before.keys.keys() & after.keys.keys()
-    lost: dict[str, list[KeyFacts]] = defaultdict(list)
-    gained: dict[str, list[KeyFacts]] = defaultdict(list)
+    lost: dict[str, list[int]] = defaultdict(list)
+    gained: dict[str, list[int]] = defaultdict(list)
     groups: dict[tuple[Reach, Reach], list[KeyFacts]] = defaultdict(list)
     for key_id in staying:
         groups[_reach(before.keys[key_id]), _reach(after.keys[key_id])].append(after.keys[key_id])
-    for (old, new), keys in groups.items():
+    for number, (old, new) in enumerate(groups):
         could, can = allowed(before, *old), allowed(after, *new)
         for name in could - can:
-            lost[name] += keys
+            lost[name].append(number)
         for name in can - could:
-            gained[name] += keys
+            gained[name].append(number)
+    crowds = _Crowds(list(groups.values()))
     moved = tuple(
         DestinationShift(
             name,
@@ -154,8 +155,8 @@ def compare(before: Picture, after: Picture, uses: Uses, shards: Sequence[str] =
         if before.routes[name] != after.routes[name]
     )
     return Effect(
-        lost=_shifts(lost, uses),
-        gained=_shifts(gained, uses),
+        lost=_shifts(lost, crowds, uses),
+        gained=_shifts(gained, crowds, uses),
         moved=tuple(sorted(moved, key=lambda each: (-each.used_last_week, each.model))),
         ended=_key_shift((before.keys[key_id] for key_id in before.keys.keys() - after.keys.keys()), uses),
         revived=_key_shift((after.keys[key_id] for key_id in after.keys.keys() - before.keys.keys()), uses),
@@ -205,23 +206,47 @@ def _pattern(glob: str) -> re.Pattern[str]:
     return re.compile("".join(parts), re.DOTALL)
 
 
-def _shifts(by_name: Mapping[str, Sequence[KeyFacts]], uses: Uses) -> tuple[ModelShift, ...]:
-    shifts = [_shift(name, keys, uses) for name, keys in by_name.items()]
+@dataclass(frozen=True, slots=True)
+class _Crowd:
+    """Keys that gain or lose a name together."""
+
+    ids: frozenset[str]
+    teams: tuple[str, ...]
+    people: tuple[str, ...]
+    people_count: int
+
+
+class _Crowds:
+    """Crowds by the groups that they are made of: many names are lost by the same tens of thousands of keys."""
+
+    def __init__(self, groups: Sequence[Sequence[KeyFacts]]) -> None:
+        self._groups = groups
+        self._found: dict[tuple[int, ...], _Crowd] = {}
+
+    def of(self, numbers: Sequence[int]) -> _Crowd:
+        found = self._found.get(tuple(numbers))
+        if found is None:
+            keys = [key for number in numbers for key in self._groups[number]]
+            people, teams = Counter(key.owner for key in keys), Counter(key.team for key in keys)
+            found = _Crowd(frozenset(key.key_id for key in keys), _most(teams), _most(people), len(people))
+            self._found[tuple(numbers)] = found
+        return found
+
+
+def _shifts(by_name: Mapping[str, Sequence[int]], crowds: _Crowds, uses: Uses) -> tuple[ModelShift, ...]:
+    shifts = [_shift(name, crowds.of(numbers), uses) for name, numbers in by_name.items()]
     return tuple(sorted(shifts, key=lambda each: (-each.used_last_week, "/" in each.model, -each.keys, each.model)))
 
 
-def _shift(name: str, keys: Sequence[KeyFacts], uses: Uses) -> ModelShift:
-    ids = {each.key_id for each in keys}
-    people = Counter(each.owner for each in keys)
-    teams = Counter(each.team for each in keys)
+def _shift(name: str, crowd: _Crowd, uses: Uses) -> ModelShift:
     return ModelShift(
         name,
-        len(keys),
-        len(ids & uses.last_day.get(name, frozenset())),
-        len(ids & uses.last_week.get(name, frozenset())),
-        _most(teams),
-        _most(people),
-        len(people),
+        len(crowd.ids),
+        len(crowd.ids & uses.last_day.get(name, frozenset())),
+        len(crowd.ids & uses.last_week.get(name, frozenset())),
+        crowd.teams,
+        crowd.people,
+        crowd.people_count,
     )
 
 

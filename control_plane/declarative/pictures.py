@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import F, Q
+from django.db.models import F, JSONField, Q, Value
+from django.db.models.functions import NullIf
 
 from control_plane.access.models import AccessRule
 from control_plane.audit.models import Outbox, ShardKind
@@ -119,9 +120,9 @@ def _working_keys(organization_id: UUID, now: datetime) -> Iterable[KeyFacts]:
         .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
         .filter(Q(user_id__isnull=False) | Q(service_account__is_active=True))
         .annotate(email=F("user__email"), account=F("service_account__name"), team_name=F("team__name"))
-        .values_list(
-            "key_id", "allowed_models", "email", "account", "team_name", "user_id", "service_account_id", "team_id"
-        )
+        # Most keys have none: an empty list comes as NULL, which is not parsed a hundred thousand times.
+        .annotate(globs=NullIf("allowed_models", Value([], JSONField())))
+        .values_list("key_id", "globs", "email", "account", "team_name", "user_id", "service_account_id", "team_id")
     )
     for key_id, globs, email, account, team, user_id, account_id, team_id in rows.iterator(chunk_size=5000):
         if user_id is not None and user_id not in roles:
@@ -137,7 +138,7 @@ def _working_keys(organization_id: UUID, now: datetime) -> Iterable[KeyFacts]:
                 )
             )
             subjects = named & {*own, f"team:{team_id.hex}", f"key:{key_id}", *lines.get(key_id, ())}
-        yield KeyFacts(key_id, tuple(globs), email or account, team, subjects, user_id is not None)
+        yield KeyFacts(key_id, tuple(globs or ()), email or account, team, subjects, user_id is not None)
 
 
 def _subjects_named(organization_id: UUID) -> frozenset[str]:
