@@ -33,10 +33,13 @@ def losses_note(losses: Mapping[UUID, int | None], *, now: datetime | None = Non
         said = losses[organization_id]
         lost = at if said is None else said
         row = known.get(organization_id)
-        if lost < at or (row is not None and row.generation >= lost):
+        if row is not None and row.generation >= lost:
             continue
+        # A loss while a new generation was on its way: pods took that one for the sign that the books were read in. They
+        # were not, so it takes one more.
         CounterLoss.objects.update_or_create(
-            organization_id=organization_id, defaults={"generation": lost, "reported_at": now, "told_at": None}
+            organization_id=organization_id,
+            defaults={"generation": max(lost, at), "reported_at": now, "told_at": None},
         )
 
 

@@ -79,6 +79,20 @@ def test_what_is_said_again_of_a_generation_that_is_over_is_no_news(tenant: Tena
     assert losses_untold() == [organization_id]
 
 
+def test_a_loss_while_a_generation_was_on_its_way_takes_one_more(tenant: Tenant) -> None:
+    now, organization_id = timezone.now(), tenant.organization.id
+    spend(a_budget(tenant), 1)
+    first_generations_raise()
+
+    losses_note({organization_id: 0}, now=now)
+    loss_told(organization_id, now=now - timedelta(seconds=5))
+    generations_raise(now=now)
+    losses_note({organization_id: 0}, now=now)
+
+    assert generation_of(tenant) == 2
+    assert losses_untold() == []
+
+
 def test_a_store_that_is_ahead_of_a_restored_database_is_overtaken(tenant: Tenant) -> None:
     now, organization_id = timezone.now(), tenant.organization.id
     losses_note({organization_id: 7}, now=now)
