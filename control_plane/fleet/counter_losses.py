@@ -35,8 +35,8 @@ def losses_note(losses: Mapping[UUID, int | None], *, now: datetime | None = Non
         row = known.get(organization_id)
         if row is not None and row.generation >= lost:
             continue
-        # A loss while a new generation was on its way: pods took that one for the sign that the books were read in. They
-        # were not, so it takes one more.
+        # A loss while a new generation was on its way: pods took that one for the sign that the books were read in.
+        # They were not, so it takes one more.
         CounterLoss.objects.update_or_create(
             organization_id=organization_id,
             defaults={"generation": max(lost, at), "reported_at": now, "told_at": None},
