@@ -1,0 +1,179 @@
+"""Budgets through the whole installation: real requests, the books, who is told, and a counter store that forgets."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+
+from switchyard_contract.counters import POSTED, budget_key
+from tests.end_to_end.extra_pod import ANTHROPIC, Answer, ask
+from tests.end_to_end.stack import Stack, until
+from tests.end_to_end.test_revocation import mint_key
+from tests.fakes.webhook_receiver import WebhookReceiver, webhook_receiver
+
+__all__ = ["webhook_receiver"]
+
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(240)]
+
+BEHAVIOUR, COST_NANO = "sim-usage-in10000-out10", 30_150_000
+"""10,000 x $3/M + 10 x $15/M: about three cents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spender:
+    """A key with a budget of its own."""
+
+    stack: Stack
+    key: str
+    budget: dict[str, Any]
+
+    def call(self) -> Answer:
+        body = {"model": "claude-sonnet-4-6", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
+        headers = {**ANTHROPIC, "authorization": f"Bearer {self.key}", "x-sim-behaviour": BEHAVIOUR}
+        return ask(f"{self.stack.gateway_url}/v1/messages", body, headers)
+
+    def standing(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.stack.api("GET", f"budgets/{self.budget['id']}/standing")
+        return found
+
+    def explained(self, answer: Answer) -> dict[str, Any] | None:
+        """What was decided about an exchange; None: it is not booked yet."""
+        request = answer.headers["x-switchyard-request-id"]
+        if not self.stack.api("GET", f"exchanges?request={request}")["results"]:
+            return None
+        found: dict[str, Any] = self.stack.api("GET", f"exchanges/{request}/explain")
+        return found
+
+    def charged(self) -> dict[str, Any]:
+        """Call until the pods know the budget; what was decided about the first exchange that it counts."""
+
+        def probe() -> dict[str, Any] | None:
+            answer = self.call()
+            assert answer.status == 200, answer.body
+            explained = until(lambda: self.explained(answer), 30, "the exchange is not booked")
+            return explained if explained["charges"] else None
+
+        return until(probe, 60, "no exchange was charged to the budget")
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A channel of the installation, and what comes out of it."""
+
+    channel: str
+    secret: str
+    receiver: WebhookReceiver
+
+
+@pytest.fixture
+def hook(stack: Stack, webhook_receiver: WebhookReceiver) -> Hook:
+    name = f"live-{time.monotonic_ns()}"
+    made = stack.api("POST", "alert-channels", {"name": name, "type": "webhook", "url": webhook_receiver.url})
+    return Hook(name, made["secret"], webhook_receiver)
+
+
+@pytest.fixture
+def spender(stack: Stack, hook: Hook) -> Iterator[Spender]:
+    name = f"live-{time.monotonic_ns()}"
+    key_id, key = mint_key(stack, name)
+    budget = stack.api(
+        "POST",
+        "budgets",
+        {
+            "name": name,
+            "when": {"subjects": [f"key:{key_id}"]},
+            "limit_usd": "10.00",
+            "period": "month",
+            "per": ["principal"],
+            "stages": [{"at": 1, "do": "alert", "notify": [f"channel:{hook.channel}"]}, {"at": 100, "do": "block"}],
+            "on_counter_outage": "allow",
+        },
+    )
+    yield Spender(stack, key, budget)
+    stack.api("DELETE", f"budgets/{budget['id']}")
+
+
+def test_real_requests_over_a_line_call_the_webhook_once_and_can_be_explained(spender: Spender, hook: Hook) -> None:
+    explained = spender.charged()
+    [charge] = explained["charges"]
+    assert (charge["budget"], charge["cost_nano_usd"]) == (spender.budget["name"], COST_NANO)
+    assert charge["counter_text"] == spender.stack.local["admin_email"]
+    [rule] = [each for each in explained["rules"] if each["id"] == spender.budget["id"]]
+    assert (rule["verdict"], rule["budget"]["limit_usd"]) == ("allowed", "10.000000000")
+    assert explained["candidate"] == "asked"
+
+    for _ in range(5):
+        assert spender.call().status == 200
+    until(lambda: bool(hook.receiver.calls), 30, "nobody was told")
+
+    def is_booked() -> bool:
+        [counter] = spender.standing()["results"]
+        return bool(counter["attempts"] >= 6 and counter["spent_nano_usd"] == counter["attempts"] * COST_NANO)
+
+    until(is_booked, 30, "the books do not say what was spent")
+    [call] = hook.receiver.calls
+    assert call.is_signed_with(hook.secret)
+    assert call.body["budget"]["name"] == spender.budget["name"]
+    assert call.body["counter_text"] == spender.stack.local["admin_email"]
+    [counter] = spender.standing()["results"]
+    assert (counter["stage"], counter["reserved_usd"]) == ({"at_percent": 1, "action": "alert"}, "0.000000000")
+
+
+def test_a_counter_store_that_forgot_is_begun_anew_from_the_books(spender: Spender) -> None:
+    stack = spender.stack
+    spender.charged()
+    for _ in range(4):
+        spender.call()
+    until(lambda: spender.standing()["results"][0]["attempts"] >= 5, 30, "the books are behind")
+    until(lambda: generation_of(stack) >= 1, 60, "the first booking named no generation")
+    before = generation_of(stack)
+    store = redis.Redis.from_url(stack.local["counters_url"])
+    organization_id = stack.api("GET", "organizations?limit=1")["results"][0]["id"]
+
+    def is_counted_there() -> bool:
+        # A loss in the very moment in which a generation is on its way would be taken for that one's own.
+        spender.call()
+        return int(store.hget(f"meta:{{{organization_id}}}", "gen") or -1) == before
+
+    until(is_counted_there, 60, "pods do not count under the generation of the policy", every_s=0.5)
+    spent = spender.standing()["results"][0]["spent_nano_usd"]
+    store.flushall()
+    lost_s = time.monotonic()
+
+    def is_begun_anew() -> bool:
+        # Somebody has to ask, for a pod to see it.
+        spender.call()
+        return generation_of(stack) > before
+
+    until(is_begun_anew, 90, "the control plane named no new generation", every_s=0.5)
+    print(f"\na new generation {time.monotonic() - lost_s:.1f} s after the loss")
+    row = spender.standing()
+    key = budget_key(
+        organization_id,
+        spender.budget["id"],
+        period_of(row),
+        row["results"][0]["counter"],
+    )
+
+    def counts_again() -> bool:
+        answer = spender.call()
+        explained = until(lambda: spender.explained(answer), 30, "the exchange is not booked")
+        return explained["degraded"] == "" and int(store.hget(key, POSTED) or 0) * 1000 >= spent
+
+    until(counts_again, 60, "pods do not count there again", every_s=0.5)
+
+
+def generation_of(stack: Stack) -> int:
+    with psycopg.connect(stack.local["database_url"]) as connection:
+        row = connection.execute("SELECT max(counter_generation) FROM organizations_organization").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def period_of(standing: dict[str, Any]) -> str:
+    return str(int(datetime.fromisoformat(standing["period_starts_at"]).timestamp() * 1000))
