@@ -67,7 +67,7 @@ def judge(refusal: Refusal, client: Client, decision_id: str) -> Verdict:
     text = text_of(refusal, decision_id)
     resets_at_s = -(-refusal.numbers.resets_at_ms // 1000) if refusal.numbers is not None else 0
     wait_s = _wait_of(refusal)
-    is_final = not reason.waiting_helps or (reason in _RATES and wait_s is not None and wait_s > LONGEST_WAIT_S)
+    is_final = not reason.waiting_helps or (reason in _RATES and (wait_s is None or wait_s > LONGEST_WAIT_S))
     headers: list[tuple[bytes, bytes]] = [(b"content-type", b"application/json")]
     status, is_usage_limit = _status_of(refusal, client, is_final=is_final, resets_at_s=resets_at_s)
     if not is_final:
@@ -103,6 +103,9 @@ def answer(verdict: Verdict, body: object) -> WireAnswer:
 def _wait_of(refusal: Refusal) -> int | None:
     if refusal.retry_after_s is not None:
         return refusal.retry_after_s
+    if refusal.reason in _RATES and refusal.numbers is not None:
+        # A rule that tells no time will not let this request through: it asks for more than the limit at once.
+        return None
     status = refusal.http_status or refusal.reason.http_status
     return _SHORT_WAIT_S if status in (429, 503) and refusal.reason.waiting_helps else None
 

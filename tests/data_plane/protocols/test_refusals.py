@@ -54,6 +54,14 @@ def test_a_final_no_stops_retries_and_a_passing_one_says_how_long(reason: Reason
         assert headers[b"x-should-retry"] == b"false"
 
 
+def test_nobody_waits_for_a_rate_that_the_request_never_fits() -> None:
+    numbers = RuleNumbers("rate", "ci", "input_tokens", used=0, limit=100, period="minute")
+    refusal = Refusal(Reason.RATE_LIMITED, numbers=numbers)
+    headers = dict(CODECS["anthropic_messages"].write_refusal(refusal, CLAUDE, DECISION).headers)
+    assert headers[b"x-should-retry"] == b"false"
+    assert b"retry-after" not in headers
+
+
 def test_codex_is_told_in_the_one_status_that_stops_it() -> None:
     assert status_of(Reason.MODEL_NOT_ALLOWED, CODEX) == 400
     assert status_of(Reason.NO_TARGET, CODEX) == 400
