@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from switchyard_contract.v1 import snapshot_pb2
@@ -57,23 +58,27 @@ async def test_of_240_at_once_60_pass(pods: RuledPods) -> None:
     assert rounds >= ROUNDS, "the counter store never answered in time"
 
 
-async def test_offered_evenly_one_a_second_passes_and_never_more(pods: RuledPods) -> None:
-    """Four a second are offered, all of them a little late or early. A sliding rate without a burst lets nothing in
-    before its time: one that comes a millisecond early waits for the next quarter. So one passes in a second at most,
-    and in a second and a quarter at least."""
+async def test_offered_evenly_one_a_second_passes(pods: RuledPods) -> None:
+    """Four a second are offered, all of them a little late or early."""
     pods.obey(snapshot_pb2.PolicyShard(rate_limits=[a_pace(named("even"), 60, burst=1)]))
     key = pods.mint()
-    seen: list[Seen] = []
-    async with client_session() as session, asyncio.TaskGroup() as group:
+    for _ in range(DISTURBED_AT_MOST):
+        seen: list[Seen] = []
+        latest_s = 0.0
+        async with client_session() as session, asyncio.TaskGroup() as group:
 
-        async def one() -> None:
-            seen.append(await pods.call(session, key, behaviour=QUICK))
+            async def one(session: aiohttp.ClientSession = session, seen: list[Seen] = seen) -> None:
+                seen.append(await pods.call(session, key, behaviour=QUICK))
 
-        began_s = time.monotonic()
-        for number in range(4 * SECONDS):
-            group.create_task(one())
-            await asyncio.sleep(max(0.0, began_s + (number + 1) / 4 - time.monotonic()))
-    assert SECONDS * 4 // 5 - 1 <= statuses(seen)[200] <= SECONDS + 1, statuses(seen)
+            began_s = time.monotonic()
+            for number in range(4 * SECONDS):
+                latest_s = max(latest_s, time.monotonic() - began_s - number / 4)
+                group.create_task(one())
+                await asyncio.sleep(max(0.0, began_s + (number + 1) / 4 - time.monotonic()))
+        if not was_disturbed(seen) and latest_s < 0.1:
+            break
+        await asyncio.sleep(1.25)
+    assert SECONDS - 1 <= statuses(seen)[200] <= SECONDS + 1, statuses(seen)
 
 
 async def test_slots_are_held_while_requests_run_and_freed_after(pods: RuledPods) -> None:
