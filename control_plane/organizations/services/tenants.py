@@ -99,9 +99,7 @@ def organization_update(
 
 
 @transaction.atomic
-def counter_generation_raise(
-    *, organization: Organization, actor: Actor, reason: str, above: int | None = None
-) -> int:
+def counter_generation_raise(*, organization: Organization, actor: Actor, reason: str, above: int | None = None) -> int:
     """Say that the counters were lost or went back in time: pods take the store up anew, and the books make it whole.
 
     Gives the generation in force then. Counters of the one before are no longer believed. above: the one that was lost;
