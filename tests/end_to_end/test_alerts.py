@@ -42,7 +42,7 @@ from tests.fakes.webhook_receiver import WebhookReceiver, webhook_receiver
 
 __all__ = ["mail_server", "webhook_receiver"]
 
-RACES = int(os.environ.get("ALERT_RACES", "4"))
+RACES = int(os.environ.get("ALERT_RACES", "2"))
 WORKERS = ("worker-1", "worker-2")
 SECRET = "a-secret-for-tests-only"
 AWAY = (OperationalError, OSError, RedisError)
