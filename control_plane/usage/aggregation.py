@@ -29,7 +29,7 @@ from control_plane.usage import (
     spending,
     staging,
 )
-from control_plane.usage.entries import COLUMNS, FINAL, LedgerRow
+from control_plane.usage.entries import COLUMNS, FINAL, JSON_COLUMNS, LedgerRow
 from control_plane.usage.judgement import Horizon, Oddity, judge
 from control_plane.usage.models import InboxBatch
 from switchyard_contract.v1 import usage_pb2
@@ -199,7 +199,7 @@ def _stored(arrived: Iterable[LedgerRow]) -> list[LedgerRow]:
     for row in arrived:
         exchanges.setdefault(row.day, set()).add(row.exchange_id)
     columns = sql.SQL(", ").join(
-        sql.SQL("{}::text").format(sql.Identifier(name)) if name.endswith("tags") else sql.Identifier(name)
+        sql.SQL("{}::text").format(sql.Identifier(name)) if name in JSON_COLUMNS else sql.Identifier(name)
         for name in COLUMNS
     )
     # One day per query: the planner then looks into one partition, by its primary key.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -13,9 +13,13 @@ from switchyard_contract.usage import TokenCounts
 FINAL = "final"
 COUNTED = "counted"
 ESTIMATED = "estimated"
+ORPHAN_ESTIMATED = "orphan_estimated"
+"""Nothing but what the counter store held for it is known: its pod and the pod's disk are gone."""
 REVERSAL = "reversal"
+ADJUSTMENT = "adjustment"
+"""A correction by people, of money alone: no exchange stands behind it."""
 
-CERTAINTY: dict[str, int] = {ESTIMATED: 1, COUNTED: 2, FINAL: 3}
+CERTAINTY: dict[str, int] = {ORPHAN_ESTIMATED: 0, ESTIMATED: 1, COUNTED: 2, FINAL: 3, ADJUSTMENT: 3}
 """How sure the usage of a row is: a surer row takes the place of a less sure one."""
 
 SERVED = "served"
@@ -24,6 +28,11 @@ FAILED = "failed"
 CANCELLED = "cancelled"
 INTERNAL = "internal"
 OUTCOMES = (SERVED, REFUSED, FAILED, CANCELLED, INTERNAL)
+
+MAIN = "main"
+SUBAGENT = "subagent"
+
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 USER = "user"
 SERVICE_ACCOUNT = "service_account"
@@ -119,6 +128,23 @@ class LedgerRow:
     """What was decided, packed (`control_plane.usage.decisions`); None: the pod said nothing of it."""
     rules_digest: UUID | None = None
     """Names the rules that were looked at."""
+    counted_at: datetime = EPOCH
+    """The instant whose roll-ups, periods of reports and statements the row counts in: when it started, unless that
+    month was closed before the row came."""
+    stage: str = ""
+    """Of the tightest budget at admission: alert, downgrade, block."""
+    agent: str = ""
+    """main, subagent; empty: no session."""
+    saved_cache_nano_usd: int = 0
+    """What the same tokens would have cost more without a cache; negative: writes that nobody read."""
+    saved_downgrade_nano_usd: int = 0
+    """What the turn was expected to cost more on the model asked for."""
+    extras: str = "{}"
+    """JSON object: `units` billed besides tokens by kind, `parts` of other models. As the event had them."""
+    facts: bytes | None = None
+    """A serialised TurnFacts."""
+    price_note: str = ""
+    """dearest: the model has no price, the dearest known one was taken."""
 
     @property
     def key(self) -> LedgerKey:
@@ -141,7 +167,18 @@ class LedgerRow:
 
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(LedgerRow))
-AMOUNTS: tuple[str, ...] = (*TOKEN_KINDS, "web_searches", "cost_nano_usd", "request_bytes", "response_bytes", "chunks")
+JSON_COLUMNS = frozenset({"tags", "request_tags", "extras"})
+"""Rows hold these as text."""
+AMOUNTS: tuple[str, ...] = (
+    *TOKEN_KINDS,
+    "web_searches",
+    "cost_nano_usd",
+    "saved_cache_nano_usd",
+    "saved_downgrade_nano_usd",
+    "request_bytes",
+    "response_bytes",
+    "chunks",
+)
 """What a reversal takes back."""
 
 

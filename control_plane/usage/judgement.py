@@ -15,6 +15,7 @@ from uuid import UUID
 from control_plane.usage import decisions, entries, ulid
 from control_plane.usage.entries import LedgerRow
 from switchyard_contract.usage import KINDS as TOKEN_KINDS
+from switchyard_contract.usage import PIECE_UNITS, TOKEN_UNITS
 from switchyard_contract.v1 import usage_pb2
 
 AHEAD_MS: Final = 5 * 60 * 1000
@@ -29,6 +30,13 @@ HIGHEST_ATTEMPT: Final = 1000
 HIGHEST_REVISION: Final = 1_000_000
 HIGHEST_STATUS: Final = 999
 HIGHEST_VERSION: Final = (1 << 63) - 1
+
+HIGHEST_SAVED_NANO_USD: Final = HIGHEST_COST_NANO_USD
+MOST_PARTS: Final = 16
+MOST_FACTS_BYTES: Final = 2048
+STAGES: Final = frozenset({"alert", "downgrade", "block"})
+PRICE_NOTES: Final = frozenset({"dearest"})
+UNITS: Final = frozenset({*TOKEN_UNITS, *PIECE_UNITS})
 
 NAME_LENGTH: Final = 200
 TEXT_LENGTH: Final = 2000
@@ -135,6 +143,8 @@ def _odd_numbers(event: usage_pb2.UsageEvent) -> Oddity | None:
     for name, highest in _LIMITS.items():
         if not 0 <= (number := getattr(event, name)) <= highest:
             return Oddity("number_absurd", f"{name} is {number}")
+    if abs(event.saved_cache_nano_usd) > HIGHEST_SAVED_NANO_USD:
+        return Oddity("number_absurd", f"saved_cache_nano_usd is {event.saved_cache_nano_usd}")
     tokens = event.tokens
     for name in TOKEN_KINDS:
         if (number := getattr(tokens, name)) > HIGHEST_TOKENS:
@@ -148,6 +158,7 @@ def _row_of(event: usage_pb2.UsageEvent) -> LedgerRow:
     tokens = event.tokens
     organization_id = _uuid(event.organization_id)
     assert organization_id is not None
+    started_at = datetime.fromtimestamp(event.started_at_ms / 1000, UTC)
     return LedgerRow(
         day=ulid.day_of(event.exchange_id),
         exchange_id=event.exchange_id,
@@ -179,7 +190,7 @@ def _row_of(event: usage_pb2.UsageEvent) -> LedgerRow:
         agent_id=_clip(event.agent_id),
         parent_session_id=_clip(event.parent_session_id),
         session_is_derived=event.session_is_derived,
-        started_at=datetime.fromtimestamp(event.started_at_ms / 1000, UTC),
+        started_at=started_at,
         gateway_us=event.gateway_us,
         first_byte_us=event.first_byte_us,
         first_token_us=event.first_token_us,
@@ -218,7 +229,51 @@ def _row_of(event: usage_pb2.UsageEvent) -> LedgerRow:
         traceparent=_clip(event.traceparent),
         decision=decisions.pack(event),
         rules_digest=decisions.rules_digest(event),
+        counted_at=started_at,
+        stage=event.stage if event.stage in STAGES else "",
+        agent=_agent_of(event),
+        saved_cache_nano_usd=event.saved_cache_nano_usd,
+        saved_downgrade_nano_usd=_saved_by_downgrade(event),
+        extras=_extras(event) if event.units or event.parts else "{}",
+        facts=_facts_of(event),
+        price_note=event.price_note if event.price_note in PRICE_NOTES else "",
     )
+
+
+def _agent_of(event: usage_pb2.UsageEvent) -> str:
+    if not event.session_id:
+        return ""
+    return entries.SUBAGENT if event.agent_id or event.parent_session_id else entries.MAIN
+
+
+def _saved_by_downgrade(event: usage_pb2.UsageEvent) -> int:
+    """What staying was expected to cost more, by the prices that the decision was taken on."""
+    if not event.HasField("downgrade") or not event.downgrade.is_taken:
+        return 0
+    stay, move = event.downgrade.stay_nano_usd, event.downgrade.move_nano_usd
+    return stay - move if 0 <= move <= stay <= HIGHEST_COST_NANO_USD else 0
+
+
+def _extras(event: usage_pb2.UsageEvent) -> str:
+    units = {unit.kind: unit.count for unit in event.units if unit.kind in UNITS and unit.count <= HIGHEST_TOKENS}
+    parts = [
+        {
+            "model": _clip(part.model),
+            "tokens": {kind: count for kind in TOKEN_KINDS if (count := getattr(part.tokens, kind))},
+            "cost_nano_usd": part.cost_nano_usd,
+            "price_version": _clip(part.price_version),
+        }
+        for part in event.parts[:MOST_PARTS]
+    ]
+    said = {"units": dict(sorted(units.items())), "parts": parts}
+    return json.dumps({name: value for name, value in said.items() if value}, ensure_ascii=False)
+
+
+def _facts_of(event: usage_pb2.UsageEvent) -> bytes | None:
+    if not event.HasField("turn_facts"):
+        return None
+    text = event.turn_facts.SerializeToString(deterministic=True)
+    return text if len(text) <= MOST_FACTS_BYTES else None
 
 
 def _is_malformed(text: str) -> bool:

@@ -45,7 +45,7 @@ class LedgerEntry(models.Model):
     day = models.DateField()
     exchange_id = models.CharField(max_length=26)
     attempt = models.IntegerField()
-    kind = models.CharField(max_length=10, choices=[(k, k) for k in (*entries.CERTAINTY, entries.REVERSAL)])
+    kind = models.CharField(max_length=16, choices=[(k, k) for k in (*entries.CERTAINTY, entries.REVERSAL)])
     revision = models.IntegerField()
     outcome = models.CharField(max_length=10, choices=[(o, o) for o in entries.OUTCOMES])
     reason = models.CharField(max_length=200)
@@ -111,6 +111,14 @@ class LedgerEntry(models.Model):
     traceparent = models.CharField(max_length=200)
     decision = models.BinaryField(null=True)
     rules_digest = models.UUIDField(null=True)
+    counted_at = models.DateTimeField()
+    stage = models.CharField(max_length=16)
+    agent = models.CharField(max_length=16)
+    saved_cache_nano_usd = models.BigIntegerField()
+    saved_downgrade_nano_usd = models.BigIntegerField()
+    extras = models.JSONField()
+    facts = models.BinaryField(null=True)
+    price_note = models.CharField(max_length=16)
     recorded_at = models.DateTimeField()
 
     class Meta:

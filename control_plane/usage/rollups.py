@@ -204,7 +204,7 @@ def fold(rows: Iterable[LedgerRow]) -> Deltas:
     sessions: dict[SessionName, SessionDelta] = {}
     last_uses: dict[str, LastUse] = {}
     for row in rows:
-        where = (hour_of(row.started_at), grain_of(row))
+        where = (hour_of(row.counted_at), grain_of(row))
         measures = hours.get(where)
         if measures is None:
             measures = hours[where] = Measures()

@@ -7,9 +7,10 @@ Both planes ship separately and meet at different revisions. Fields are only add
 2  keys with scopes: routes and source networks (a key shard that has one needs this reader)
 3  signed heads of the audit chains in the global shard
 4  rules: access, rates, budgets, caps, provider limits, metadata keys; charges and decisions on events; floors
+5  facts of turns, savings, stages, units and parts on events; audio, image and unit prices, discounts, unknown models
 """
 
-REVISION = 4
+REVISION = 5
 MIN_READER = 1
 SCOPED_KEYS = 2
 """The first reader that heeds a key's routes and source networks; an older one would let too much through."""

@@ -94,3 +94,16 @@ class TokenCounts(_Counts):
 
 
 KINDS: tuple[str, ...] = _Counts._fields
+
+TOKEN_UNITS: tuple[str, ...] = ("input_audio", "cache_read_audio", "output_audio", "input_image", "output_image")
+"""Kinds of `BilledUnit` that are tokens: they stand in the counters too, and are told apart because they are dearer."""
+PIECE_UNITS: tuple[str, ...] = (
+    "web_fetch",
+    "file_search",
+    "code_execution",
+    "image_generation",
+    "grounding",
+    "computer_use",
+    "other_tool",
+)
+"""Kinds that are billed by the piece. Searches of the web have a counter of their own."""

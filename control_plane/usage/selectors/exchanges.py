@@ -9,7 +9,7 @@ from django.db import connection
 from psycopg import sql
 
 from control_plane.usage import ulid
-from control_plane.usage.entries import CERTAINTY, COLUMNS, LedgerRow
+from control_plane.usage.entries import CERTAINTY, COLUMNS, JSON_COLUMNS, LedgerRow
 from control_plane.usage.replacement import standing
 from control_plane.usage.selectors.scope import Scope, all_of
 from switchyard_contract.usage import KINDS as TOKEN_KINDS
@@ -231,7 +231,7 @@ def _load(scope: Scope, ids: Sequence[str]) -> list[Exchange]:
     if not ids:
         return []
     columns = sql.SQL(", ").join(
-        sql.SQL("{}::text").format(sql.Identifier(name)) if name.endswith("tags") else sql.Identifier(name)
+        sql.SQL("{}::text").format(sql.Identifier(name)) if name in JSON_COLUMNS else sql.Identifier(name)
         for name in COLUMNS
     )
     days = sorted({ulid.day_of(exchange_id) for exchange_id in ids})

@@ -155,7 +155,7 @@ class AuditHead(_message.Message):
     def __init__(self, organization: _Optional[str] = ..., sequence: _Optional[int] = ..., hash: _Optional[bytes] = ..., at_ms: _Optional[int] = ..., signing_key_id: _Optional[str] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class Rates(_message.Message):
-    __slots__ = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write_30m", "cache_write_12h", "output", "reasoning", "input_tool")
+    __slots__ = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write_30m", "cache_write_12h", "output", "reasoning", "input_tool", "input_audio", "cache_read_audio", "output_audio", "input_image", "output_image")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     CACHE_READ_FIELD_NUMBER: _ClassVar[int]
     CACHE_WRITE_5M_FIELD_NUMBER: _ClassVar[int]
@@ -165,6 +165,11 @@ class Rates(_message.Message):
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     REASONING_FIELD_NUMBER: _ClassVar[int]
     INPUT_TOOL_FIELD_NUMBER: _ClassVar[int]
+    INPUT_AUDIO_FIELD_NUMBER: _ClassVar[int]
+    CACHE_READ_AUDIO_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_AUDIO_FIELD_NUMBER: _ClassVar[int]
+    INPUT_IMAGE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_IMAGE_FIELD_NUMBER: _ClassVar[int]
     input: int
     cache_read: int
     cache_write_5m: int
@@ -174,7 +179,12 @@ class Rates(_message.Message):
     output: int
     reasoning: int
     input_tool: int
-    def __init__(self, input: _Optional[int] = ..., cache_read: _Optional[int] = ..., cache_write_5m: _Optional[int] = ..., cache_write_1h: _Optional[int] = ..., cache_write_30m: _Optional[int] = ..., cache_write_12h: _Optional[int] = ..., output: _Optional[int] = ..., reasoning: _Optional[int] = ..., input_tool: _Optional[int] = ...) -> None: ...
+    input_audio: int
+    cache_read_audio: int
+    output_audio: int
+    input_image: int
+    output_image: int
+    def __init__(self, input: _Optional[int] = ..., cache_read: _Optional[int] = ..., cache_write_5m: _Optional[int] = ..., cache_write_1h: _Optional[int] = ..., cache_write_30m: _Optional[int] = ..., cache_write_12h: _Optional[int] = ..., output: _Optional[int] = ..., reasoning: _Optional[int] = ..., input_tool: _Optional[int] = ..., input_audio: _Optional[int] = ..., cache_read_audio: _Optional[int] = ..., output_audio: _Optional[int] = ..., input_image: _Optional[int] = ..., output_image: _Optional[int] = ...) -> None: ...
 
 class PriceBand(_message.Message):
     __slots__ = ("from_prompt_tokens", "rates")
@@ -195,7 +205,14 @@ class TierMultiplier(_message.Message):
     def __init__(self, tier: _Optional[str] = ..., per_mille: _Optional[int] = ..., rates: _Optional[_Union[Rates, _Mapping]] = ...) -> None: ...
 
 class PriceRow(_message.Message):
-    __slots__ = ("id", "vendor", "model", "valid_from_ms", "valid_to_ms", "rates", "bands", "tiers", "per_web_search_nano_usd", "source", "is_override", "us_geo_per_mille")
+    __slots__ = ("id", "vendor", "model", "valid_from_ms", "valid_to_ms", "rates", "bands", "tiers", "per_web_search_nano_usd", "source", "is_override", "us_geo_per_mille", "unit_nano_usd")
+    class UnitNanoUsdEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     ID_FIELD_NUMBER: _ClassVar[int]
     VENDOR_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -208,6 +225,7 @@ class PriceRow(_message.Message):
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     IS_OVERRIDE_FIELD_NUMBER: _ClassVar[int]
     US_GEO_PER_MILLE_FIELD_NUMBER: _ClassVar[int]
+    UNIT_NANO_USD_FIELD_NUMBER: _ClassVar[int]
     id: str
     vendor: str
     model: str
@@ -220,7 +238,8 @@ class PriceRow(_message.Message):
     source: str
     is_override: bool
     us_geo_per_mille: int
-    def __init__(self, id: _Optional[str] = ..., vendor: _Optional[str] = ..., model: _Optional[str] = ..., valid_from_ms: _Optional[int] = ..., valid_to_ms: _Optional[int] = ..., rates: _Optional[_Union[Rates, _Mapping]] = ..., bands: _Optional[_Iterable[_Union[PriceBand, _Mapping]]] = ..., tiers: _Optional[_Iterable[_Union[TierMultiplier, _Mapping]]] = ..., per_web_search_nano_usd: _Optional[int] = ..., source: _Optional[str] = ..., is_override: _Optional[bool] = ..., us_geo_per_mille: _Optional[int] = ...) -> None: ...
+    unit_nano_usd: _containers.ScalarMap[str, int]
+    def __init__(self, id: _Optional[str] = ..., vendor: _Optional[str] = ..., model: _Optional[str] = ..., valid_from_ms: _Optional[int] = ..., valid_to_ms: _Optional[int] = ..., rates: _Optional[_Union[Rates, _Mapping]] = ..., bands: _Optional[_Iterable[_Union[PriceBand, _Mapping]]] = ..., tiers: _Optional[_Iterable[_Union[TierMultiplier, _Mapping]]] = ..., per_web_search_nano_usd: _Optional[int] = ..., source: _Optional[str] = ..., is_override: _Optional[bool] = ..., us_geo_per_mille: _Optional[int] = ..., unit_nano_usd: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class Provider(_message.Message):
     __slots__ = ("id", "name", "vendor", "base_url", "region", "account", "passthrough_caller", "credential", "models", "connect_timeout_ms", "first_byte_timeout_ms", "idle_timeout_ms", "allow_private_address", "protocols", "external", "limits")
@@ -357,7 +376,7 @@ class Principal(_message.Message):
     def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[PrincipalKind, str]] = ..., name: _Optional[str] = ..., active: _Optional[bool] = ..., tags: _Optional[_Mapping[str, str]] = ..., role: _Optional[str] = ...) -> None: ...
 
 class PolicyShard(_message.Message):
-    __slots__ = ("organization_id", "name", "teams", "principals", "providers", "models", "virtual_models", "prices", "max_stale_ms", "gateway_public_url", "contact", "access_rules", "rate_limits", "budgets", "session_caps", "metadata_keys", "budget_status", "counter_generation", "model_facts", "console_url")
+    __slots__ = ("organization_id", "name", "teams", "principals", "providers", "models", "virtual_models", "prices", "max_stale_ms", "gateway_public_url", "contact", "access_rules", "rate_limits", "budgets", "session_caps", "metadata_keys", "budget_status", "counter_generation", "model_facts", "console_url", "unknown_models", "discounts")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     TEAMS_FIELD_NUMBER: _ClassVar[int]
@@ -378,6 +397,8 @@ class PolicyShard(_message.Message):
     COUNTER_GENERATION_FIELD_NUMBER: _ClassVar[int]
     MODEL_FACTS_FIELD_NUMBER: _ClassVar[int]
     CONSOLE_URL_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_MODELS_FIELD_NUMBER: _ClassVar[int]
+    DISCOUNTS_FIELD_NUMBER: _ClassVar[int]
     organization_id: str
     name: str
     teams: _containers.RepeatedCompositeFieldContainer[Team]
@@ -398,7 +419,25 @@ class PolicyShard(_message.Message):
     counter_generation: int
     model_facts: _containers.RepeatedCompositeFieldContainer[ModelFacts]
     console_url: str
-    def __init__(self, organization_id: _Optional[str] = ..., name: _Optional[str] = ..., teams: _Optional[_Iterable[_Union[Team, _Mapping]]] = ..., principals: _Optional[_Iterable[_Union[Principal, _Mapping]]] = ..., providers: _Optional[_Iterable[_Union[Provider, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., virtual_models: _Optional[_Iterable[_Union[VirtualModel, _Mapping]]] = ..., prices: _Optional[_Iterable[_Union[PriceRow, _Mapping]]] = ..., max_stale_ms: _Optional[int] = ..., gateway_public_url: _Optional[str] = ..., contact: _Optional[str] = ..., access_rules: _Optional[_Iterable[_Union[AccessRule, _Mapping]]] = ..., rate_limits: _Optional[_Iterable[_Union[RateLimit, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[Budget, _Mapping]]] = ..., session_caps: _Optional[_Iterable[_Union[SessionCap, _Mapping]]] = ..., metadata_keys: _Optional[_Iterable[_Union[MetadataKey, _Mapping]]] = ..., budget_status: _Optional[str] = ..., counter_generation: _Optional[int] = ..., model_facts: _Optional[_Iterable[_Union[ModelFacts, _Mapping]]] = ..., console_url: _Optional[str] = ...) -> None: ...
+    unknown_models: str
+    discounts: _containers.RepeatedCompositeFieldContainer[Discount]
+    def __init__(self, organization_id: _Optional[str] = ..., name: _Optional[str] = ..., teams: _Optional[_Iterable[_Union[Team, _Mapping]]] = ..., principals: _Optional[_Iterable[_Union[Principal, _Mapping]]] = ..., providers: _Optional[_Iterable[_Union[Provider, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., virtual_models: _Optional[_Iterable[_Union[VirtualModel, _Mapping]]] = ..., prices: _Optional[_Iterable[_Union[PriceRow, _Mapping]]] = ..., max_stale_ms: _Optional[int] = ..., gateway_public_url: _Optional[str] = ..., contact: _Optional[str] = ..., access_rules: _Optional[_Iterable[_Union[AccessRule, _Mapping]]] = ..., rate_limits: _Optional[_Iterable[_Union[RateLimit, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[Budget, _Mapping]]] = ..., session_caps: _Optional[_Iterable[_Union[SessionCap, _Mapping]]] = ..., metadata_keys: _Optional[_Iterable[_Union[MetadataKey, _Mapping]]] = ..., budget_status: _Optional[str] = ..., counter_generation: _Optional[int] = ..., model_facts: _Optional[_Iterable[_Union[ModelFacts, _Mapping]]] = ..., console_url: _Optional[str] = ..., unknown_models: _Optional[str] = ..., discounts: _Optional[_Iterable[_Union[Discount, _Mapping]]] = ...) -> None: ...
+
+class Discount(_message.Message):
+    __slots__ = ("id", "vendor", "model_glob", "per_mille", "valid_from_ms", "valid_to_ms")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    VENDOR_FIELD_NUMBER: _ClassVar[int]
+    MODEL_GLOB_FIELD_NUMBER: _ClassVar[int]
+    PER_MILLE_FIELD_NUMBER: _ClassVar[int]
+    VALID_FROM_MS_FIELD_NUMBER: _ClassVar[int]
+    VALID_TO_MS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    vendor: str
+    model_glob: str
+    per_mille: int
+    valid_from_ms: int
+    valid_to_ms: int
+    def __init__(self, id: _Optional[str] = ..., vendor: _Optional[str] = ..., model_glob: _Optional[str] = ..., per_mille: _Optional[int] = ..., valid_from_ms: _Optional[int] = ..., valid_to_ms: _Optional[int] = ...) -> None: ...
 
 class ModelFacts(_message.Message):
     __slots__ = ("vendor", "model", "context_tokens", "max_output_tokens", "retired_at_ms", "bytes_per_token_milli", "expected_per_mille", "calibrated_per_mille")
@@ -549,7 +588,7 @@ class Stage(_message.Message):
     def __init__(self, at_percent: _Optional[int] = ..., action: _Optional[_Union[StageAction, str]] = ..., to: _Optional[_Iterable[str]] = ..., uncached_input_tokens_below: _Optional[int] = ..., cache_aware: _Optional[bool] = ..., told: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Budget(_message.Message):
-    __slots__ = ("id", "name", "mode", "when", "when_not", "group", "per", "limit_nano_usd", "periods", "stages", "bound", "on_counter_outage", "outage_allowance_nano_usd", "grace_turn_nano_usd", "raises", "contact")
+    __slots__ = ("id", "name", "mode", "when", "when_not", "group", "per", "limit_nano_usd", "periods", "stages", "bound", "on_counter_outage", "outage_allowance_nano_usd", "grace_turn_nano_usd", "raises", "contact", "counts")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
@@ -566,6 +605,7 @@ class Budget(_message.Message):
     GRACE_TURN_NANO_USD_FIELD_NUMBER: _ClassVar[int]
     RAISES_FIELD_NUMBER: _ClassVar[int]
     CONTACT_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     mode: RuleMode
@@ -582,7 +622,8 @@ class Budget(_message.Message):
     grace_turn_nano_usd: int
     raises: _containers.RepeatedCompositeFieldContainer[Raise]
     contact: str
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., mode: _Optional[_Union[RuleMode, str]] = ..., when: _Optional[_Union[Condition, _Mapping]] = ..., when_not: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., group: _Optional[str] = ..., per: _Optional[_Iterable[str]] = ..., limit_nano_usd: _Optional[int] = ..., periods: _Optional[_Union[Periods, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., bound: _Optional[_Union[Bound, str]] = ..., on_counter_outage: _Optional[_Union[OutagePolicy, str]] = ..., outage_allowance_nano_usd: _Optional[int] = ..., grace_turn_nano_usd: _Optional[int] = ..., raises: _Optional[_Iterable[_Union[Raise, _Mapping]]] = ..., contact: _Optional[str] = ...) -> None: ...
+    counts: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., mode: _Optional[_Union[RuleMode, str]] = ..., when: _Optional[_Union[Condition, _Mapping]] = ..., when_not: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., group: _Optional[str] = ..., per: _Optional[_Iterable[str]] = ..., limit_nano_usd: _Optional[int] = ..., periods: _Optional[_Union[Periods, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., bound: _Optional[_Union[Bound, str]] = ..., on_counter_outage: _Optional[_Union[OutagePolicy, str]] = ..., outage_allowance_nano_usd: _Optional[int] = ..., grace_turn_nano_usd: _Optional[int] = ..., raises: _Optional[_Iterable[_Union[Raise, _Mapping]]] = ..., contact: _Optional[str] = ..., counts: _Optional[str] = ...) -> None: ...
 
 class Raise(_message.Message):
     __slots__ = ("counter", "amount_nano_usd", "from_ms", "until_ms", "id")

@@ -13,6 +13,7 @@ class UsageKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     USAGE_KIND_FINAL: _ClassVar[UsageKind]
     USAGE_KIND_COUNTED: _ClassVar[UsageKind]
     USAGE_KIND_ESTIMATED: _ClassVar[UsageKind]
+    USAGE_KIND_ORPHAN_ESTIMATED: _ClassVar[UsageKind]
 
 class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -32,6 +33,7 @@ USAGE_KIND_UNSPECIFIED: UsageKind
 USAGE_KIND_FINAL: UsageKind
 USAGE_KIND_COUNTED: UsageKind
 USAGE_KIND_ESTIMATED: UsageKind
+USAGE_KIND_ORPHAN_ESTIMATED: UsageKind
 OUTCOME_UNSPECIFIED: Outcome
 OUTCOME_SERVED: Outcome
 OUTCOME_REFUSED: Outcome
@@ -67,7 +69,7 @@ class Tokens(_message.Message):
     def __init__(self, input_fresh: _Optional[int] = ..., input_tool: _Optional[int] = ..., cache_read: _Optional[int] = ..., cache_write_5m: _Optional[int] = ..., cache_write_1h: _Optional[int] = ..., cache_write_30m: _Optional[int] = ..., cache_write_12h: _Optional[int] = ..., cache_write_other: _Optional[int] = ..., output: _Optional[int] = ..., reasoning: _Optional[int] = ...) -> None: ...
 
 class UsageEvent(_message.Message):
-    __slots__ = ("exchange_id", "attempt", "kind", "revision", "outcome", "reason", "organization_id", "key_id", "principal_id", "principal_kind", "team_id", "tags", "request_tags", "protocol", "operation", "requested_model", "model", "provider_id", "provider_name", "vendor", "account", "host", "region", "client", "client_version", "session_id", "agent_id", "parent_session_id", "session_is_derived", "started_at_ms", "gateway_us", "first_byte_us", "first_token_us", "duration_us", "streamed", "client_status", "upstream_status", "request_bytes", "response_bytes", "stop_reason", "error_type", "error_text", "upstream_request_id", "chunks", "tokens", "web_searches", "service_tier", "inference_geo", "cost_nano_usd", "price_version", "usage_is_inconsistent", "is_subscription", "policy_epoch", "policy_version", "pod_id", "path", "traceparent", "charges", "rules", "counters_answer", "downgrade", "dropped", "degraded", "session_facts")
+    __slots__ = ("exchange_id", "attempt", "kind", "revision", "outcome", "reason", "organization_id", "key_id", "principal_id", "principal_kind", "team_id", "tags", "request_tags", "protocol", "operation", "requested_model", "model", "provider_id", "provider_name", "vendor", "account", "host", "region", "client", "client_version", "session_id", "agent_id", "parent_session_id", "session_is_derived", "started_at_ms", "gateway_us", "first_byte_us", "first_token_us", "duration_us", "streamed", "client_status", "upstream_status", "request_bytes", "response_bytes", "stop_reason", "error_type", "error_text", "upstream_request_id", "chunks", "tokens", "web_searches", "service_tier", "inference_geo", "cost_nano_usd", "price_version", "usage_is_inconsistent", "is_subscription", "policy_epoch", "policy_version", "pod_id", "path", "traceparent", "charges", "rules", "counters_answer", "downgrade", "dropped", "degraded", "session_facts", "turn_facts", "saved_cache_nano_usd", "stage", "units", "parts", "price_note")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -146,6 +148,12 @@ class UsageEvent(_message.Message):
     DROPPED_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
     SESSION_FACTS_FIELD_NUMBER: _ClassVar[int]
+    TURN_FACTS_FIELD_NUMBER: _ClassVar[int]
+    SAVED_CACHE_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    PRICE_NOTE_FIELD_NUMBER: _ClassVar[int]
     exchange_id: str
     attempt: int
     kind: UsageKind
@@ -210,7 +218,57 @@ class UsageEvent(_message.Message):
     dropped: _containers.RepeatedCompositeFieldContainer[Dropped]
     degraded: str
     session_facts: SessionFacts
-    def __init__(self, exchange_id: _Optional[str] = ..., attempt: _Optional[int] = ..., kind: _Optional[_Union[UsageKind, str]] = ..., revision: _Optional[int] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., reason: _Optional[str] = ..., organization_id: _Optional[str] = ..., key_id: _Optional[str] = ..., principal_id: _Optional[str] = ..., principal_kind: _Optional[_Union[PrincipalKindOfEvent, str]] = ..., team_id: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., request_tags: _Optional[_Mapping[str, str]] = ..., protocol: _Optional[str] = ..., operation: _Optional[str] = ..., requested_model: _Optional[str] = ..., model: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., vendor: _Optional[str] = ..., account: _Optional[str] = ..., host: _Optional[str] = ..., region: _Optional[str] = ..., client: _Optional[str] = ..., client_version: _Optional[str] = ..., session_id: _Optional[str] = ..., agent_id: _Optional[str] = ..., parent_session_id: _Optional[str] = ..., session_is_derived: _Optional[bool] = ..., started_at_ms: _Optional[int] = ..., gateway_us: _Optional[int] = ..., first_byte_us: _Optional[int] = ..., first_token_us: _Optional[int] = ..., duration_us: _Optional[int] = ..., streamed: _Optional[bool] = ..., client_status: _Optional[int] = ..., upstream_status: _Optional[int] = ..., request_bytes: _Optional[int] = ..., response_bytes: _Optional[int] = ..., stop_reason: _Optional[str] = ..., error_type: _Optional[str] = ..., error_text: _Optional[str] = ..., upstream_request_id: _Optional[str] = ..., chunks: _Optional[int] = ..., tokens: _Optional[_Union[Tokens, _Mapping]] = ..., web_searches: _Optional[int] = ..., service_tier: _Optional[str] = ..., inference_geo: _Optional[str] = ..., cost_nano_usd: _Optional[int] = ..., price_version: _Optional[str] = ..., usage_is_inconsistent: _Optional[bool] = ..., is_subscription: _Optional[bool] = ..., policy_epoch: _Optional[int] = ..., policy_version: _Optional[int] = ..., pod_id: _Optional[str] = ..., path: _Optional[str] = ..., traceparent: _Optional[str] = ..., charges: _Optional[_Iterable[_Union[Charge, _Mapping]]] = ..., rules: _Optional[_Union[RulesSeen, _Mapping]] = ..., counters_answer: _Optional[bytes] = ..., downgrade: _Optional[_Union[Downgrade, _Mapping]] = ..., dropped: _Optional[_Iterable[_Union[Dropped, _Mapping]]] = ..., degraded: _Optional[str] = ..., session_facts: _Optional[_Union[SessionFacts, _Mapping]] = ...) -> None: ...
+    turn_facts: TurnFacts
+    saved_cache_nano_usd: int
+    stage: str
+    units: _containers.RepeatedCompositeFieldContainer[BilledUnit]
+    parts: _containers.RepeatedCompositeFieldContainer[BilledPart]
+    price_note: str
+    def __init__(self, exchange_id: _Optional[str] = ..., attempt: _Optional[int] = ..., kind: _Optional[_Union[UsageKind, str]] = ..., revision: _Optional[int] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., reason: _Optional[str] = ..., organization_id: _Optional[str] = ..., key_id: _Optional[str] = ..., principal_id: _Optional[str] = ..., principal_kind: _Optional[_Union[PrincipalKindOfEvent, str]] = ..., team_id: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., request_tags: _Optional[_Mapping[str, str]] = ..., protocol: _Optional[str] = ..., operation: _Optional[str] = ..., requested_model: _Optional[str] = ..., model: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., vendor: _Optional[str] = ..., account: _Optional[str] = ..., host: _Optional[str] = ..., region: _Optional[str] = ..., client: _Optional[str] = ..., client_version: _Optional[str] = ..., session_id: _Optional[str] = ..., agent_id: _Optional[str] = ..., parent_session_id: _Optional[str] = ..., session_is_derived: _Optional[bool] = ..., started_at_ms: _Optional[int] = ..., gateway_us: _Optional[int] = ..., first_byte_us: _Optional[int] = ..., first_token_us: _Optional[int] = ..., duration_us: _Optional[int] = ..., streamed: _Optional[bool] = ..., client_status: _Optional[int] = ..., upstream_status: _Optional[int] = ..., request_bytes: _Optional[int] = ..., response_bytes: _Optional[int] = ..., stop_reason: _Optional[str] = ..., error_type: _Optional[str] = ..., error_text: _Optional[str] = ..., upstream_request_id: _Optional[str] = ..., chunks: _Optional[int] = ..., tokens: _Optional[_Union[Tokens, _Mapping]] = ..., web_searches: _Optional[int] = ..., service_tier: _Optional[str] = ..., inference_geo: _Optional[str] = ..., cost_nano_usd: _Optional[int] = ..., price_version: _Optional[str] = ..., usage_is_inconsistent: _Optional[bool] = ..., is_subscription: _Optional[bool] = ..., policy_epoch: _Optional[int] = ..., policy_version: _Optional[int] = ..., pod_id: _Optional[str] = ..., path: _Optional[str] = ..., traceparent: _Optional[str] = ..., charges: _Optional[_Iterable[_Union[Charge, _Mapping]]] = ..., rules: _Optional[_Union[RulesSeen, _Mapping]] = ..., counters_answer: _Optional[bytes] = ..., downgrade: _Optional[_Union[Downgrade, _Mapping]] = ..., dropped: _Optional[_Iterable[_Union[Dropped, _Mapping]]] = ..., degraded: _Optional[str] = ..., session_facts: _Optional[_Union[SessionFacts, _Mapping]] = ..., turn_facts: _Optional[_Union[TurnFacts, _Mapping]] = ..., saved_cache_nano_usd: _Optional[int] = ..., stage: _Optional[str] = ..., units: _Optional[_Iterable[_Union[BilledUnit, _Mapping]]] = ..., parts: _Optional[_Iterable[_Union[BilledPart, _Mapping]]] = ..., price_note: _Optional[str] = ...) -> None: ...
+
+class BilledUnit(_message.Message):
+    __slots__ = ("kind", "count")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    count: int
+    def __init__(self, kind: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
+
+class BilledPart(_message.Message):
+    __slots__ = ("model", "tokens", "cost_nano_usd", "price_version")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    PRICE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    tokens: Tokens
+    cost_nano_usd: int
+    price_version: str
+    def __init__(self, model: _Optional[str] = ..., tokens: _Optional[_Union[Tokens, _Mapping]] = ..., cost_nano_usd: _Optional[int] = ..., price_version: _Optional[str] = ...) -> None: ...
+
+class TurnFacts(_message.Message):
+    __slots__ = ("tools_digest", "system_digest", "history_marks", "history_bytes", "request_digest", "tool_results", "failed_tool_results", "calls_digest", "tools", "is_typed")
+    TOOLS_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SYSTEM_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_MARKS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    TOOL_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    FAILED_TOOL_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    CALLS_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    TOOLS_FIELD_NUMBER: _ClassVar[int]
+    IS_TYPED_FIELD_NUMBER: _ClassVar[int]
+    tools_digest: bytes
+    system_digest: bytes
+    history_marks: bytes
+    history_bytes: int
+    request_digest: bytes
+    tool_results: int
+    failed_tool_results: int
+    calls_digest: bytes
+    tools: _containers.RepeatedScalarFieldContainer[str]
+    is_typed: bool
+    def __init__(self, tools_digest: _Optional[bytes] = ..., system_digest: _Optional[bytes] = ..., history_marks: _Optional[bytes] = ..., history_bytes: _Optional[int] = ..., request_digest: _Optional[bytes] = ..., tool_results: _Optional[int] = ..., failed_tool_results: _Optional[int] = ..., calls_digest: _Optional[bytes] = ..., tools: _Optional[_Iterable[str]] = ..., is_typed: _Optional[bool] = ...) -> None: ...
 
 class Charge(_message.Message):
     __slots__ = ("budget_id", "counter", "period", "is_shadow")

@@ -9,7 +9,7 @@ from django.db import connection
 from control_plane.organizations.models import Organization
 from control_plane.usage import rollups
 from control_plane.usage.aggregation import Booked, book_waiting
-from control_plane.usage.entries import COLUMNS, LedgerRow
+from control_plane.usage.entries import COLUMNS, JSON_COLUMNS, LedgerRow
 from control_plane.usage.inbox import read_batch
 from control_plane.usage.models import ConversationSession, InboxBatch, UsageDay, UsageHour
 from switchyard_contract.v1 import usage_pb2
@@ -53,7 +53,7 @@ def put_and_book(*batches: usage_pb2.UsageBatch) -> Booked:
 
 
 def ledger() -> list[LedgerRow]:
-    columns = ", ".join(f"{name}::text" if name.endswith("tags") else name for name in COLUMNS)
+    columns = ", ".join(f"{name}::text" if name in JSON_COLUMNS else name for name in COLUMNS)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {columns} FROM usage_ledger ORDER BY day, exchange_id, attempt, kind, revision")
         return [LedgerRow(*values) for values in cursor.fetchall()]
