@@ -137,23 +137,31 @@ function dayOf(at, content) {
   return new Intl.DateTimeFormat("en-CA", { timeZone: content.zone }).format(new Date(at * 1000));
 }
 
-function zoom(plot, content) {
-  if (plot.select.width < 8 || content.step < 86400) return;
-  const low = plot.posToIdx(plot.select.left), high = plot.posToIdx(plot.select.left + plot.select.width);
-  const address = new URL(location.href);
+// A minute of the zone's clock, as the picker of time ranges writes it.
+function minuteOf(at, content) {
+  const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: content.zone });
+  return `${dayOf(at, content)}T${clock.format(new Date(at * 1000))}`;
+}
+
+// The range from one interval to the end of another, as addresses name it: whole days, or minutes.
+function span(address, low, high, content) {
   address.searchParams.delete("range");
-  address.searchParams.set("from", dayOf(content.times[low], content));
-  address.searchParams.set("to", dayOf(content.times[high], content));
-  location.assign(address);
+  const isDays = content.step >= 86400;
+  address.searchParams.set("from", isDays ? dayOf(low, content) : minuteOf(low, content));
+  address.searchParams.set("to", isDays ? dayOf(high, content) : minuteOf(high + content.step, content));
+  return address;
+}
+
+function zoom(plot, content) {
+  if (plot.select.width < 8) return;
+  const low = plot.posToIdx(plot.select.left), high = plot.posToIdx(plot.select.left + plot.select.width);
+  location.assign(span(new URL(location.href), content.times[low], content.times[high], content));
 }
 
 function follow(plot, content) {
   if (plot.select.width >= 8 || plot.cursor.idx == null || !content.behind) return;
-  const address = new URL(content.behind, location.href);
-  const day = dayOf(content.times[plot.cursor.idx], content);
-  address.searchParams.set("from", day);
-  address.searchParams.set("to", day);
-  location.assign(address);
+  const at = content.times[plot.cursor.idx];
+  location.assign(span(new URL(content.behind, location.href), at, at, content));
 }
 
 function drawAll() {
