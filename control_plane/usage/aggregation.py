@@ -20,6 +20,7 @@ from psycopg import sql
 
 from control_plane.organizations.models import Organization
 from control_plane.usage import (
+    closing,
     decisions,
     listening,
     partitions,
@@ -29,8 +30,9 @@ from control_plane.usage import (
     spending,
     staging,
 )
-from control_plane.usage.entries import COLUMNS, FINAL, JSON_COLUMNS, LedgerRow
+from control_plane.usage.entries import ADJUSTMENT, COLUMNS, FINAL, JSON_COLUMNS, LedgerRow
 from control_plane.usage.judgement import Horizon, Oddity, judge
+from control_plane.usage.ledger_lock import lock_ledger
 from control_plane.usage.models import InboxBatch
 from switchyard_contract.v1 import usage_pb2
 
@@ -38,7 +40,6 @@ log = structlog.get_logger(__name__)
 
 MOST_BATCHES = 20
 """Batches per transaction: at most 10,000 events of a well-behaved pod."""
-LEDGER_LOCK = (0x5377, 2)
 
 _CLAIM = """
 SELECT id, pod_id, boot_id, payload FROM usage_inboxbatch
@@ -145,8 +146,24 @@ def _book(batches: Sequence[_Batch], now: datetime, ledger_days: int) -> Booked:
                 arrived.append(verdict)
                 if verdict.rules_digest is not None and verdict.rules_digest not in rules:
                     rules[verdict.rules_digest] = sequenced.event.rules
+    written = book_rows(arrived, rules=rules, now=now)
+    if odd:
+        staging.quarantine(odd, at=now)
+        log.warning("usage events quarantined", count=len(odd))
+    staging.delete_batches([batch.id for batch in batches])
+    return Booked(len(batches), events, len(written), len(odd))
+
+
+def book_rows(
+    arrived: Sequence[LedgerRow], *, now: datetime, rules: Mapping[UUID, usage_pb2.RulesSeen] | None = None
+) -> list[LedgerRow]:
+    """Add rows to the ledger and to everything that sums it up; returns the rows really written, reversals included.
+
+    Must run inside a transaction. now: when rows count that are of a closed month.
+    """
+    rules = rules or {}
     partitions.partitions_ensure({row.day for row in arrived})
-    written = _write(arrived) if arrived else []
+    written = _write(arrived, now) if arrived else []
     staging.merge_deltas(rollups.fold(written))
     staging.merge_rules(_rules_to_keep(written, rules))
     decided = [(row, decisions.unpack(row.decision)) for row in written if row.decision or row.rules_digest]
@@ -154,11 +171,7 @@ def _book(batches: Sequence[_Batch], now: datetime, ledger_days: int) -> Booked:
     # Near the end: a counter of a whole organization is touched by every worker, and held from here on.
     if posted := staging.merge_spending(spending.fold_spending(decided)):
         listening.tell_listeners(posted)
-    if odd:
-        staging.quarantine(odd, at=now)
-        log.warning("usage events quarantined", count=len(odd))
-    staging.delete_batches([batch.id for batch in batches])
-    return Booked(len(batches), events, len(written), len(odd))
+    return written
 
 
 def _rules_to_keep(
@@ -172,25 +185,16 @@ def _rules_to_keep(
     return {digest: (decisions.deflate_rules(rules[digest]), day) for digest, day in days.items()}
 
 
-def _write(arrived: Sequence[LedgerRow]) -> list[LedgerRow]:
+def _write(arrived: Sequence[LedgerRow], now: datetime) -> list[LedgerRow]:
     """Insert what is to be added; returns the rows really inserted."""
-    _lock_ledger(is_exclusive=any(row.kind != FINAL or row.revision for row in arrived))
+    lock_ledger(is_exclusive=any(row.kind not in (FINAL, ADJUSTMENT) or row.revision for row in arrived))
     added = replacement.additions(arrived, replacement.standing(_stored(arrived)))
     if not added:
         return []
+    if ends := closing.closed_ends():
+        added = closing.date_rows(added, ends, now)
     inserted = staging.insert_ledger(added)
     return [row for row in added if row.key in inserted]
-
-
-def _lock_ledger(*, is_exclusive: bool) -> None:
-    """Keep two rows of one attempt from being judged side by side, each unaware of the other.
-
-    Two first finals of an attempt are one key, so workers that bring only these may work at the same time. A worker
-    that brings anything else (a few in a thousand events) works alone.
-    """
-    lock = "pg_advisory_xact_lock" if is_exclusive else "pg_advisory_xact_lock_shared"
-    with connection.cursor() as cursor:
-        cursor.execute(sql.SQL("SELECT {}(%s, %s)").format(sql.Identifier(lock)), LEDGER_LOCK)
 
 
 def _stored(arrived: Iterable[LedgerRow]) -> list[LedgerRow]:

@@ -1,0 +1,123 @@
+"""Months that are closed never change; what comes later counts later."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from control_plane.audit.models import Change
+from control_plane.audit.services import Actor
+from control_plane.organizations.models import Organization
+from control_plane.usage import closing
+from control_plane.usage.aggregation import book_waiting
+from control_plane.usage.models import UsageDay, UsageHour
+from switchyard_contract.v1 import usage_pb2
+from tests.control_plane.usage.books import LEDGER_DAYS, an_organization, assert_books_agree, ledger, put
+from tests.control_plane.usage.events import ORGANIZATION, a_batch, an_event, an_exchange_id, estimated
+
+pytestmark = pytest.mark.django_db
+
+OCTOBER = date(2026, 10, 1)
+LAST_OF_OCTOBER = datetime(2026, 10, 31, 23, 59, tzinfo=UTC)
+NOVEMBER = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
+FINANCE = Actor.system("finance")
+
+
+@pytest.fixture(autouse=True)
+def organization(db: None) -> Organization:
+    return an_organization()
+
+
+def book_at(now: datetime, *events: usage_pb2.UsageEvent, first_sequence: int = 1) -> None:
+    put(a_batch(events, first_sequence=first_sequence))
+    book_waiting(now=now, ledger_days=LEDGER_DAYS)
+
+
+def october(organization: Organization) -> list[tuple[object, ...]]:
+    rows = UsageDay.objects.filter(organization_id=organization.id, day__lt=date(2026, 11, 1))
+    return sorted(rows.values_list("day", "grain", "cost_nano_usd", "requests", "output"))
+
+
+def test_what_comes_after_the_closing_counts_when_it_was_booked(organization: Organization) -> None:
+    book_at(LAST_OF_OCTOBER, an_event(1, at=LAST_OF_OCTOBER))
+    closing.month_close(organization=organization, month=OCTOBER, actor=FINANCE, now=NOVEMBER)
+    before = october(organization)
+
+    book_at(NOVEMBER, an_event(2, at=LAST_OF_OCTOBER), first_sequence=2)
+
+    assert october(organization) == before
+    late = next(row for row in ledger() if row.exchange_id == an_exchange_id(2, LAST_OF_OCTOBER))
+    assert (late.started_at, late.counted_at) == (LAST_OF_OCTOBER, NOVEMBER)
+    assert UsageHour.objects.get(hour=NOVEMBER).cost_nano_usd == 3_000_000
+    assert_books_agree()
+
+
+def test_a_truth_that_comes_late_leaves_the_closed_estimate_and_corrects_it_now(organization: Organization) -> None:
+    event = an_event(1, at=LAST_OF_OCTOBER)
+    book_at(LAST_OF_OCTOBER, estimated(event, cost_nano_usd=1_000_000))
+    closing.month_close(organization=organization, month=OCTOBER, actor=FINANCE, now=NOVEMBER)
+    before = october(organization)
+
+    book_at(NOVEMBER, event, first_sequence=2)
+
+    assert october(organization) == before
+    assert {row.kind: row.counted_at for row in ledger()} == {
+        "estimated": LAST_OF_OCTOBER,
+        "reversal": NOVEMBER,
+        "final": NOVEMBER,
+    }
+    assert sum(row.cost_nano_usd for row in ledger() if row.counted_at >= NOVEMBER) == 2_000_000
+    assert_books_agree()
+
+
+def test_another_organizations_month_stays_open(organization: Organization) -> None:
+    other = Organization.objects.create(slug="other", name="Other")
+    closing.month_close(organization=other, month=OCTOBER, actor=FINANCE, now=NOVEMBER)
+
+    book_at(NOVEMBER, an_event(1, at=LAST_OF_OCTOBER))
+
+    assert ledger()[0].counted_at == LAST_OF_OCTOBER
+    assert closing.closed_until(ORGANIZATION) is None
+    assert closing.closed_until(other.id) == datetime(2026, 11, 1, tzinfo=UTC)
+    assert closing.is_month_closed(other.id, OCTOBER)
+    assert not closing.is_month_closed(other.id, NOVEMBER)
+
+
+def test_a_booking_that_waited_over_midnight_does_not_count_in_the_closed_month(organization: Organization) -> None:
+    book_at(LAST_OF_OCTOBER, an_event(1, at=LAST_OF_OCTOBER))
+    closing.month_close(organization=organization, month=OCTOBER, actor=FINANCE, now=NOVEMBER)
+
+    book_at(LAST_OF_OCTOBER + timedelta(seconds=30), an_event(2, at=LAST_OF_OCTOBER), first_sequence=2)
+
+    assert {row.counted_at for row in ledger()} == {LAST_OF_OCTOBER, datetime(2026, 11, 1, tzinfo=UTC)}
+
+
+def test_a_month_is_closed_once_and_told_once(organization: Organization) -> None:
+    first = closing.month_close(organization=organization, month=OCTOBER, actor=FINANCE, now=NOVEMBER)
+    again = closing.month_close(
+        organization=organization, month=date(2026, 10, 17), actor=FINANCE, now=NOVEMBER + timedelta(days=1)
+    )
+
+    assert again == first
+    assert closing.months_closed(organization.id) == [first]
+    assert Change.objects.filter(action="month.close", organization_id=organization.id).count() == 1
+
+
+def test_a_month_that_still_runs_cannot_be_closed(organization: Organization) -> None:
+    with pytest.raises(closing.MonthNotOver) as failure:
+        closing.month_close(
+            organization=organization, month=date(2026, 11, 1), actor=FINANCE, now=datetime(2026, 11, 30, tzinfo=UTC)
+        )
+    assert failure.value.closable_at == datetime(2026, 12, 1, 0, 5, tzinfo=UTC)
+
+
+def test_months_are_closed_in_their_order(organization: Organization) -> None:
+    september = datetime(2026, 9, 10, tzinfo=UTC)
+    book_at(september, an_event(1, at=september))
+
+    with pytest.raises(closing.EarlierMonthOpen) as failure:
+        closing.month_close(organization=organization, month=OCTOBER, actor=FINANCE, now=NOVEMBER)
+    assert failure.value.earliest == date(2026, 9, 1)
+
+    for month in (date(2026, 9, 1), OCTOBER):
+        closing.month_close(organization=organization, month=month, actor=FINANCE, now=NOVEMBER)
+    assert closing.earliest_open_month(organization.id) == date(2026, 11, 1)
