@@ -277,10 +277,13 @@ class ConversationSession(MeasuredRow):
     last_seen = models.DateTimeField()
     model_names = ArrayField(models.CharField(max_length=200))
     agent_ids = ArrayField(models.CharField(max_length=200))
+    moved_at = models.DateTimeField(db_default=Now())
+    """When its sums last moved, by the database's clock; the transaction that moved them may commit a little later."""
 
     class Meta:
         indexes = [
             models.Index(fields=["organization_id", "-last_seen", "id"], name="usage_session_newest"),
+            models.Index(fields=["moved_at"], name="usage_session_moved"),
             models.Index(fields=["organization_id", "principal_id", "-last_seen"], name="usage_session_principal"),
             models.Index(fields=["organization_id", "session_id"], name="usage_session_name"),
         ]

@@ -146,8 +146,8 @@ def _merge_sessions(sessions: Sequence[SessionDelta]) -> None:
     target = "usage_conversationsession"
     staged = _stage(target, SESSION_COLUMNS, map(_session_values, sessions))
     statement = sql.SQL(
-        "INSERT INTO {target} AS known ({columns}) SELECT {columns} FROM {staged} ORDER BY id "
-        "ON CONFLICT (id) DO UPDATE SET "
+        "INSERT INTO {target} AS known ({columns}, moved_at) SELECT {columns}, clock_timestamp() FROM {staged} "
+        "ORDER BY id ON CONFLICT (id) DO UPDATE SET moved_at = excluded.moved_at, "
         "client = CASE WHEN excluded.last_seen >= known.last_seen AND excluded.client <> ''"
         " THEN excluded.client ELSE known.client END, "
         "client_version = CASE WHEN excluded.last_seen >= known.last_seen AND excluded.client_version <> ''"
