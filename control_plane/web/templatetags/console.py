@@ -111,6 +111,22 @@ def size(value: int) -> str:
     return numbers.size(value)
 
 
+@register.simple_tag
+def in_unit(value: int | None, unit: str) -> SafeString | str:
+    """A chart's value in the chart's unit; a dash where nothing is known."""
+    if value is None:
+        return "–"
+    match unit:
+        case "money":
+            return money(value)
+        case "duration":
+            return duration_us(value)
+        case "share":
+            return f"{value / 10:g} %"
+        case _:
+            return tokens(value)
+
+
 @register.filter
 def share_of(part: int, whole: int) -> str:
     return numbers.share(part, whole)

@@ -1,4 +1,4 @@
-// Stacked bars over time with uPlot. The numbers come as JSON beside the figure; a table and CSV carry the same.
+// Bars and lines over time with uPlot. The numbers come as JSON beside the figure; a table and CSV carry the same.
 "use strict";
 
 const MONEY = (nano) => {
@@ -13,6 +13,13 @@ const COUNT = (count) => {
   if (count >= 1e4) return `${(count / 1e3).toFixed(1)} k`;
   return count.toLocaleString("en");
 };
+const DURATION = (us) => {
+  if (us >= 60e6) return `${(us / 60e6).toFixed(1)} min`;
+  if (us >= 1e6) return `${(us / 1e6).toFixed(us < 1e7 ? 2 : 1)} s`;
+  return us >= 1000 ? `${Math.round(us / 1000)} ms` : `${Math.round(us)} µs`;
+};
+const SHARE = (thousandths) => `${Number((thousandths / 10).toFixed(1))} %`;
+const WRITERS = { money: MONEY, count: COUNT, duration: DURATION, share: SHARE };
 const AXIS_MONEY = (nano) => {
   const dollars = nano / 1e9;
   if (dollars >= 1000) return `$${dollars / 1000}k`;
@@ -26,44 +33,104 @@ function draw(box) {
   const content = JSON.parse(document.getElementById(box.dataset.chart).textContent);
   drawn.get(box)?.destroy();
   box.replaceChildren();
-  const write = box.dataset.unit === "money" ? MONEY : COUNT;
-  const onAxis = box.dataset.unit === "money" ? AXIS_MONEY : COUNT;
+  const write = WRITERS[box.dataset.unit] || COUNT;
+  const onAxis = box.dataset.unit === "money" ? AXIS_MONEY : write;
+  drawn.set(box, content.kind === "lines" ? drawLines(box, content, write, onAxis) : drawBars(box, content, write, onAxis));
+}
+
+function drawBars(box, content, write, onAxis) {
   const layers = stack(content.series.map((series) => series.values));
+  const tip = tipOf();
+  const bars = uPlot.paths.bars({ size: [0.72, 44], radius: 0 });
+  return new uPlot({
+    ...frame(box, content, onAxis),
+    scales: { x: { time: true, range: (_, low, high) => [low - content.step / 2, high + content.step / 2] }, y: { range: (_, __, high) => [0, high > 0 ? high * 1.08 : 1] } },
+    // The tallest layer first, so that each lower one is drawn over it.
+    series: [{}, ...layers.map((_, layer) => {
+      const place = layers.length - 1 - layer;
+      return { fill: token(`--series-${Math.min(place, 8)}`), stroke: token("--color-base-100"), width: 1, paths: bars, points: { show: false } };
+    })],
+    hooks: hooks(tip, content, (place) => barTip(content, place, write)),
+  }, [content.times, ...layers.slice().reverse()], box);
+}
+
+// Values that do not add up: lines, dashed where expected, bands between two edges, levels across.
+function drawLines(box, content, write, onAxis) {
+  const tip = tipOf();
+  const edges = content.bands.flatMap((band) => [band.high, band.low]);
+  const levels = content.marks.map((mark) => mark.value);
+  const tones = { look: "--color-warning", stopped: "--color-error" };
+  return new uPlot({
+    ...frame(box, content, onAxis),
+    scales: { x: { time: true }, y: { range: (_, __, high) => { const top = Math.max(high || 0, ...levels); return [0, top > 0 ? top * 1.08 : 1]; } } },
+    series: [{},
+      ...edges.map(() => ({ stroke: "transparent", width: 0, points: { show: false } })),
+      ...content.lines.map((line) => ({
+        stroke: token(`--series-${Math.min(line.color, 8)}`), width: 1.75, dash: line.dashed ? [5, 4] : [],
+        spanGaps: false, points: { show: content.times.length < 3, size: 5 },
+      })),
+    ],
+    bands: content.bands.map((band, number) => ({
+      series: [2 * number + 1, 2 * number + 2],
+      fill: `color-mix(in oklab, ${token(`--series-${Math.min(band.color, 8)}`)} 22%, transparent)`,
+    })),
+    hooks: {
+      ...hooks(tip, content, (place) => lineTip(content, place, write)),
+      draw: [(plot) => {
+        for (const mark of content.marks) {
+          const at = plot.valToPos(mark.value, "y", true);
+          const { left, width } = plot.bbox;
+          plot.ctx.save();
+          plot.ctx.strokeStyle = token(tones[mark.tone] || "--chart-axis");
+          plot.ctx.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
+          plot.ctx.lineWidth = devicePixelRatio;
+          plot.ctx.beginPath();
+          plot.ctx.moveTo(left, at);
+          plot.ctx.lineTo(left + width, at);
+          plot.ctx.stroke();
+          plot.ctx.restore();
+        }
+      }],
+    },
+  }, [content.times, ...edges, ...content.lines.map((line) => line.values)], box);
+}
+
+function tipOf() {
   const tip = document.createElement("div");
   tip.className = "chart-tip";
   tip.hidden = true;
+  return tip;
+}
+
+// What all charts have alike.
+function frame(box, content, onAxis) {
   const font = `11px ${token("--font-sans") || "sans-serif"}`;
-  const bars = uPlot.paths.bars({ size: [0.72, 44], radius: 0 });
-  const chart = new uPlot({
+  return {
     width: box.clientWidth - 24,
     height: 240,
     padding: [8, 8, 0, 0],
     tzDate: (at) => uPlot.tzDate(new Date(at * 1000), content.zone),
     legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
-    scales: { x: { time: true, range: (_, low, high) => [low - content.step / 2, high + content.step / 2] }, y: { range: (_, __, high) => [0, high > 0 ? high * 1.08 : 1] } },
     axes: [
       { stroke: token("--chart-axis"), font, grid: { show: false }, ticks: { show: false }, space: 64, size: 28,
         values: (_, splits) => splits.map((at) => tick(at, content)), splits: (plot) => ticks(content, plot.width) },
       { stroke: token("--chart-axis"), font, grid: { stroke: token("--chart-grid"), width: 1 }, ticks: { show: false },
         size: 64, values: (_, splits) => splits.map(onAxis) },
     ],
-    // The tallest layer first, so that each lower one is drawn over it.
-    series: [{}, ...layers.map((_, layer) => {
-      const place = layers.length - 1 - layer;
-      return { fill: token(`--series-${Math.min(place, 8)}`), stroke: token("--color-base-100"), width: 1, paths: bars, points: { show: false } };
-    })],
-    hooks: {
-      setCursor: [(plot) => point(plot, tip, content, write)],
-      setSelect: [(plot) => zoom(plot, content)],
-      ready: [(plot) => {
-        plot.over.append(tip, ...content.flags.map((flag) => flagOf(plot, flag)));
-        plot.over.addEventListener("click", () => follow(plot, content));
-        plot.over.addEventListener("mouseleave", () => { tip.hidden = true; });
-      }],
-    },
-  }, [content.times, ...layers.slice().reverse()], box);
-  drawn.set(box, chart);
+  };
+}
+
+function hooks(tip, content, lines) {
+  return {
+    setCursor: [(plot) => point(plot, tip, content, lines)],
+    setSelect: [(plot) => zoom(plot, content)],
+    ready: [(plot) => {
+      plot.over.append(tip, ...content.flags.map((flag) => flagOf(plot, flag)));
+      plot.over.addEventListener("click", () => follow(plot, content));
+      plot.over.addEventListener("mouseleave", () => { tip.hidden = true; });
+    }],
+  };
 }
 
 function stack(rows) {
@@ -88,37 +155,57 @@ function tick(at, content) {
   return new Intl.DateTimeFormat("en-GB", { ...options, timeZone: content.zone }).format(new Date(at * 1000));
 }
 
-function point(plot, tip, content, write) {
+function point(plot, tip, content, lines) {
   const place = plot.cursor.idx;
   if (place === null || place === undefined || plot.cursor.left < 0) {
     tip.hidden = true;
     return;
   }
-  const head = document.createElement("div");
-  const title = document.createElement("b");
-  title.textContent = tick(content.times[place], content);
-  const total = document.createElement("span");
-  total.textContent = write(content.series.reduce((sum, series) => sum + series.values[place], 0));
-  head.append(title, total);
-  const lines = content.series.map((series, number) => [series, number])
-    .filter(([series]) => series.values[place] > 0).reverse()
-    .map(([series, number]) => {
-      const line = document.createElement("div");
-      const mark = document.createElement("i");
-      mark.style.background = token(`--series-${Math.min(number, 8)}`);
-      const label = document.createElement("span");
-      label.textContent = series.label;
-      const value = document.createElement("span");
-      value.textContent = write(series.values[place]);
-      line.append(mark, label, value);
-      return line;
-    });
-  tip.replaceChildren(head, ...lines);
+  tip.replaceChildren(...lines(place));
   tip.hidden = false;
   const isRight = plot.cursor.left > plot.over.clientWidth / 2;
   tip.style.top = "0px";
   tip.style.left = isRight ? "" : `${plot.cursor.left + 14}px`;
   tip.style.right = isRight ? `${plot.over.clientWidth - plot.cursor.left + 14}px` : "";
+}
+
+function headOf(content, place, text) {
+  const head = document.createElement("div");
+  const title = document.createElement("b");
+  title.textContent = tick(content.times[place], content);
+  const total = document.createElement("span");
+  total.textContent = text;
+  head.append(title, total);
+  return head;
+}
+
+function lineOf(color, name, text) {
+  const line = document.createElement("div");
+  const mark = document.createElement("i");
+  mark.style.background = token(`--series-${Math.min(color, 8)}`);
+  const label = document.createElement("span");
+  label.textContent = name;
+  const value = document.createElement("span");
+  value.textContent = text;
+  line.append(mark, label, value);
+  return line;
+}
+
+function barTip(content, place, write) {
+  const total = content.series.reduce((sum, series) => sum + series.values[place], 0);
+  const lines = content.series.map((series, number) => [series, number])
+    .filter(([series]) => series.values[place] > 0).reverse()
+    .map(([series, number]) => lineOf(number, series.label, write(series.values[place])));
+  return [headOf(content, place, write(total)), ...lines];
+}
+
+function lineTip(content, place, write) {
+  const isKnown = (value) => value !== null && value !== undefined;
+  const lines = content.lines.filter((line) => isKnown(line.values[place]))
+    .map((line) => lineOf(line.color, line.label, write(line.values[place])));
+  const bands = content.bands.filter((band) => isKnown(band.low[place]) && isKnown(band.high[place]))
+    .map((band) => lineOf(band.color, band.label, `${write(band.low[place])} – ${write(band.high[place])}`));
+  return [headOf(content, place, ""), ...lines, ...bands];
 }
 
 // A change of policy: a small pennant that leads to its entry in the audit.
