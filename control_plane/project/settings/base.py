@@ -57,6 +57,7 @@ INSTALLED_APPS = [
     "control_plane.limits",
     "control_plane.budgets",
     "control_plane.usage",
+    "control_plane.forecasts",
     "control_plane.alerts",
     "control_plane.snapshots",
     "control_plane.fleet",
