@@ -80,6 +80,8 @@ _PRICE_VERSION = _field("price_version", _BYTES)
 _TRACEPARENT = _field("traceparent", _BYTES)
 _COUNTERS_ANSWER = _field("counters_answer", _BYTES)
 _DEGRADED = _field("degraded", _BYTES)
+_SAVED_BY_CACHE = _field("saved_cache_nano_usd", _VARINT)
+_PRICE_NOTE = _field("price_note", _BYTES)
 
 
 def text(field: bytes, value: str) -> bytes:
@@ -177,6 +179,15 @@ def plain_bill_part(input_fresh: int, output: int, cost_nano_usd: int, price_ver
             _known_text(_PRICE_VERSION, price_version),
         )
     )
+
+
+def saved_part(saved_by_cache_nano_usd: int, price_note: str) -> bytes:
+    """What caches saved, and whether the price is another model's; nothing where there is nothing to say."""
+    if not saved_by_cache_nano_usd:
+        return text(_PRICE_NOTE, price_note)
+    number = saved_by_cache_nano_usd
+    # A signed number is written as twice what it is, a negative one as what lies between.
+    return _SAVED_BY_CACHE + _VARINTS[2 * number if number > 0 else -2 * number - 1] + text(_PRICE_NOTE, price_note)
 
 
 def answer_part(

@@ -59,12 +59,22 @@ class Damage:
 
 def encode_record(kind: RecordKind, sequence: int, exchange_id: str, attempt: int, payload: bytes) -> bytes:
     """Raises ValueError for what no reader would take back."""
-    whose = exchange_id.encode("ascii")
-    head = _REST.pack(sequence, kind, len(whose), attempt) + whose
-    size = len(head) + len(payload)
+    check_size(exchange_id, payload)
+    return encode_lead(kind, sequence, exchange_id, attempt, payload) + payload
+
+
+def check_size(exchange_id: str, payload: bytes) -> None:
+    """Raises ValueError for a record that no reader would take back."""
+    size = _REST.size + len(exchange_id) + len(payload)
     if size > MAX_RECORD_BYTES:
         raise ValueError(f"a record of {size} bytes; the limit is {MAX_RECORD_BYTES}")
-    return b"".join((_LEAD.pack(MARK, size, zlib.crc32(payload, zlib.crc32(head))), head, payload))
+
+
+def encode_lead(kind: RecordKind, sequence: int, exchange_id: str, attempt: int, payload: bytes) -> bytes:
+    """All of a record that stands before its payload."""
+    whose = exchange_id.encode("ascii")
+    head = _REST.pack(sequence, kind, len(whose), attempt) + whose
+    return _LEAD.pack(MARK, len(head) + len(payload), zlib.crc32(payload, zlib.crc32(head))) + head
 
 
 def read_records(file: int, *, start: int = 0) -> Iterator[Record | Damage]:

@@ -15,8 +15,8 @@ SMALLEST_BYTES = 256 * 1024
 ExchangeKey = tuple[str, int]
 """Exchange id and attempt."""
 Entry = tuple[RecordKind, int, ExchangeKey, bytes]
-"""A record that may have to be written once more: kind, sequence, whose it is, and its bytes. A plain tuple, since two
-are made for every exchange."""
+"""A record that may have to be written once more: kind, sequence, whose it is, and its payload. A plain tuple, since
+two are made for every exchange."""
 
 
 @dataclass(slots=True, eq=False)

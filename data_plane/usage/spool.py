@@ -11,7 +11,7 @@ Source: docs/decisions/0035-the-spool.md
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -33,6 +33,8 @@ LEFT_OVER_FINALS = 5_000
 """So many events before a run's end may have lost their settlement with it."""
 RESERVED_EXCHANGES = 16
 """Admission stops while so many more exchanges could still write their FINAL."""
+# To ask an enumeration for a member costs more than all else that is done with it here.
+_ADMITTED, _PROGRESS, _FINAL = RecordKind.ADMITTED, RecordKind.PROGRESS, RecordKind.FINAL
 
 
 class Spool:
@@ -80,15 +82,16 @@ class Spool:
 
     def can_admit(self) -> bool:
         """Whether one more exchange may begin: only while all in flight, and some more, can still be closed."""
-        reserve = (len(self._homes) + RESERVED_EXCHANGES) * RESERVE_PER_EXCHANGE_BYTES
-        return not self._journal.refusals_in_a_row and self._journal.room_bytes >= reserve
+        journal = self._journal
+        reserve = (len(self._homes) + journal.taken + RESERVED_EXCHANGES) * RESERVE_PER_EXCHANGE_BYTES
+        return not journal.refusals_in_a_row and journal.room_bytes >= reserve
 
     def admitted(self, event: bytes, exchange_id: str, attempt: int) -> int:
         """Note that an attempt begins. What goes upstream for it goes by `after_write`: then no kill takes the record.
 
         Gives the record's position for `synced`.
         """
-        return self._journal.append(RecordKind.ADMITTED, 0, (exchange_id, attempt), event)
+        return self._journal.append(_ADMITTED, 0, (exchange_id, attempt), event)
 
     def after_write(self, call: Callable[[], None]) -> None:
         """Have something called in a moment, when no kill takes any more what was noted until now."""
@@ -96,7 +99,7 @@ class Spool:
 
     def progress(self, event: bytes, exchange_id: str, attempt: int) -> int:
         """Note what is known by now; the last one is what an exchange cut by a kill is billed by."""
-        return self._journal.append(RecordKind.PROGRESS, 0, (exchange_id, attempt), event)
+        return self._journal.append(_PROGRESS, 0, (exchange_id, attempt), event)
 
     def final(self, event: bytes, exchange_id: str, attempt: int) -> int:
         """Close an attempt with its event. Never refused: what the disk does not take waits in memory.
@@ -104,7 +107,7 @@ class Spool:
         A kill in this very turn of the loop makes it a row that is estimated
         (docs/decisions/0036-spool-writes-on-the-loop.md).
         """
-        position = self._journal.append(RecordKind.FINAL, self._sequence + 1, (exchange_id, attempt), event)
+        position = self._journal.append(_FINAL, self._sequence + 1, (exchange_id, attempt), event)
         self._sequence += 1
         self._backlog.add(self._sequence, event)
         return position
@@ -188,16 +191,18 @@ class Spool:
 
     # What the journal tells.
 
-    def placed(self, entry: Entry, position: int, segment: Segment) -> None:
-        kind, sequence, key, _ = entry
-        if kind is not RecordKind.FINAL:
-            self._homes.setdefault(key, segment).open_records[key] = entry
-            return
-        segment.last_sequence = sequence
-        home = self._homes.pop(key, None)
-        if home is not None:
-            del home.open_records[key]
-            home.needed_until = position
+    def placed(self, entries: Sequence[Entry], position: int, segment: Segment) -> None:
+        homes = self._homes
+        for at, entry in enumerate(entries, position):
+            kind, sequence, key, _ = entry
+            if kind is not _FINAL:
+                homes.setdefault(key, segment).open_records[key] = entry
+                continue
+            segment.last_sequence = sequence
+            home = homes.pop(key, None)
+            if home is not None:
+                del home.open_records[key]
+                home.needed_until = at
 
     def events_synced(self, last_sequence: int) -> None:
         self._backlog.synced(last_sequence)
