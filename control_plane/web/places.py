@@ -48,6 +48,7 @@ PLACES: tuple[Place, ...] = (
         TEAM_BUDGETS,
         ("budget", "budget-request", "budget-requests", "budget-request-decide", "budget-raise"),
     ),
+    Place("Traffic", "Live", "live", "activity", "j", Permission.EXCHANGES_READ),
     Place("Traffic", "Exchanges", "exchanges", "arrow-left-right", "e", Permission.EXCHANGES_READ, ("exchange",)),
     Place(
         "Policy",

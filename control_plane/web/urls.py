@@ -18,6 +18,7 @@ from control_plane.web.views import (
     key_list,
     key_rules,
     keys,
+    live,
     metadata_keys,
     notices,
     operate,
@@ -97,6 +98,7 @@ urlpatterns: list[URLPattern] = [
     page("keys/<uuid:key_id>/revoke", keys.revoke, "key-revoke", P.KEYS_READ),
     # Spend and traffic. The right's reach narrows what is shown.
     page("spend", usage.spend, "spend", TEAM_USAGE),
+    page("live", live.live, "live", P.EXCHANGES_READ),
     page("exchanges", exchanges.exchanges, "exchanges", P.EXCHANGES_READ),
     page("exchanges/<str:exchange_id>", exchanges.exchange, "exchange", P.EXCHANGES_READ),
     # Budgets: the right's reach narrows which, and which counters of them.

@@ -493,6 +493,23 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (part && event.target === part && (document.hidden || part.matches("[data-rests]:hover"))) event.preventDefault();
 });
 
+// Rows that are being read hold still; what came meanwhile is counted, and shown when the pointer has left.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const part = event.detail.target.closest("[data-holds]");
+  const chip = document.querySelector("[data-held]");
+  if (!part || !chip) return;
+  if (!part.matches(":hover") && !part.contains(document.activeElement)) {
+    chip.hidden = true;
+    return;
+  }
+  event.detail.shouldSwap = false;
+  const known = new Set([...part.querySelectorAll("[data-id]")].map((row) => row.dataset.id));
+  const came = new DOMParser().parseFromString(event.detail.serverResponse, "text/html").querySelectorAll("[data-id]");
+  const count = [...came].filter((row) => !known.has(row.dataset.id)).length;
+  chip.textContent = count ? `Paused, ${count} new` : "Paused";
+  chip.hidden = false;
+});
+
 document.addEventListener("htmx:responseError", (event) => {
   delete event.target.dataset.sent;
   toast(event.detail.xhr.status === 404
