@@ -5,7 +5,7 @@ or before the ledger begins, an organization nobody knows. Such an event is kept
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -255,18 +255,24 @@ def _saved_by_downgrade(event: usage_pb2.UsageEvent) -> int:
 
 
 def _extras(event: usage_pb2.UsageEvent) -> str:
-    units = {unit.kind: unit.count for unit in event.units if unit.kind in UNITS and unit.count <= HIGHEST_TOKENS}
-    parts = [
-        {
+    parts = []
+    for part in event.parts[:MOST_PARTS]:
+        said: dict[str, object] = {
             "model": _clip(part.model),
             "tokens": {kind: count for kind in TOKEN_KINDS if (count := getattr(part.tokens, kind))},
             "cost_nano_usd": part.cost_nano_usd,
             "price_version": _clip(part.price_version),
         }
-        for part in event.parts[:MOST_PARTS]
-    ]
-    said = {"units": dict(sorted(units.items())), "parts": parts}
+        if part.units:
+            said["units"] = _units(part.units)
+        parts.append(said)
+    said = {"units": _units(event.units), "parts": parts}
     return json.dumps({name: value for name, value in said.items() if value}, ensure_ascii=False)
+
+
+def _units(units: Iterable[usage_pb2.BilledUnit]) -> dict[str, int]:
+    counts = {unit.kind: unit.count for unit in units if unit.kind in UNITS and unit.count <= HIGHEST_TOKENS}
+    return dict(sorted(counts.items()))
 
 
 def _facts_of(event: usage_pb2.UsageEvent) -> bytes | None:

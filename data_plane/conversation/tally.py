@@ -2,6 +2,7 @@
 
 import msgspec
 
+from switchyard_contract.pricing import Units
 from switchyard_contract.usage import TokenCounts
 
 MAX_ERROR_TEXT = 300
@@ -23,16 +24,29 @@ def below_zero(*numbers: int | None) -> bool:
     return False
 
 
+class PartTally(msgspec.Struct, frozen=True):
+    """A pass of another model inside of an answer; its tokens are in the answer's sums too."""
+
+    model: str
+    """Empty: the one that the provider was asked for."""
+    tokens: TokenCounts
+    units: Units = ()
+
+
 class Tally(msgspec.Struct, frozen=True):
     """The sum of one answer. Its texts are the provider's own words, never the caller's."""
 
     tokens: TokenCounts = TokenCounts()
+    """All that is billed, passes of other models included."""
     model: str = ""
     """As the answer names it; empty when it did not."""
     stop_reason: str = ""
     web_searches: int = 0
     service_tier: str = ""
     inference_geo: str = ""
+    units: Units = ()
+    """Tokens of dearer kinds, which the counters hold too, and what is billed by the piece."""
+    parts: tuple[PartTally, ...] = ()
     is_reported: bool = False
     """The provider told the usage; False: counted from what passed, or nothing known."""
     is_inconsistent: bool = False

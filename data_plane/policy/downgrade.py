@@ -190,7 +190,9 @@ def _why_not(
     is_allowed, denying = decide(judge(rules.access, scene, sight))
     if not is_allowed:
         return f"the access rule “{denying.rule.name}” denies it" if denying else "no access rule allows it"
-    if price_span(policy, found.organization_id, found.vendor, found.model, at_ms).price is None:
+    chosen = price_span(policy, found.organization_id, found.vendor, found.model, at_ms)
+    # What is billed by the dearest price that is known is no cheaper way.
+    if chosen.price is None or chosen.note:
         return f"no price is known for {clip(found.model)}"
     return ""
 

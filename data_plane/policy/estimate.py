@@ -256,7 +256,11 @@ def _ceiling(from_prompt_tokens: int, reached: list[Rates], multiplier: int) -> 
     return Ceiling(
         from_prompt_tokens,
         max(_dearest_input(rates) for rates in reached) * multiplier,
-        max(max(rates.output, rates.reasoning or 0) for rates in reached) * multiplier,
+        max(
+            max(rates.output, rates.reasoning or 0, rates.output_audio or 0, rates.output_image or 0)
+            for rates in reached
+        )
+        * multiplier,
     )
 
 
@@ -268,6 +272,9 @@ def _dearest_input(rates: Rates) -> int:
         rates.cache_write_30m,
         rates.cache_write_12h,
         rates.input_tool,
+        rates.input_audio,
+        rates.cache_read_audio,
+        rates.input_image,
     )
     return max(rates.input, *(kind or 0 for kind in kinds))
 

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from data_plane.policy.conditions_from_proto import ROLES, Known
 from data_plane.policy.decision import PrincipalKind
 from data_plane.policy.keys_from_proto import read_keys
-from data_plane.policy.price_rows import read_prices
+from data_plane.policy.price_rows import read_discounts, read_prices
 from data_plane.policy.rules_from_proto import read_provider_limits, read_rules
 from data_plane.policy.snapshot import (
     DEFAULT_CONNECT_TIMEOUT_MS,
@@ -263,6 +263,8 @@ def _read_organization(
             virtual.name: _read_virtual_model(shard, virtual, providers) for virtual in message.virtual_models
         },
         prices=read_prices(f"{shard}.prices", message.prices),
+        discounts=read_discounts(f"{shard}.discounts", message.discounts),
+        unknown_models=message.unknown_models,
         max_stale_ms=message.max_stale_ms or DEFAULT_MAX_STALE_MS,
         gateway_public_url=message.gateway_public_url,
         console_url=message.console_url,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from data_plane.policy.decision import Caller, Destination
-from switchyard_contract.pricing import Price
+from switchyard_contract.price_choice import Chosen
 
 LIMIT = 4096
 """Entries per table; beyond, the oldest goes."""
@@ -28,15 +28,6 @@ class ProvenKey:
     expires_at_ms: int
     """0: never."""
     max_stale_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class PriceSpan:
-    """The answer to "what does it cost", and from when until when it stays the same."""
-
-    price: Price | None
-    from_ms: int
-    until_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +49,10 @@ class PolicyMemory:
     proven: dict[bytes, ProvenKey] = field(default_factory=dict)
     destinations: dict[tuple[str, tuple[str, ...], str, str], Destination] = field(default_factory=dict)
     """By organization, what the key may name, the name asked for, protocol."""
-    prices: dict[tuple[str, str, str], PriceSpan] = field(default_factory=dict)
+    prices: dict[tuple[str, str, str], Chosen] = field(default_factory=dict)
     """By organization, vendor, model."""
+    list_prices: dict[tuple[str, str, str], Chosen] = field(default_factory=dict)
+    """The same where the caller's own account pays: what the list asks."""
     credentials: dict[tuple[str, str, str], OpenCredential] = field(default_factory=dict)
     """By organization, provider id, protocol."""
     regulars: dict[Hashable, object] = field(default_factory=dict)

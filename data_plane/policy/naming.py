@@ -1,30 +1,15 @@
 """Names of models: what one is also called, how people are told them, and the closest ones to one that is not there."""
 
-import re
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 from heapq import nlargest
 
+from switchyard_contract.price_choice import known_names
+
+__all__ = ["LONGEST_ECHO", "SUGGESTIONS", "clip", "closest", "known_names"]
+
 SUGGESTIONS = 3
 LONGEST_ECHO = 120
-_DATED = re.compile(r"(?P<undated>.+?)(?:[-@]\d{8}|-\d{4}-\d{2}-\d{2})")
-
-
-def known_names(model: str) -> list[str]:
-    """What a model is called in lists, its own name first and the plainest last.
-
-    A dated id (claude-haiku-4-5-20251001, gpt-5.1-2025-11-13) is the model without the date; "vendor/model", as
-    aggregators write it, is what comes after the slash.
-    """
-    names = [model]
-    dated = _DATED.fullmatch(model)
-    if dated is not None:
-        names.append(dated["undated"])
-    if model.startswith("models/"):
-        names += known_names(model.removeprefix("models/"))
-    elif "/" in model:
-        names += known_names(model.rpartition("/")[2])
-    return names
 
 
 def clip(name: str) -> str:

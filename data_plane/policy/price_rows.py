@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Mapping
 
 from data_plane.policy.snapshot import InvalidSnapshot, PriceIndex
+from switchyard_contract.price_choice import Discount
 from switchyard_contract.pricing import Band, Price, Rates, Tier
 from switchyard_contract.quantity import NanoUsd
 from switchyard_contract.v1 import snapshot_pb2 as pb
 
+MOST_PER_MILLE = 10_000
+"""Ten times the list: a contract may also add."""
 _OPTIONAL_RATES = (
     "cache_read",
     "cache_write_5m",
@@ -15,6 +18,11 @@ _OPTIONAL_RATES = (
     "cache_write_12h",
     "reasoning",
     "input_tool",
+    "input_audio",
+    "cache_read_audio",
+    "output_audio",
+    "input_image",
+    "output_image",
 )
 
 
@@ -33,6 +41,8 @@ def read_price(where: str, row: pb.PriceRow) -> Price:
         raise InvalidSnapshot(f"{where}.bands", "do not ascend")
     if row.per_web_search_nano_usd < 0:
         raise InvalidSnapshot(f"{where}.per_web_search_nano_usd", "is negative")
+    if any(fee < 0 for fee in row.unit_nano_usd.values()):
+        raise InvalidSnapshot(f"{where}.unit_nano_usd", "holds a negative fee")
     for tier in row.tiers:
         if not tier.per_mille and not tier.HasField("rates"):
             raise InvalidSnapshot(f"{where}.tiers[{tier.tier}]", "has neither rates nor a multiplier")
@@ -60,21 +70,24 @@ def read_price(where: str, row: pb.PriceRow) -> Price:
         valid_to_ms=row.valid_to_ms,
         source=row.source,
         is_override=row.is_override,
+        unit_nano_usd=dict(row.unit_nano_usd),
     )
+
+
+def read_discounts(where: str, rows: Iterable[pb.Discount]) -> tuple[Discount, ...]:
+    """Read what contracts take off the list; raises InvalidSnapshot for one that would add to it without end."""
+    discounts = []
+    for row in rows:
+        if not row.id or row.per_mille > MOST_PER_MILLE:
+            raise InvalidSnapshot(f"{where}[{row.id}]", "has no id or no sensible share")
+        discounts.append(
+            Discount(row.id, row.vendor, row.model_glob, row.per_mille, row.valid_from_ms, row.valid_to_ms)
+        )
+    return tuple(discounts)
 
 
 def _read_rates(where: str, rates: pb.Rates) -> Rates:
     known: Mapping[str, int] = {name: getattr(rates, name) for name in _OPTIONAL_RATES if rates.HasField(name)}
     if rates.input < 0 or rates.output < 0 or any(rate < 0 for rate in known.values()):
         raise InvalidSnapshot(where, "holds a negative rate")
-    return Rates(
-        input=rates.input,
-        output=rates.output,
-        cache_read=known.get("cache_read"),
-        cache_write_5m=known.get("cache_write_5m"),
-        cache_write_1h=known.get("cache_write_1h"),
-        cache_write_30m=known.get("cache_write_30m"),
-        cache_write_12h=known.get("cache_write_12h"),
-        reasoning=known.get("reasoning"),
-        input_tool=known.get("input_tool"),
-    )
+    return Rates(input=rates.input, output=rates.output, **known)

@@ -3,10 +3,11 @@
 from data_plane.policy.access import fits, may_use, models_for
 from data_plane.policy.conditions import Scene
 from data_plane.policy.decision import Caller, Destination, Refusal
-from data_plane.policy.memory import PriceSpan, remember
-from data_plane.policy.naming import SUGGESTIONS, clip, closest, known_names
-from data_plane.policy.snapshot import OrganizationPolicy, PolicySnapshot, ProviderRecord
-from switchyard_contract.pricing import Price, price_in_force
+from data_plane.policy.memory import remember
+from data_plane.policy.naming import SUGGESTIONS, clip, closest
+from data_plane.policy.snapshot import OrganizationPolicy, PolicySnapshot, PriceIndex, ProviderRecord
+from switchyard_contract.price_choice import REFUSE, Chosen, Shelf, choose_price
+from switchyard_contract.pricing import Price
 from switchyard_contract.reason import Reason
 
 PATH_OF_PROTOCOL = {
@@ -16,7 +17,6 @@ PATH_OF_PROTOCOL = {
     "openai_embeddings": "/v1/embeddings",
     "gemini_content": "/v1beta/models/{model}:generateContent",
 }
-_FOR_EVER_MS = 2**62
 
 
 def resolve(
@@ -75,37 +75,68 @@ def _resolve(
 def price_for(policy: PolicySnapshot, organization_id: str, vendor: str, model: str, at_ms: int) -> Price | None:
     """The price row in force for a model as the answer names it; None: unpriced.
 
-    An organization's own row wins over the list. A dated id (claude-haiku-4-5-20251001, gpt-5.1-2025-11-13) without a
-    row of its own is priced by the undated name; "vendor/model" as aggregators write it, by the part after the slash.
+    An organization's own row wins over the list, from which a discount may be taken. A dated id
+    (claude-haiku-4-5-20251001, gpt-5.1-2025-11-13) without a row of its own is priced by the undated name;
+    "vendor/model" as aggregators write it, by the part after the slash.
     """
     return price_span(policy, organization_id, vendor, model, at_ms).price
 
 
-def price_span(policy: PolicySnapshot, organization_id: str, vendor: str, model: str, at_ms: int) -> PriceSpan:
-    """What `price_for` says, and until when it will."""
+def price_span(policy: PolicySnapshot, organization_id: str, vendor: str, model: str, at_ms: int) -> Chosen:
+    """What `price_for` says, until when it will, and whether it is the price of another model."""
     what = (organization_id, vendor, model)
     span = policy.memory.prices.get(what)
     if span is None or not span.from_ms <= at_ms < span.until_ms:
-        span = remember(policy.memory.prices, what, _price_span(policy, organization_id, vendor, model, at_ms))
+        shelf = _shelf(policy, organization_id)
+        span = remember(policy.memory.prices, what, choose_price(shelf, vendor, model, at_ms))
     return span
 
 
-def _price_span(policy: PolicySnapshot, organization_id: str, vendor: str, model: str, at_ms: int) -> PriceSpan:
+def list_price_span(policy: PolicySnapshot, organization_id: str, vendor: str, model: str, at_ms: int) -> Chosen:
+    """What everybody is asked for a model: what a call would have cost that the caller's own account paid.
+
+    An own price is taken only where the list has none; nothing is refused, and nothing is free.
+    """
+    what = (organization_id, vendor, model)
+    span = policy.memory.list_prices.get(what)
+    if span is None or not span.from_ms <= at_ms < span.until_ms:
+        own = _own(policy, organization_id)
+        listed = Shelf(lambda name: policy.list_prices.get(name, ()), _nothing, unknown_models=REFUSE)
+        found = choose_price(listed, vendor, model, at_ms)
+        if found.price is None:
+            prices = own.prices if own is not None else {}
+            shelf = Shelf(lambda name: prices.get(name, ()), lambda: _all_of(policy.list_prices))
+            other = choose_price(shelf, vendor, model, at_ms)
+            edges = max(found.from_ms, other.from_ms), min(found.until_ms, other.until_ms)
+            found = Chosen(other.price, other.note, *edges)
+        span = remember(policy.memory.list_prices, what, found)
+    return span
+
+
+def _own(policy: PolicySnapshot, organization_id: str) -> OrganizationPolicy | None:
     organization = policy.organizations.get(organization_id)
-    own = organization.policy.prices if organization is not None and organization.policy is not None else {}
-    price, from_ms, until_ms = None, 0, _FOR_EVER_MS
-    for name in known_names(model):
-        rows = (*own.get(name, ()), *policy.list_prices.get(name, ()))
-        # The answer may change whenever any row that was looked at begins or ends.
-        for edge_ms in (edge_ms for row in rows for edge_ms in (row.valid_from_ms, row.valid_to_ms)):
-            if edge_ms > at_ms:
-                until_ms = min(until_ms, edge_ms)
-            else:
-                from_ms = max(from_ms, edge_ms)
-        price = price_in_force(rows, vendor, name, at_ms) if rows else None
-        if price is not None:
-            break
-    return PriceSpan(price, from_ms, until_ms)
+    return organization.policy if organization is not None else None
+
+
+def _shelf(policy: PolicySnapshot, organization_id: str) -> Shelf:
+    own, listed = _own(policy, organization_id), policy.list_prices
+    if own is None:
+        return Shelf(lambda name: listed.get(name, ()), lambda: _all_of(listed))
+    prices = own.prices
+    return Shelf(
+        lambda name: (*prices.get(name, ()), *listed.get(name, ())),
+        lambda: (*_all_of(prices), *_all_of(listed)),
+        own.discounts,
+        own.unknown_models,
+    )
+
+
+def _all_of(index: PriceIndex) -> tuple[Price, ...]:
+    return tuple(price for rows in index.values() for price in rows)
+
+
+def _nothing() -> tuple[Price, ...]:
+    return ()
 
 
 def _find(own: OrganizationPolicy, requested: str, protocol: str) -> list[tuple[ProviderRecord, str]]:

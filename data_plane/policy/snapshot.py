@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from data_plane.policy.decision import KeyScope, PrincipalKind
 from data_plane.policy.memory import PolicyMemory
 from data_plane.policy.rules import NO_LIMITS, NO_RULES, ProviderLimits, Rules
+from switchyard_contract.price_choice import Discount
 from switchyard_contract.pricing import Price
 from switchyard_contract.seal import ShardVersion
 from switchyard_contract.v1.snapshot_pb2 import SealedCredential
@@ -145,6 +146,10 @@ class OrganizationPolicy:
     rules: Rules = NO_RULES
     console_url: str = ""
     """Where people ask for more; empty: nowhere."""
+    discounts: tuple[Discount, ...] = ()
+    """What contracts take off list prices."""
+    unknown_models: str = ""
+    """What happens with a model that has no price; empty: it is billed by the dearest one known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from data_plane.policy.rules import Budget, RateLimit, Rules, SessionCap
 from data_plane.policy.seen import Sightings
 from data_plane.policy.snapshot import OrganizationPolicy, PolicySnapshot
 from switchyard_contract.counters import values_of
+from switchyard_contract.price_choice import REFUSE
 from switchyard_contract.reason import Reason
 
 FREE_OPERATIONS = frozenset({"count_tokens"})
@@ -222,13 +223,17 @@ class _Scales:
         if first.tariff is not None:
             return None
         blocking = next((each for each in budgets if not each.is_shadow and block_line(each, each.limit) >= 0), None)
-        if blocking is None:
+        contact = self._scene.caller.contact
+        if blocking is not None:
+            why, contact = f"the budget “{blocking.name}” counts money", blocking.contact or contact
+        elif self._own.unknown_models == REFUSE and not self._costs_nothing:
+            why = "models without a price are not served here"
+        else:
             return None
         return Refusal(
             Reason.UNPRICED_MODEL,
-            f"No price is known for “{clip(first.destination.model)}” at {first.destination.provider_name}, and the "
-            f"budget “{blocking.name}” counts money. Somebody who keeps prices can enter one, 0 included."
-            + (f" Ask {contact}." if (contact := blocking.contact or self._scene.caller.contact) else ""),
+            f"No price is known for “{clip(first.destination.model)}” at {first.destination.provider_name}, and {why}. "
+            "Somebody who keeps prices can enter one, 0 included." + (f" Ask {contact}." if contact else ""),
             rules_seen=self._seen.write(),
         )
 

@@ -235,16 +235,18 @@ class BilledUnit(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class BilledPart(_message.Message):
-    __slots__ = ("model", "tokens", "cost_nano_usd", "price_version")
+    __slots__ = ("model", "tokens", "cost_nano_usd", "price_version", "units")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
     COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
     PRICE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
     model: str
     tokens: Tokens
     cost_nano_usd: int
     price_version: str
-    def __init__(self, model: _Optional[str] = ..., tokens: _Optional[_Union[Tokens, _Mapping]] = ..., cost_nano_usd: _Optional[int] = ..., price_version: _Optional[str] = ...) -> None: ...
+    units: _containers.RepeatedCompositeFieldContainer[BilledUnit]
+    def __init__(self, model: _Optional[str] = ..., tokens: _Optional[_Union[Tokens, _Mapping]] = ..., cost_nano_usd: _Optional[int] = ..., price_version: _Optional[str] = ..., units: _Optional[_Iterable[_Union[BilledUnit, _Mapping]]] = ...) -> None: ...
 
 class TurnFacts(_message.Message):
     __slots__ = ("tools_digest", "system_digest", "history_marks", "history_bytes", "request_digest", "tool_results", "failed_tool_results", "calls_digest", "tools", "is_typed")

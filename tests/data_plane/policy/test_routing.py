@@ -186,7 +186,8 @@ def a_price(model: str, rate: int, **changes: object) -> pb.PriceRow:
 
 def test_prices_are_found_by_exact_name_then_undated_then_without_publisher() -> None:
     policy = a_policy(
-        list_prices=[a_price("claude-haiku-4-5", 1), a_price("gpt-5.1-2025-11-13", 2), a_price("llama", 3)]
+        list_prices=[a_price("claude-haiku-4-5", 1), a_price("gpt-5.1-2025-11-13", 2), a_price("llama", 3)],
+        policy=a_policy_shard(unknown_models="refuse"),
     )
 
     def found(model: str) -> str | None:

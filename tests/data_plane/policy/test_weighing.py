@@ -467,8 +467,31 @@ def test_of_very_many_rules_about_the_caller_the_ids_are_enough() -> None:
 # -- what has no price
 
 
+@pytest.mark.parametrize("operation", ["generate", "embed", "count_tokens"])
+def test_an_organization_may_refuse_what_has_no_price(operation: str) -> None:
+    answer = ask(a_world(unknown_models="refuse"), "claude-new", operation=operation)
+
+    if operation == "count_tokens":
+        assert isinstance(answer, Weighed)
+        return
+    assert isinstance(answer, Refusal)
+    assert answer.reason is Reason.UNPRICED_MODEL
+    assert answer.message == (
+        "No price is known for “claude-new” at anthropic-main, and models without a price are not served here. "
+        "Somebody who keeps prices can enter one, 0 included. Ask platform@acme.example."
+    )
+
+
+def test_what_has_no_price_is_held_at_the_dearest_one_known() -> None:
+    answer = ask(a_world(budgets=[a_budget()]), "claude-new")
+
+    assert isinstance(answer, Weighed)
+    assert answer.first.tariff is not None
+    assert answer.first.tariff.price.model == OPUS
+
+
 def test_a_budget_does_not_let_money_be_spent_that_it_cannot_see() -> None:
-    answer = ask(a_world(budgets=[a_budget(contact="finance")]), "claude-new")
+    answer = ask(a_world(budgets=[a_budget(contact="finance")], unknown_models="refuse"), "claude-new")
 
     assert isinstance(answer, Refusal)
     assert answer.reason is Reason.UNPRICED_MODEL
