@@ -44,7 +44,7 @@ from control_plane.rest.problems import not_found
 from control_plane.routing.api import ModelViewSet, VirtualModelViewSet
 from control_plane.rules.api import MetadataKeyViewSet
 from control_plane.snapshots.api import SnapshotViewSet
-from control_plane.usage.api import ExchangeViewSet, SessionViewSet, UsageView
+from control_plane.usage.api import AdjustmentViewSet, ExchangeViewSet, SessionViewSet, UsageView
 
 app_name = "api"
 
@@ -80,6 +80,7 @@ router.register("budget-requests", BudgetRequestViewSet, "budget-request")
 router.register("metadata-keys", MetadataKeyViewSet, "metadata-key")
 router.register("exchanges", ExchangeViewSet, "exchange")
 router.register("sessions", SessionViewSet, "session")
+router.register("adjustments", AdjustmentViewSet, "adjustment")
 router.register("alert-channels", AlertChannelViewSet, "alert-channel")
 router.register("alert-deliveries", AlertDeliveryViewSet, "alert-delivery")
 router.register("audit", AuditViewSet, "audit")

@@ -167,6 +167,12 @@ class LedgerRow:
 
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(LedgerRow))
+BLANK: dict[str, Any] = {
+    **{field.name: field.type() for field in fields(LedgerRow) if field.type in (str, int, bool)},
+    **dict.fromkeys(("tags", "request_tags", "extras"), "{}"),
+    **dict.fromkeys(("principal_id", "team_id", "provider_id")),
+}
+"""What a row says of itself that no pod reported: nothing. Its identity and its times are still to be given."""
 JSON_COLUMNS = frozenset({"tags", "request_tags", "extras"})
 """Rows hold these as text."""
 AMOUNTS: tuple[str, ...] = (

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from control_plane.usage import entries, histogram
+from control_plane.usage.book_models import Adjustment as Adjustment
 from control_plane.usage.book_models import ClosedMonth as ClosedMonth
 
 

@@ -75,6 +75,10 @@ class Measures:
     duration_counts: list[int] = field(default_factory=histogram.empty)
 
     def add(self, row: LedgerRow) -> None:
+        if row.kind == entries.ADJUSTMENT:
+            # Money alone: no exchange stands behind it.
+            self.cost_nano_usd += row.cost_nano_usd
+            return
         sign = row.sign
         self.requests += sign * (row.attempt <= 1)
         self.attempts += sign * (row.attempt >= 1)

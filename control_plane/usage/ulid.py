@@ -43,9 +43,18 @@ def _day(number: int) -> date:
 
 def lowest_at(at: datetime) -> str:
     """Write the smallest ULID of an instant: a bound for ranges over exchange ids."""
+    return ulid_of(at, 0)
+
+
+def ulid_of(at: datetime, number: int) -> str:
+    """Write the ULID of an instant and a number of 80 bits, drawn by the caller."""
     milliseconds = max(0, int(at.timestamp() * 1000))
+    return _letters(milliseconds, TIME_LENGTH) + _letters(number, LENGTH - TIME_LENGTH)
+
+
+def _letters(number: int, length: int) -> str:
     letters = []
-    for _ in range(TIME_LENGTH):
-        milliseconds, digit = divmod(milliseconds, 32)
+    for _ in range(length):
+        number, digit = divmod(number, 32)
         letters.append(ALPHABET[digit])
-    return "".join(reversed(letters)) + "0" * (LENGTH - TIME_LENGTH)
+    return "".join(reversed(letters))

@@ -16,9 +16,10 @@ from switchyard_contract.usage import KINDS as TOKEN_KINDS
 from switchyard_contract.usage import TokenCounts
 
 DEFAULT_RANGE = timedelta(days=31)
-# A row counts for a search while it stands: an estimate that was taken back must not be found.
+# A row counts for a search while it stands: an estimate that was taken back must not be found. Corrections by people
+# are no exchanges.
 _IS_STANDING = sql.SQL(
-    "kind <> 'reversal' AND (kind = 'final' OR NOT EXISTS (SELECT 1 FROM usage_ledger AS undone"
+    "kind NOT IN ('reversal', 'adjustment') AND (kind = 'final' OR NOT EXISTS (SELECT 1 FROM usage_ledger AS undone"
     " WHERE undone.day = entry.day AND undone.exchange_id = entry.exchange_id AND undone.attempt = entry.attempt"
     " AND undone.kind = 'reversal'))"
 )
@@ -239,6 +240,7 @@ def _load(scope: Scope, ids: Sequence[str]) -> list[Exchange]:
         *scope.conditions(),
         sql.SQL("day = ANY({})").format(sql.Literal(days)),
         sql.SQL("exchange_id = ANY({})").format(sql.Literal(list(ids))),
+        sql.SQL("kind <> 'adjustment'"),
     ]
     statement = sql.SQL("SELECT {} FROM usage_ledger WHERE {}").format(columns, all_of(conditions))
     with connection.cursor() as cursor:

@@ -43,7 +43,9 @@ from control_plane.project.api_urls import urlpatterns
 from control_plane.rest.permissions import IsCaller, rights_declared
 from control_plane.rules.metadata_keys import metadata_key_create
 from control_plane.rules.models import MetadataKey
-from switchyard_contract.quantity import nano_usd
+from control_plane.usage.adjustments import Correction, adjustment_create
+from control_plane.usage.models import Adjustment
+from switchyard_contract.quantity import NanoUsd, nano_usd
 from tests.control_plane.api.world import ACTOR, Tenant, a_person, as_user, book_usage, session_of
 
 WITHOUT_RIGHTS = {"schema", "docs", "policy-schema", "kind-schema", "whoami", "workload-keys"} | {
@@ -130,6 +132,7 @@ OBJECTS: dict[str, Callable[[Tenant], str]] = {
     "snapshots": lambda t: t.snapshot.id.hex,
     "sessions": lambda t: session_of(t).id.hex,
     "exchanges": lambda t: t.exchange,
+    "adjustments": lambda t: a_credit(t).id.hex,
     "prices": lambda t: own_price(t).id.hex,
     "models": lambda t: "anthropic-main/claude-sonnet-4-6",
     "access-rules": lambda t: AccessRule.objects.get(organization=t.organization).id.hex,
@@ -148,6 +151,7 @@ HELD_BY_TEAM = {"teams", "users", "memberships", "service-accounts", "keys", "se
     "session-caps",
     "budgets",
     "budget-requests",
+    "adjustments",
 }
 """Whose object is also the team's, to its lead."""
 NOT_OF_ONE_TENANT = {"models", "audit"}
@@ -157,6 +161,11 @@ NOT_OF_ONE_TENANT = {"models", "audit"}
 def own_price(tenant: Tenant) -> OrganizationPrice:
     draft = PriceDraft("anthropic", "claude-sonnet-4-6", {"input": 1, "output": 2})
     return organization_price_set(organization=tenant.organization, draft=draft, actor=ACTOR)
+
+
+def a_credit(tenant: Tenant) -> Adjustment:
+    correction = Correction(NanoUsd(-5), "A credit.", team=tenant.team, principal=tenant.member)
+    return adjustment_create(organization=tenant.organization, correction=correction, actor=ACTOR)
 
 
 FOREIGN: dict[str, Callable[[Tenant], str]] = {
