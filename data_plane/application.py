@@ -74,8 +74,8 @@ class PodApplication:
         self._has_started = False
         verify_keys = VerifyKeys(settings.verify_keys)
         self._secrets = HeldSecrets()
-        self._running = Running()
-        self._draining_reads = 0
+        # At most a tenth of the slots.
+        self._running = Running(most_drains=max(1, settings.max_in_flight // 10))
         self._lag = LoopLag()
         self._freshness = Freshness(_now_ms)
         self._keeper: Keeper[PolicySnapshot] = Keeper(
@@ -158,7 +158,6 @@ class PodApplication:
             ),
             now_ms=_now_ms,
             clock_s=time.perf_counter,
-            may_drain=lambda: len(self._running) < settings.max_in_flight - settings.max_in_flight // 10,
             pod_id=self._pod_id,
             version=self._version,
         )

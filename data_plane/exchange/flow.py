@@ -5,9 +5,11 @@ that is slow or gone.
 """
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 
+from data_plane.conversation.tally import Tally
 from data_plane.exchange.growing import Growth
 from data_plane.exchange.ledger import Entry
 from data_plane.exchange.ports import ClientGone, ClientStream, Ports
@@ -16,8 +18,10 @@ from data_plane.exchange.stages import Admission
 from data_plane.protocols.codec import Tap
 from data_plane.upstream.connections import UpstreamResponse
 
-_PROGRESS_S = 2.0
-"""How often a running stream writes down how far it is."""
+PROGRESS_S, PROGRESS_BYTES = 2.0, 16 * 1024
+"""After so long, or so much, a running stream writes down how far it is."""
+_LEAST_PROGRESS_S = 0.25
+"""Not more often, however fast it comes: what passes meanwhile is the most that a kill makes uncertain."""
 
 
 class Course(msgspec.Struct, frozen=True):
@@ -29,6 +33,8 @@ class Course(msgspec.Struct, frozen=True):
     entry: Entry
     ports: Ports
     tap: Tap
+    counted: Callable[[], Tally]
+    """What the answer comes to by now."""
     growth: Growth | None = None
 
 
@@ -45,6 +51,7 @@ class Flow:
         "_has_ended",
         "_is_caller_gone",
         "_is_caller_slow",
+        "_next_progress_bytes",
         "_next_progress_s",
         "_pulse",
         "_reads_on",
@@ -60,7 +67,8 @@ class Flow:
         self._failure: BaseException | None = None
         self._has_begun = self._has_ended = self._saw_content = False
         self._is_caller_gone = self._is_caller_slow = self._reads_on = False
-        self._next_progress_s = course.ports.clock_s() + _PROGRESS_S
+        self._next_progress_s = course.ports.clock_s() + PROGRESS_S
+        self._next_progress_bytes = PROGRESS_BYTES
         self._waiter: asyncio.Future[None] | None = None
 
     # What the relay calls.
@@ -143,9 +151,15 @@ class Flow:
         if not self._saw_content and course.tap.has_content:
             self._saw_content = True
             entry.first_token_us = entry.elapsed_us()
-        if now_s >= self._next_progress_s:
-            self._next_progress_s = now_s + _PROGRESS_S
-            entry.note_progress(course.admission, self._answer_bytes)
+        if now_s >= self._next_progress_s or self._answer_bytes >= self._next_progress_bytes:
+            self._note_progress(now_s)
+
+    def _note_progress(self, now_s: float) -> None:
+        if now_s < self._next_progress_s - PROGRESS_S + _LEAST_PROGRESS_S:
+            return
+        self._next_progress_s = now_s + PROGRESS_S
+        self._next_progress_bytes = self._answer_bytes + PROGRESS_BYTES
+        self._course.entry.note_progress(self._course.admission, self._course.counted())
 
     def _wake(self) -> None:
         waiter = self._waiter

@@ -23,6 +23,7 @@ from data_plane.usage.event_bytes import (
     closing_part,
     opening_part,
     plain_bill_part,
+    saved_part,
 )
 from switchyard_contract.quantity import NanoUsd
 from switchyard_contract.v1 import usage_pb2
@@ -218,7 +219,7 @@ class Entry:
         if admission.facts.operation == "generate":
             # What a spool that outlives this process would bill: the prompt by its size, at today's price.
             self._input_fresh = estimate_prompt(request_bytes)
-            self._bill = self._estimate(admission, 0)
+            self._bill = self._estimate(admission)
         # The rules stand in the last record only: nobody asks for them before.
         self.admitted_sequence = self._ports.usage.admitted(
             way.page + opening + self._decided + self._bill, self._arrival.exchange_id, self.attempt
@@ -238,13 +239,14 @@ class Entry:
             gateway_us=self._gateway_us,
         )
 
-    def _estimate(self, admission: Admission, output: int) -> bytes:
-        cost = price_estimate(admission, self._input_fresh, output, self._arrival.started_at_ms)
+    def _estimate(self, admission: Admission) -> bytes:
+        """The prompt alone: nothing has been written yet."""
+        cost = price_estimate(admission, self._input_fresh, 0, self._arrival.started_at_ms)
         if self._grant is not None:
-            self._owe(admission, cost, self._input_fresh, output)
+            self._owe(admission, cost, self._input_fresh, 0)
         if cost is None:
-            return plain_bill_part(self._input_fresh, output, 0, "")
-        return plain_bill_part(self._input_fresh, output, cost.amount, cost.price_id)
+            return plain_bill_part(self._input_fresh, 0, 0, "")
+        return plain_bill_part(self._input_fresh, 0, cost.amount, cost.price_id)
 
     def _owe(self, admission: Admission, cost: Charge | None, input_tokens: int, output_tokens: int) -> None:
         """Keep in mind what the attempt would be settled with now."""
@@ -252,12 +254,16 @@ class Entry:
         counts = cost is not None and not admission.destination.passthrough_caller
         self._spent = Spent(cost.amount if counts and cost else NanoUsd(0), input_tokens, output_tokens)
 
-    def note_progress(self, admission: Admission, answer_bytes: int) -> None:
-        """Write down how far a stream is, so that a kill now leaves a good estimate behind."""
+    def note_progress(self, admission: Admission, tally: Tally) -> None:
+        """Write down how far a stream is, so that a kill now leaves a count behind that is a moment old.
+
+        tally: what was told and counted until now.
+        """
         way = self._way
         assert way is not None, "a stream belongs to an attempt"
-        self._bill = self._estimate(admission, estimate_prompt(answer_bytes))
-        event = way.page + self._opening + self._decided + self._answer() + self._bill
+        self._charge(admission, tally)
+        model = answered_part(tally.model, "", tally.service_tier)
+        event = b"".join((way.page, self._opening, self._decided, self._answer(), model, self._bill))
         self._ports.usage.progress(event, self._arrival.exchange_id, self.attempt)
 
     def refuse(self, refusal: Refusal) -> None:
@@ -277,11 +283,7 @@ class Entry:
     def settle(self, admission: Admission, transcript: Transcript) -> None:
         """Close with what the attempt really used and cost."""
         tally = transcript.tally
-        cost = price_tally(admission, tally, self._arrival.started_at_ms)
-        tokens = tally.tokens
-        self._bill = bill_part(tokens, cost.amount, cost.price_id) if cost else bill_part(tokens, 0, "")
-        if self._grant is not None:
-            self._owe(admission, cost, tokens.prompt, tokens.output + tokens.reasoning)
+        self._charge(admission, tally)
         if admission.terms.has_budgets and tally.is_reported:
             self._remember(admission, tally)
         self._told = answered_part(tally.model, tally.stop_reason, tally.service_tier) + _rarely_told(tally)
@@ -289,6 +291,17 @@ class Entry:
         was_told = tally.is_reported or self.upstream_status >= 400
         kind = usage_pb2.USAGE_KIND_FINAL if was_told else usage_pb2.USAGE_KIND_COUNTED
         self._close(kind, self._outcome_of(transcript))
+
+    def _charge(self, admission: Admission, tally: Tally) -> None:
+        cost = price_tally(admission, tally, self._arrival.started_at_ms)
+        tokens = tally.tokens
+        self._bill = bill_part(tokens, cost.amount, cost.price_id) if cost else bill_part(tokens, 0, "")
+        if cost and (cost.saved_by_cache or cost.note):
+            self._bill += saved_part(cost.saved_by_cache, cost.note)
+        if tally.units or tally.parts:
+            self._bill += _billed_besides(tally, cost)
+        if self._grant is not None:
+            self._owe(admission, cost, tokens.prompt, tokens.output + tokens.reasoning)
 
     def _remember(self, admission: Admission, tally: Tally) -> None:
         """What the next turn of this session will be estimated by."""
@@ -389,4 +402,22 @@ def _rarely_told(tally: Tally) -> bytes:
         web_searches=tally.web_searches,
         inference_geo=tally.inference_geo,
         usage_is_inconsistent=tally.is_inconsistent,
+    ).SerializeToString()
+
+
+def _billed_besides(tally: Tally, cost: Charge | None) -> bytes:
+    """Units and parts of an answer, with what the parts cost."""
+    parts = cost.parts if cost is not None else ()
+    return usage_pb2.UsageEvent(
+        units=[usage_pb2.BilledUnit(kind=kind, count=count) for kind, count in tally.units],
+        parts=[
+            usage_pb2.BilledPart(
+                model=part.model,
+                tokens=usage_pb2.Tokens(**part.told.tokens._asdict()),
+                cost_nano_usd=part.amount,
+                price_version=part.price_id,
+                units=[usage_pb2.BilledUnit(kind=kind, count=count) for kind, count in part.told.units],
+            )
+            for part in parts
+        ],
     ).SerializeToString()

@@ -1,11 +1,12 @@
 """What the stages need from outside. The rim satisfies these shapes structurally; `application.py` proves the fit."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from data_plane.exchange.session_memory import SessionMemory
 from data_plane.exchange.stages import Buffer, Packed
+from data_plane.exchange.yardsticks import Yardsticks
 from data_plane.policy.claims import Amounts, Claims
 from data_plane.policy.grant import Ask, Denial, Grant, Restart, Spent
 from data_plane.policy.snapshot import PolicySnapshot
@@ -150,7 +151,6 @@ class Ports:
     limits: Limits
     now_ms: Callable[[], int]
     clock_s: Callable[[], float]
-    may_drain: Callable[[], bool]
-    """Whether one more abandoned answer may be read to its end (at most 10 % of the slots)."""
     pod_id: str
     version: str
+    yardsticks: Yardsticks = field(default_factory=Yardsticks)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from data_plane.conversation.tally import Tally
+from data_plane.conversation.token_estimate import Scale
 from data_plane.exchange.flow import Course, Flow
 from data_plane.exchange.growing import Growth
 from data_plane.exchange.ledger import Entry
@@ -49,7 +51,7 @@ class Relay(msgspec.Struct, frozen=True):
 
     def limit_reading(self) -> None:
         """The caller has left. A provider that says nothing more would keep the exchange open until its own limit."""
-        if self.ports.may_drain():
+        if self.live.drain():
             asyncio.get_running_loop().call_later(self.ports.limits.client_gone_s, self.answer.abort)
         else:
             self.answer.abort()
@@ -59,10 +61,43 @@ class Relay(msgspec.Struct, frozen=True):
         same."""
         if self.answer.status >= 400:
             return refusal
-        return Transcript(self.tap.counted(self.request_bytes), client_left=False, was_cut=True, refusal=refusal)
+        return Transcript(self.counted(), client_left=False, was_cut=True, refusal=refusal)
 
     def cut(self, *, client_left: bool) -> Transcript:
-        return Transcript(self.tap.counted(self.request_bytes), client_left, was_cut=True)
+        return Transcript(self.counted(), client_left, was_cut=True)
+
+    def counted(self) -> Tally:
+        """The answer as far as it is, by what was told and else by our own count. An error's answer costs nothing."""
+        if self.answer.status >= 400:
+            return Tally()
+        return self.tap.counted(self.request_bytes, self.scale())
+
+    def finished(self) -> Tally:
+        """The whole answer; one whose usage nobody told is counted."""
+        tally = self.tap.finish()
+        if tally.is_reported or not tally.tokens.total:
+            return tally
+        return self.tap.counted(self.request_bytes, self.scale())
+
+    def scale(self) -> Scale:
+        """What stands in for numbers that the provider does not tell."""
+        admission, destination, ports = self.plan.admission, self.plan.destination, self.ports
+        last = ports.sessions.last(
+            destination.organization_id,
+            admission.client.session_id,
+            destination.provider_id,
+            destination.model,
+            ports.now_ms(),
+        )
+        place = (destination.provider_id, destination.model)
+        return ports.yardsticks.scale(place, self.request_bytes, last, self.answer.bytes_expected or 0)
+
+    def learn(self, tally: Tally) -> None:
+        """Compare our own count with the provider's, now and then."""
+        destination = self.plan.destination
+        place = (destination.provider_id, destination.model)
+        if tally.is_reported and self.ports.yardsticks.wants(place):
+            self.ports.yardsticks.note(place, self.request_bytes, tally.tokens, self.tap.own_count())
 
 
 async def relay(
@@ -180,7 +215,7 @@ async def _relay_whole(way: Relay) -> Transcript | Refusal:
             await out.whole(answer.status, way.headers, body, way.ours)
     except ClientGone:
         client_left = True
-    return Transcript(tap.finish(), client_left, was_cut=False)
+    return Transcript(way.finished(), client_left, was_cut=False)
 
 
 async def _relay_stream(way: Relay, pulses: Pulses) -> Transcript:
@@ -191,7 +226,7 @@ async def _relay_stream(way: Relay, pulses: Pulses) -> Transcript:
     client_left = False
     pulse = pulses.watch(out, tap, way.plan.admission.codec.keep_alive)
     growth = _growth_of(way)
-    flow = Flow(Course(answer, way.plan.admission, out, entry, way.ports, tap, growth), pulse)
+    flow = Flow(Course(answer, way.plan.admission, out, entry, way.ports, tap, way.counted, growth), pulse)
     entry.client_status = answer.status
     try:
         try:
@@ -235,7 +270,9 @@ async def _relay_stream(way: Relay, pulses: Pulses) -> Transcript:
             await out.end()
         except ClientGone:
             client_left = True
-    return Transcript(tap.finish(), client_left, was_cut=False)
+    tally = way.finished()
+    way.learn(tally)
+    return Transcript(tally, client_left, was_cut=False)
 
 
 def _growth_of(way: Relay) -> Growth | None:
@@ -254,7 +291,7 @@ async def _keep_flowing(flow: Flow, way: Relay) -> None:
 
 async def _read_on(flow: Flow, way: Relay) -> None:
     """Read without a caller until the end or the limit; what the provider produced is billed by it, so by us."""
-    if way.tap.has_ended or not way.ports.may_drain():
+    if way.tap.has_ended or not way.live.drain():
         return
     flow.forget_caller()
     flow.begin()

@@ -1,15 +1,24 @@
 """Listening to an answer that is one JSON document: collect it up to a bound, read it at the end."""
 
+import re
 from collections.abc import Callable
 
+import msgspec
 from msgspec.structs import replace
 
 from data_plane.conversation.tally import Tally
-from data_plane.conversation.token_estimate import estimate_prompt
+from data_plane.conversation.token_estimate import Scale, count_text, estimate_prompt, plain_scale
 from data_plane.protocols.codec import MAX_COLLECTED_BYTES
-from switchyard_contract.usage import TokenCounts
 
 TAIL_BYTES = 64 * 1024
+_WORDS = re.compile(
+    rb'"(?:text|content|refusal|thinking|reasoning_content|reasoning|arguments|input|name)"\s*:\s*'
+    rb'("(?:[^"\\]|\\.)*+"?|\{[^{}]*+\}?)',
+    re.DOTALL,
+)
+"""What a model writes into a document of any of the protocols. Signatures, ids and pictures have other names."""
+_HALF_AN_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\(?:u[0-9a-fA-F]{0,3})?$")
+_TEXT = msgspec.json.Decoder(str)
 
 
 class BodyTap:
@@ -57,20 +66,32 @@ class BodyTap:
     def finish(self) -> Tally:
         """Sum up a whole document; an answer that tells a model and no usage is counted by its size."""
         told = self._told()
-        return self._by_size(told, self._request_bytes) if told.model and not told.is_reported else told
+        return self._by_words(told, plain_scale(self._request_bytes)) if told.model and not told.is_reported else told
 
-    def counted(self, request_bytes: int) -> Tally:
-        """A document that was cut cannot be read: its size stands for its output."""
+    def counted(self, request_bytes: int, scale: Scale | None = None) -> Tally:
+        """A document that was cut cannot be read: the words in it are counted, and extended to its whole length where
+        that was told. A provider has written all of it before it sends the first byte."""
         told = self._told()
-        if told.is_reported or told.error_type or not self._size:
+        if told.is_reported or told.error_type:
             return told
-        return self._by_size(told, request_bytes)
+        return self._by_words(told, scale or plain_scale(request_bytes))
 
-    def _by_size(self, told: Tally, request_bytes: int) -> Tally:
+    def own_count(self) -> None:
+        """Documents are counted only where nobody tells their usage."""
+
+    def _by_words(self, told: Tally, scale: Scale) -> Tally:
         if told.error_type:
             return told
-        size = TokenCounts(input_fresh=estimate_prompt(request_bytes), output=estimate_prompt(self._size))
-        return replace(told, tokens=size)
+        size, whole = self._size, max(scale.answer_bytes, self._size)
+        output = 0
+        if self._chunks:
+            kept = b"".join(self._chunks)
+            words = count_text([_text_of(match[1]) for match in _WORDS.finditer(kept)])
+            output = -(-words * whole // len(kept))
+        if not output and (size or whole):
+            # Nothing in it that we know, or it has not begun: its size stands for its words.
+            output = estimate_prompt(whole)
+        return replace(told, tokens=scale.prompt._replace(output=scale.scaled(output)))
 
     def _told(self) -> Tally:
         if not self._size:
@@ -80,3 +101,15 @@ class BodyTap:
         end = (self._chunks[-1] + self._tail)[-TAIL_BYTES:]
         at = end.rfind(self._marker)
         return self._read(b"{" + end[at:]) if at >= 0 else Tally()
+
+
+def _text_of(raw: bytes) -> str:
+    """A value as text, be it cut off in the middle."""
+    if not raw.startswith(b'"'):
+        return raw.decode("utf-8", "replace")
+    if len(raw) < 2 or not raw.endswith(b'"'):
+        raw = _HALF_AN_ESCAPE.sub(rb"\1", raw) + b'"'
+    try:
+        return _TEXT.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return raw.decode("utf-8", "replace")

@@ -13,6 +13,7 @@ from msgspec.structs import force_setattr
 
 from data_plane.conversation.session_signs import SessionSigns
 from data_plane.conversation.tally import Tally
+from data_plane.conversation.token_estimate import Counted, Scale
 from data_plane.policy.access import ListedModel
 from data_plane.policy.decision import Refusal
 from data_plane.protocols.fields import Fields
@@ -171,8 +172,13 @@ class Tap(Protocol):
         """Sum up an answer that is complete; where the provider told no usage, it is counted."""
         ...
 
-    def counted(self, request_bytes: int) -> Tally:
-        """Sum up an answer that was cut: what was told so far, the rest counted from what passed."""
+    def counted(self, request_bytes: int, scale: Scale | None = None) -> Tally:
+        """Sum up an answer that was cut, or how far it is by now: what was told so far, the rest counted from what
+        passed. scale: what is known of the model; None: a prompt is worked out from the request's size."""
+        ...
+
+    def own_count(self) -> Counted | None:
+        """What passed by our own count, whatever was told; None: it cannot be told apart from what is around it."""
         ...
 
 

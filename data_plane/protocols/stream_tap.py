@@ -10,7 +10,7 @@ from collections import deque
 from typing import ClassVar
 
 from data_plane.conversation.tally import Tally
-from data_plane.conversation.token_estimate import count_text, estimate_prompt
+from data_plane.conversation.token_estimate import Counted, RunningCount, Scale, plain_scale
 from data_plane.protocols.codec import MAX_COLLECTED_BYTES, MAX_KEPT_BYTES
 from data_plane.protocols.frames import end_of_first_event, end_of_last_event, split_events
 from switchyard_contract.usage import TokenCounts
@@ -29,8 +29,11 @@ class StreamTap(ABC):
 
     __slots__ = (
         "_blind",
+        "_counted_bytes",
+        "_counts",
         "_end",
         "_kept",
+        "_kept_bytes",
         "_open",
         "_open_bytes",
         "_recent",
@@ -44,6 +47,8 @@ class StreamTap(ABC):
 
     _markers: ClassVar[tuple[bytes, ...]]
     """One of these is in every event that tells something after the first content."""
+    _runs_sums: ClassVar[bool] = False
+    """Usage that comes before the end counts what was produced until then, and comes with every event or with none."""
 
     def __init__(self, request_bytes: int, *, removes: bool = False) -> None:
         """removes: an event may have to be taken out (`_read` says which)."""
@@ -56,8 +61,9 @@ class StreamTap(ABC):
         self._open_bytes = 0
         self._sent = 0  # how much of it the client has nevertheless
         self._end = b""  # its last bytes, where half of a blank line may stand
-        self._kept: list[bytes] = []
-        self._seen_bytes = 0
+        self._kept: list[bytes] = []  # passed, and not counted yet
+        self._kept_bytes = self._counted_bytes = self._seen_bytes = 0
+        self._counts: tuple[RunningCount, RunningCount] | None = None  # of text and of reasoning, once anybody asks
         self._blind = False
 
     @property
@@ -92,25 +98,44 @@ class StreamTap(ABC):
         """Sum up a complete answer; without the provider's usage it is counted like one that was cut."""
         return self.counted(self._request_bytes)
 
-    def counted(self, request_bytes: int) -> Tally:
-        """Sum up an answer that was cut."""
+    def counted(self, request_bytes: int, scale: Scale | None = None) -> Tally:
+        """Sum up an answer that was cut, or how far it is by now: what was told, and the rest counted."""
         self._catch_up()
         told = self._usage()
         if told is not None and self._usage_is_final():
             return self._sum_up(told, is_reported=True)
         nothing = self._sum_up(TokenCounts(), is_reported=False)
-        if told is None and (not self._seen_bytes or (nothing.error_type and not self.has_content)):
+        if told is None and nothing.error_type and not self.has_content:
             return nothing
+        scale = scale or plain_scale(request_bytes)
+        return self._sum_up(self._merge(told, scale), is_reported=False)
+
+    def own_count(self) -> Counted:
+        """Count all that passed by ourselves, whatever was told. Each event is read once, however often this is asked.
+
+        What is not kept any more is extended to: a stream that nobody asks about keeps its first half megabyte.
+        """
+        blocks, self._kept = self._kept, []
+        self._counted_bytes += self._kept_bytes
+        self._kept_bytes = 0
         visible: list[str] = []
         reasoning: list[str] = []
-        for block in self._kept:
+        for block in blocks:
             for event in split_events(block):
                 self._collect_text(event, visible, reasoning)
-        counted = TokenCounts(
-            output=self._extend(count_text(visible)),
-            reasoning=self._extend(count_text(reasoning)),
-        )
-        return self._sum_up(_merge(told, counted, request_bytes), is_reported=False)
+        if self._counts is None:
+            self._counts = (RunningCount(), RunningCount())
+        of_text, of_reasoning = self._counts
+        return Counted(self._extend(of_text.add(visible)), self._extend(of_reasoning.add(reasoning)))
+
+    def _merge(self, told: TokenCounts | None, scale: Scale) -> TokenCounts:
+        if told is not None and self._runs_sums and told.output:
+            return told
+        own = self.own_count()
+        output, reasoning = scale.scaled(own.visible), scale.scaled(own.reasoning)
+        if told is None:
+            return scale.prompt._replace(output=output, reasoning=reasoning)
+        return told._replace(output=max(told.output, output), reasoning=max(told.reasoning, reasoning))
 
     @abstractmethod
     def _read(self, event: bytes) -> bool:
@@ -137,8 +162,9 @@ class StreamTap(ABC):
 
     def _take(self, block: bytes) -> bytes:
         self._seen_bytes += len(block)
-        if self._seen_bytes <= MAX_KEPT_BYTES:
+        if self._kept_bytes < MAX_KEPT_BYTES:
             self._kept.append(block)
+            self._kept_bytes += len(block)
         if self.has_content and not (self._removes and _tells_usage(block)):
             self._recent.append(block)
             return block
@@ -205,30 +231,10 @@ class StreamTap(ABC):
         return chunk[:at] + self.feed(chunk[at:])
 
     def _extend(self, tokens: int) -> int:
-        """From what was kept to all that passed."""
-        kept_bytes = sum(map(len, self._kept))
-        return -(-tokens * self._seen_bytes // kept_bytes) if 0 < kept_bytes < self._seen_bytes else tokens
+        """From what was counted to all that passed."""
+        counted, seen = self._counted_bytes, self._seen_bytes
+        return -(-tokens * seen // counted) if 0 < counted < seen else tokens
 
 
 def _tells_usage(block: bytes) -> bool:
     return b'"usage":{' in block or b'"usage": {' in block
-
-
-def _merge(told: TokenCounts | None, counted: TokenCounts, request_bytes: int) -> TokenCounts:
-    if told is None:
-        return TokenCounts(
-            input_fresh=estimate_prompt(request_bytes), output=counted.output, reasoning=counted.reasoning
-        )
-    return TokenCounts(
-        input_fresh=told.input_fresh,
-        input_tool=told.input_tool,
-        cache_read=told.cache_read,
-        cache_write_5m=told.cache_write_5m,
-        cache_write_1h=told.cache_write_1h,
-        cache_write_30m=told.cache_write_30m,
-        cache_write_12h=told.cache_write_12h,
-        cache_write_other=told.cache_write_other,
-        # Usage that came before the end is a running sum of what was produced until then.
-        output=max(told.output, counted.output),
-        reasoning=max(told.reasoning, counted.reasoning),
-    )

@@ -220,7 +220,6 @@ async def _measure(chosen: argparse.Namespace, counters: Counters) -> None:
         limits=Limits(client_gone_s=1, keep_alive_s=15, strict_spool=False),
         now_ms=lambda: time.time_ns() // 1_000_000,
         clock_s=time.perf_counter,
-        may_drain=lambda: True,
         pod_id="bench",
         version="0",
     )

@@ -1,5 +1,7 @@
 """Listening to a Messages stream."""
 
+from typing import Any
+
 import msgspec
 
 from data_plane.conversation.tally import Tally
@@ -16,6 +18,7 @@ _EMPTY_AT_START = frozenset({"text", "thinking"})
 
 class _Block(msgspec.Struct):
     type: str = ""
+    name: Any = None
 
 
 class _Delta(msgspec.Struct):
@@ -84,18 +87,24 @@ class MessagesTap(StreamTap):
         return False
 
     def _usage(self) -> TokenCounts | None:
-        return self._sums.counts()[0] if self._sums is not None else None
+        return self._sums.counts(self._model)[0] if self._sums is not None else None
 
     def _usage_is_final(self) -> bool:
         return self._is_final
 
     def _collect_text(self, event: bytes, visible: list[str], reasoning: list[str]) -> None:
         read = _event(data_of(event))
-        if read is None or read.type != "content_block_delta" or read.delta is None:
+        if read is None:
             return
-        if read.delta.thinking:
-            reasoning.append(read.delta.thinking)
-        visible.append(read.delta.text or read.delta.partial_json or "")
+        if read.type == "content_block_start" and read.content_block is not None:
+            # The name of a tool is written by the model too. Results of the vendor's own tools have none.
+            if isinstance(read.content_block.name, str):
+                visible.append(read.content_block.name)
+        elif read.type == "content_block_delta" and read.delta is not None:
+            # A signature is no text: deltas of other kinds are left out.
+            if read.delta.thinking:
+                reasoning.append(read.delta.thinking)
+            visible.append(read.delta.text or read.delta.partial_json or "")
 
     def _sum_up(self, tokens: TokenCounts, *, is_reported: bool) -> Tally:
         sums = self._sums or Usage()
@@ -106,8 +115,10 @@ class MessagesTap(StreamTap):
             web_searches=web_searches(sums),
             service_tier=sums.tier,
             inference_geo=sums.inference_geo or "",
+            units=sums.units,
+            parts=sums.parts(self._model),
             is_reported=is_reported,
-            is_inconsistent=sums.counts()[1],
+            is_inconsistent=sums.counts(self._model)[1],
             error_type=self._error[0],
             error_text=self._error[1],
             upstream_request_id=self._id,

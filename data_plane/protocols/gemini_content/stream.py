@@ -15,6 +15,7 @@ class ContentTap(StreamTap):
     """One answer. Ends with a finish reason, a blocked prompt or an error object."""
 
     _markers = (b'"usageMetadata"', b'"finishReason"', b'"blockReason"', b'"error"')
+    _runs_sums = True
     __slots__ = ("_operation", "_told")
 
     def __init__(self, facts: RequestFacts) -> None:
@@ -45,8 +46,9 @@ class ContentTap(StreamTap):
             for part in candidate.parts:
                 if isinstance(part.get("text"), str):
                     (reasoning if part.get("thought") is True else visible).append(part["text"])
-                elif "functionCall" in part:
-                    visible.append(msgspec.json.encode(part["functionCall"]).decode())
+                elif isinstance(called := part.get("functionCall"), dict):
+                    visible.append(str(called.get("name", "")))
+                    visible.append(msgspec.json.encode(called.get("args")).decode())
 
     def _sum_up(self, tokens: TokenCounts, *, is_reported: bool) -> Tally:
         return replace(self._told, tokens=tokens, is_reported=is_reported)
@@ -61,6 +63,7 @@ def _overlay(before: Tally, chunk: Tally) -> Tally:
         stop_reason=chunk.stop_reason or before.stop_reason,
         web_searches=max(chunk.web_searches, before.web_searches),
         service_tier=chunk.service_tier or before.service_tier,
+        units=sums.units,
         is_reported=sums.is_reported,
         is_inconsistent=sums.is_inconsistent,
         error_type=chunk.error_type or before.error_type,

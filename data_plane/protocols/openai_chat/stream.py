@@ -1,5 +1,7 @@
 """Listening to a chat stream."""
 
+from typing import Any
+
 import msgspec
 
 from data_plane.conversation.tally import Tally
@@ -7,6 +9,7 @@ from data_plane.protocols.codec import RequestFacts
 from data_plane.protocols.frames import data_of
 from data_plane.protocols.openai_chat.response import CHUNK, Chunk, error_of
 from data_plane.protocols.stream_tap import StreamTap
+from switchyard_contract.pricing import Units
 from switchyard_contract.usage import TokenCounts
 
 _DONE = b"[DONE]"
@@ -23,6 +26,7 @@ class ChatTap(StreamTap):
         _DONE,
         b'"error"',
     )
+    _runs_sums = True
     __slots__ = (
         "_cache_write_default",
         "_error",
@@ -32,12 +36,14 @@ class ChatTap(StreamTap):
         "_stop",
         "_tier",
         "_tokens",
+        "_units",
     )
 
     def __init__(self, facts: RequestFacts) -> None:
         super().__init__(facts.body_bytes, removes=facts.adds_usage)
         self._cache_write_default = facts.cache_write_default
         self._tokens: TokenCounts | None = None
+        self._units: Units = ()
         self._inconsistent = False
         self._model = self._id = self._stop = self._tier = ""
         self._error = ("", "")
@@ -64,6 +70,7 @@ class ChatTap(StreamTap):
         if chunk.usage is None:
             return False
         self._tokens, self._inconsistent = chunk.usage.counts(self._cache_write_default)
+        self._units = chunk.usage.units(self._tokens)
         return self._removes and not chunk.choices and chunk.error is None
 
     def _usage(self) -> TokenCounts | None:
@@ -76,13 +83,17 @@ class ChatTap(StreamTap):
     def _collect_text(self, event: bytes, visible: list[str], reasoning: list[str]) -> None:
         chunk = _chunk(data_of(event))
         for choice in (chunk.choices or ()) if chunk is not None else ():
-            for name, value in (choice.delta or {}).items():
-                if name in ("content", "refusal") and isinstance(value, str):
-                    visible.append(value)
-                elif name in ("reasoning_content", "reasoning") and isinstance(value, str):
-                    reasoning.append(value)
-                elif name == "tool_calls" and value:
-                    visible.append(msgspec.json.encode(value).decode())
+            delta = choice.delta or {}
+            visible += (delta[name] for name in ("content", "refusal") if isinstance(delta.get(name), str))
+            # Some servers say the same thought under both names.
+            thought = delta.get("reasoning_content") or delta.get("reasoning")
+            if isinstance(thought, str):
+                reasoning.append(thought)
+            calls = delta.get("tool_calls")
+            for call in calls if isinstance(calls, list) else ():
+                if isinstance(call, dict):
+                    _collect_call(call.get("function") or call.get("custom"), visible)
+            _collect_call(delta.get("function_call"), visible)
 
     def _sum_up(self, tokens: TokenCounts, *, is_reported: bool) -> Tally:
         return Tally(
@@ -90,12 +101,19 @@ class ChatTap(StreamTap):
             model=self._model,
             stop_reason=self._stop,
             service_tier=self._tier,
+            units=self._units,
             is_reported=is_reported,
             is_inconsistent=self._inconsistent,
             error_type=self._error[0],
             error_text=self._error[1],
             upstream_request_id=self._id,
         )
+
+
+def _collect_call(called: Any, visible: list[str]) -> None:
+    """What a model wrote of a call: ids, places and quotes around it are the vendor's."""
+    if isinstance(called, dict):
+        visible += (called[name] for name in ("name", "arguments", "input") if isinstance(called.get(name), str))
 
 
 def _chunk(data: bytes) -> Chunk | None:

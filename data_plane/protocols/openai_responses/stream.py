@@ -31,12 +31,20 @@ class _Event(msgspec.Struct):
     type: str = ""
     response: Answer | None = None
     delta: str | msgspec.Raw | None = None
+    item: msgspec.Raw = msgspec.Raw()
     code: str | None = None
     message: str | None = None
     error: ErrorBody | None = None
 
 
+class _Item(msgspec.Struct):
+    name: str | None = None
+
+
 _EVENT = msgspec.json.Decoder(_Event)
+_ITEM = msgspec.json.Decoder(_Item)
+_NO_TEXT = frozenset({"response.audio.delta"})
+"""Deltas that are no words but bytes, written as base64."""
 
 
 class ResponsesTap(StreamTap):
@@ -80,7 +88,11 @@ class ResponsesTap(StreamTap):
 
     def _collect_text(self, event: bytes, visible: list[str], reasoning: list[str]) -> None:
         read = _event(data_of(event))
-        if read is None or not isinstance(read.delta, str):
+        if read is None:
+            return
+        if read.type == "response.output_item.added":
+            visible.append(_name_of(read.item))
+        if not isinstance(read.delta, str) or read.type in _NO_TEXT:
             return
         (reasoning if "reasoning" in read.type else visible).append(read.delta)
 
@@ -93,6 +105,14 @@ class ResponsesTap(StreamTap):
             error_type=self._error[0] or told.error_type,
             error_text=self._error[1] or told.error_text,
         )
+
+
+def _name_of(item: msgspec.Raw) -> str:
+    """The tool that an item calls; the model writes its name, and no delta repeats it."""
+    try:
+        return _ITEM.decode(item).name or ""
+    except (msgspec.DecodeError, RecursionError):
+        return ""
 
 
 def _event(data: bytes) -> _Event | None:

@@ -293,7 +293,6 @@ class World:
             limits=Limits(client_gone_s=1.0, keep_alive_s=15.0, strict_spool=False),
             now_ms=lambda: self.now_ms,
             clock_s=lambda: 0.0,
-            may_drain=lambda: True,
             pod_id="pod-1",
             version="0.1",
         )

@@ -9,6 +9,7 @@ from google.genai import types as genai_types
 from openai.types import Model
 
 from data_plane.conversation.tally import MAX_ERROR_TEXT
+from data_plane.conversation.token_estimate import Scale
 from data_plane.policy.access import ListedModel
 from data_plane.protocols.body_tap import TAIL_BYTES
 from data_plane.protocols.catalog import CODECS
@@ -144,11 +145,12 @@ def test_a_gemini_stream_without_events_is_one_array() -> None:
     assert (tally.stop_reason, tally.web_searches) == ("STOP", 2)
 
 
-def test_an_answer_without_usage_is_counted_by_its_size() -> None:
-    tally = feed(new_tap("openai_chat"), {"model": "m", "choices": [{"message": {"content": "x" * 350}}]}).finish()
+def test_an_answer_without_usage_is_counted_by_its_words() -> None:
+    said = {"content": "word " * 350, "encrypted_content": "QUJD" * 900}
+    tally = feed(new_tap("openai_chat"), {"model": "m", "choices": [{"message": said}]}).finish()
 
     assert tally.tokens.input_fresh == 1000
-    assert tally.tokens.output > 100
+    assert 345 <= tally.tokens.output <= 360
     assert not tally.is_reported
 
 
@@ -176,7 +178,30 @@ def test_a_cut_document_is_counted_by_what_came() -> None:
     tally = tap.counted(request_bytes=3500)
 
     assert tally.tokens.input_fresh == 1000
-    assert tally.tokens.output >= 1000
+    assert 695 <= tally.tokens.output <= 710
+
+
+@pytest.mark.parametrize("cut", range(0, 60, 7))
+def test_a_cut_document_is_extended_to_the_length_that_was_told(cut: int) -> None:
+    whole = (
+        b'{"id":"msg_1","content":[{"type":"thinking","thinking":"%b","signature":"%b"},{"type":"text","text":"%b"},'
+        b'{"type":"tool_use","name":"f","input":{"path":"\\u00e9\\u00e9 %b"}}],"usage":{"output_tokens":1}}'
+        % (b"a thought " * 40, b"QUJD" * 10, b"word \\n" * 300, b"an argument " * 60)
+    )
+    tap = new_tap("anthropic_messages")
+    tap.feed(whole[: len(whole) * 2 // 3 + cut])
+
+    scale = Scale(TokenCounts(input_fresh=7), per_counted=1.0, answer_bytes=len(whole))
+    tokens = tap.counted(3500, scale).tokens
+
+    assert tokens.input_fresh == 7
+    assert tokens.output == pytest.approx(80 + 600 + 130, rel=0.15)
+
+
+def test_a_document_of_which_nothing_came_is_as_long_as_it_was_told_to_be() -> None:
+    scale = Scale(TokenCounts(input_fresh=7), answer_bytes=3500)
+
+    assert new_tap("openai_chat").counted(3500, scale).tokens == TokenCounts(input_fresh=7, output=1000)
 
 
 def test_compaction_passes_are_billed_beside_the_sums() -> None:

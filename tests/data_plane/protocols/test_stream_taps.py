@@ -1,14 +1,18 @@
 """Every recorded stream through its tap, whole, cut and in any chunking."""
 
+import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_plane.conversation.tally import Tally
+from data_plane.conversation.token_estimate import Scale, count_text
 from data_plane.protocols.codec import MAX_COLLECTED_BYTES, Tap
 from data_plane.protocols.stream_tap import HOLD_LIMIT
+from switchyard_contract.usage import TokenCounts
 from tests.data_plane.protocols.transcripts import Transcript, head, read, stream, streams
 
 ENDED_BY_ERROR = {"anthropic_error_midstream", "chat_error_midstream", "gemini_error_midstream"}
@@ -150,10 +154,126 @@ def test_a_cut_chat_is_estimated_from_the_size_of_its_request() -> None:
     assert tally.tokens.output > 0
 
 
-def test_nothing_is_billed_for_a_stream_that_never_began() -> None:
+def test_a_stream_that_was_opened_and_never_began_is_billed_its_prompt() -> None:
     tally = new_tap(stream("chat_text")).counted(request_bytes=3500)
 
-    assert tally.tokens.total == 0
+    assert tally.tokens == TokenCounts(input_fresh=1000)
+    assert not tally.is_reported
+
+
+def test_running_sums_of_a_provider_are_taken_as_they_are() -> None:
+    tap = new_tap(stream("gemini_text"))
+    for count in range(1, 60):
+        tap.feed(
+            b'data: {"candidates":[{"content":{"parts":[{"text":"word%d "}]}}],"usageMetadata":{"promptTokenCount":90,'
+            b'"cachedContentTokenCount":50,"candidatesTokenCount":%d}}\r\n\r\n' % (count, count)
+        )
+
+    assert tap.counted(3500).tokens == TokenCounts(input_fresh=40, cache_read=50, output=59)
+
+
+def a_delta(kind: str, **fields: Any) -> bytes:
+    """One event of a stream in each protocol, which writes some words."""
+    return b"data: " + msgspec.json.encode({"type": kind, **fields}) + b"\n\n"
+
+
+SEAL = "c2lnbmF0dXJl" * 400
+WORDS = ("The quick ", "brown fox ", "jumps over ", "the lazy dog. ") * 20
+ARGUMENTS = ('{"path": "src/', "main.py", '", "lines": [1', ", 20, 300]}")
+SAME_ANSWER = {
+    "anthropic_text": (
+        *(a_delta("content_block_delta", delta={"type": "thinking_delta", "thinking": word}) for word in WORDS),
+        a_delta("content_block_delta", delta={"type": "signature_delta", "signature": SEAL}),
+        *(a_delta("content_block_delta", delta={"type": "text_delta", "text": word}) for word in WORDS),
+        a_delta("content_block_start", content_block={"type": "tool_use", "id": "toolu_0123456789", "name": "Read"}),
+        *(a_delta("content_block_delta", delta={"type": "input_json_delta", "partial_json": p}) for p in ARGUMENTS),
+    ),
+    "chat_text": (
+        *(a_delta("", choices=[{"delta": {"reasoning": word, "reasoning_content": word}}]) for word in WORDS),
+        *(a_delta("", choices=[{"delta": {"content": word}}]) for word in WORDS),
+        a_delta(
+            "",
+            choices=[
+                {
+                    "delta": {
+                        "tool_calls": [
+                            {"index": 0, "id": "call_0123456789", "type": "function", "function": {"name": "Read"}}
+                        ],
+                        "reasoning_details": [{"type": "reasoning.encrypted", "data": SEAL}],
+                    }
+                }
+            ],
+        ),
+        *(
+            a_delta("", choices=[{"delta": {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}}])
+            for piece in ARGUMENTS
+        ),
+    ),
+    "responses_text": (
+        *(a_delta("response.reasoning_summary_text.delta", delta=word) for word in WORDS),
+        a_delta("response.output_item.done", item={"type": "reasoning", "encrypted_content": SEAL}),
+        *(a_delta("response.output_text.delta", delta=word, obfuscation="Xy7" * 9) for word in WORDS),
+        a_delta("response.audio.delta", delta=SEAL),
+        a_delta("response.output_item.added", item={"type": "function_call", "name": "Read", "arguments": ""}),
+        *(a_delta("response.function_call_arguments.delta", delta=piece) for piece in ARGUMENTS),
+    ),
+    "gemini_text": (
+        *(a_delta("", candidates=[{"content": {"parts": [{"text": w, "thought": True}]}}]) for w in WORDS),
+        *(a_delta("", candidates=[{"content": {"parts": [{"text": word}]}}]) for word in WORDS),
+        a_delta(
+            "",
+            candidates=[
+                {
+                    "content": {
+                        "parts": [
+                            {
+                                "functionCall": {"name": "Read", "args": json.loads("".join(ARGUMENTS)), "id": "fc_1"},
+                                "thoughtSignature": SEAL,
+                            }
+                        ]
+                    }
+                }
+            ],
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SAME_ANSWER))
+@pytest.mark.parametrize("asked_every", [1_000_000, 1, 7])
+def test_what_a_model_wrote_is_counted_and_nothing_else(name: str, asked_every: int) -> None:
+    """In every protocol the same; also when it is asked while the stream runs, as a running account is."""
+    tap = new_tap(stream(name))
+    for place, event in enumerate(SAME_ANSWER[name], 1):
+        tap.feed(event)
+        if place % asked_every == 0:
+            tap.counted(3500)
+
+    tokens = tap.counted(3500).tokens
+
+    spoken = count_text(WORDS)
+    assert tokens.reasoning == pytest.approx(spoken, rel=0.01)
+    assert tokens.output == pytest.approx(spoken + 1 + count_text(ARGUMENTS), rel=0.03)
+
+
+def test_our_count_is_brought_to_the_vendor_s() -> None:
+    tap = new_tap(stream("chat_text"))
+    tap.feed(a_delta("", choices=[{"delta": {"content": "word " * 99 + "word"}}]))
+
+    scale = Scale(TokenCounts(input_fresh=5, cache_read=50), per_counted=1.25)
+
+    assert tap.counted(3500, scale).tokens == TokenCounts(input_fresh=5, cache_read=50, output=125)
+
+
+def test_a_stream_that_is_counted_as_it_runs_keeps_nothing() -> None:
+    tap = new_tap(stream("chat_text"))
+    word = a_delta("", choices=[{"delta": {"content": "word and another one here "}}])
+    for _ in range(200):
+        for _ in range(100):
+            tap.feed(word)
+        tap.counted(100)
+
+    assert tap.counted(100).tokens.output == pytest.approx(100_000, rel=0.03)
 
 
 def test_nothing_is_billed_for_an_error_before_any_content() -> None:
