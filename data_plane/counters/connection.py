@@ -10,20 +10,28 @@ What a caller gets is the reply, or None: not in time, not connected, or the sto
 
 import asyncio
 import random
-import ssl
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
-import hiredis
 import structlog
 
 from data_plane.counters.breaker import Breaker
+from data_plane.counters.greeting import (
+    LOAD,
+    LOOK,
+    StoreUnusable,
+    check_usable,
+    exchange,
+    greeting,
+    policy_in,
+    sentinel_greeting,
+    tls_of,
+)
+from data_plane.counters.line import Call, Crowd, Line, Take
 from data_plane.counters.packing import command
-from data_plane.counters.scripts import SCRIPTS
-from switchyard_contract.store_address import StoreAddress, read_store_address
+from switchyard_contract.store_address import read_store_address
 
 log = structlog.get_logger()
 
@@ -44,123 +52,15 @@ class Patience:
 
 MOST_CALLS = 4_000
 """Waiting for answers; more are not taken."""
-_MOST_GATHERED = 16
-"""Calls in one write; the first must not wait for a whole crowd."""
 _SWEEP_S = 0.01
 _BROKEN_STORE = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOAUTH", "WRONGPASS", "NOREPLICAS", "UNBLOCKED")
 """Beginnings of errors that another connection may be spared."""
-Take = Callable[[object], None]
 
 
 class RoundTrips(Protocol):
     """Where durations go."""
 
     def round_trip(self, took_us: int) -> None: ...
-
-
-class _Call:
-    """One command, and what waits for its answer: somebody (`answer`), or something (`take`); None: nobody any more."""
-
-    __slots__ = ("answer", "command", "sent_s", "take", "wants_errors")
-
-    def __init__(
-        self, command: bytes, sent_s: float, answer: "asyncio.Future[object] | None", take: Take | None = None,
-        *, wants_errors: bool = False,
-    ) -> None:  # fmt: skip
-        self.command, self.sent_s, self.answer, self.take = command, sent_s, answer, take
-        self.wants_errors = wants_errors
-
-    def resolve(self, reply: object) -> None:
-        if self.answer is not None:
-            if not self.answer.done():
-                self.answer.set_result(reply)
-        elif self.take is not None:
-            self.take(reply)
-
-
-class StoreUnusable(Exception):
-    """The store answers, but not as one that could be used; the text says what it said, without what we sent."""
-
-
-class _Line(asyncio.Protocol):
-    """One TCP connection and its queue of calls."""
-
-    def __init__(self, link: "StoreLink") -> None:
-        self._link = link
-        self._reader = hiredis.Reader()
-        self.loop = asyncio.get_running_loop()
-        self.calls: deque[_Call] = deque()
-        self._gathered: list[bytes] = []
-        self._is_leaving = False
-        self.loading = 0
-        """Scripts on their way, after the store had lost them."""
-        self.transport: asyncio.WriteTransport | None = None
-        self.lost: asyncio.Future[None] = self.loop.create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.WriteTransport, transport)
-
-    def send(self, call: _Call) -> None:
-        """Write in this turn of the loop, together with what else is asked in it: one write for many."""
-        self.calls.append(call)
-        self._gathered.append(call.command)
-        if len(self._gathered) >= _MOST_GATHERED:
-            self.flush()
-        elif not self._is_leaving:
-            self._is_leaving = True
-            self.loop.call_soon(self.flush)
-
-    def put_by(self, call: _Call) -> None:
-        """Write with the next call, or with the next sweep: nobody waits for the answer."""
-        self.calls.append(call)
-        self._gathered.append(call.command)
-
-    def flush(self) -> None:
-        self._is_leaving = False
-        if self._gathered and self.transport is not None:
-            self.transport.write(b"".join(self._gathered))
-            self._gathered.clear()
-
-    def data_received(self, data: bytes) -> None:
-        oldest: _Call | None = None
-        try:
-            self._reader.feed(data)
-            gets, calls, next_call = self._reader.gets, self.calls, self.calls.popleft
-            while (reply := gets()) is not False:
-                if not calls:
-                    raise hiredis.ProtocolError("a reply to nothing")
-                call = next_call()
-                if isinstance(reply, hiredis.ReplyError) and not call.wants_errors:
-                    self._link.refused(self, call, str(reply))
-                    continue
-                answer = call.answer
-                if answer is None:
-                    if call.take is not None:
-                        call.take(reply)
-                    continue
-                if oldest is None:
-                    oldest = call
-                if not answer.done():
-                    answer.set_result(reply)
-        except hiredis.ProtocolError:
-            log.warning("the counter store sent what is no answer; connecting anew")
-            self.abort()
-        if oldest is not None:
-            # Those that came together waited about as long, and it is the oldest that a limit is about.
-            self._link.answered(oldest.sent_s)
-
-    def loaded(self, _reply: object) -> None:
-        self.loading -= 1
-
-    def abort(self) -> None:
-        if self.transport is not None:
-            self.transport.abort()
-
-    def connection_lost(self, failure: Exception | None) -> None:
-        self.transport = None
-        if not self.lost.done():
-            self.lost.set_result(None)
-        self._link.line_lost(self)
 
 
 class StoreLink:
@@ -171,8 +71,8 @@ class StoreLink:
         self._address = read_store_address(url)
         self._patience = patience or Patience()
         self._round_trips = round_trips
-        self._tls = _tls_of(self._address)
-        self._line: _Line | None = None
+        self._tls = tls_of(self._address)
+        self._line: Line | None = None
         self._breaker = Breaker(self._patience.answer_s)
         self._sweeper: asyncio.TimerHandle | None = None
         self._swept_s = 0.0
@@ -202,26 +102,49 @@ class StoreLink:
 
     def ask(self, command: bytes) -> "asyncio.Future[object] | None":
         """Send a call that somebody waits for. Its answer: the reply, or None. None at once: there is no asking."""
-        line = self._line
-        if line is None or self._breaker.is_open or len(line.calls) >= MOST_CALLS:
+        line = self._ready()
+        if line is None:
             return None
         answer: asyncio.Future[object] = line.loop.create_future()
-        now_s = time.perf_counter()
-        line.send(_Call(command, now_s, answer))
-        if self._sweeper is None:
-            self._sweep_soon(now_s)
+        line.send(Call(command, self._now_s(), _resolver(answer), waits=True))
         return answer
+
+    def ask_together(self, crowd: Crowd) -> bool:
+        """Send a call that many wait for, as it is when this turn of the loop is over. False: there is no asking, and
+        nobody is told anything. The crowd takes the reply, or None, once."""
+        line = self._ready()
+        if line is None:
+            return False
+        line.send(Call(b"", self._now_s(), crowd.take, waits=True, crowd=crowd))
+        return True
 
     def tell(self, command: bytes, take: Take) -> bool:
         """Send a call that nobody waits for, with the next one or in a moment. False: it was not taken."""
+        line = self._ready()
+        if line is None:
+            return False
+        line.put_by(Call(command, self._now_s(), take))
+        return True
+
+    def tell_together(self, crowd: Crowd) -> bool:
+        """The same for a call that more may join until it leaves."""
+        line = self._ready()
+        if line is None:
+            return False
+        line.put_by(Call(b"", self._now_s(), crowd.take, crowd=crowd))
+        return True
+
+    def _ready(self) -> Line | None:
         line = self._line
         if line is None or self._breaker.is_open or len(line.calls) >= MOST_CALLS:
-            return False
+            return None
+        return line
+
+    def _now_s(self) -> float:
         now_s = time.perf_counter()
-        line.put_by(_Call(command, now_s, None, take))
         if self._sweeper is None:
             self._sweep_soon(now_s)
-        return True
+        return now_s
 
     async def fetch(self, command: bytes) -> object:
         """Send a call in the background and wait for it as long as the connection lives; None: it did not."""
@@ -241,7 +164,7 @@ class StoreLink:
         late_s = max(self._late_s, now_s - self._swept_s - _SWEEP_S) if self._sweeper is not None else self._late_s
         self._breaker.answered(took_s - 2 * late_s if late_s > 0.001 else took_s, now_s)
 
-    def refused(self, line: _Line, call: _Call, text: str) -> None:
+    def refused(self, line: Line, call: Call, text: str) -> None:
         """The store answered with an error."""
         now_s = time.perf_counter()
         if text.startswith("NOSCRIPT") and line.transport is not None:
@@ -253,23 +176,25 @@ class StoreLink:
             line.abort()
         call.resolve(None)
 
-    def line_lost(self, line: _Line) -> None:
+    def line_lost(self, line: Line) -> None:
         if self._line is line:
             self._line = None
         # They may have run: whoever sent them knows whether they may be sent again.
         while line.calls:
             line.calls.popleft().resolve(None)
 
-    def _send_again(self, line: _Line, call: _Call, now_s: float) -> None:
+    def _send_again(self, line: Line, call: Call, now_s: float) -> None:
         """The scripts are gone, so nothing was executed. Those behind come back the same way and are sent behind."""
         if not line.loading:
             log.info("the counter store had lost its scripts; they are loaded again")
-            line.loading = len(_LOAD)
-            for load in _LOAD:
-                line.put_by(_Call(load, now_s, None, line.loaded))
-        if call.answer is not None:
+            line.loading = len(LOAD)
+            for load in LOAD:
+                line.put_by(Call(load, now_s, line.loaded))
+        if call.take is None:
+            return
+        if call.waits:
             line.send(call)
-        elif call.take is not None:
+        else:
             line.put_by(call)
 
     def _failed(self, now_s: float) -> None:
@@ -307,7 +232,7 @@ class StoreLink:
         if line.calls or self._breaker.is_open:
             self._sweep_soon(now_s)
 
-    def _give_up_on(self, line: _Line) -> None:
+    def _give_up_on(self, line: Line) -> None:
         now_s = time.perf_counter()
         if line.calls and now_s - line.calls[0].sent_s > self._patience.stuck_s:
             log.warning("the counter store is stuck; connecting anew", waiting=len(line.calls))
@@ -316,14 +241,12 @@ class StoreLink:
         for call in line.calls:
             if now_s - call.sent_s <= self._patience.answer_s:
                 break
-            if call.answer is not None:
-                # The place in the queue stays: the late reply is to be dropped, not taken for the next one's.
-                answer, call.answer = call.answer, None
-                self._failed(now_s)
-                if not answer.done():
-                    answer.set_result(None)
+            if call.waits and call.take is not None:
+                for _ in range(call.crowd.size if call.crowd is not None else 1):
+                    self._failed(now_s)
+                call.resolve(None)
 
-    def _probe(self, line: _Line, now_s: float) -> None:
+    def _probe(self, line: Line, now_s: float) -> None:
         self._probed_s = now_s
 
         def take(reply: object) -> None:
@@ -332,7 +255,7 @@ class StoreLink:
                 self._breaker.close(answered_s)
                 self._tell_up()
 
-        line.send(_Call(command(b"PING"), now_s, None, take))
+        line.send(Call(command(b"PING"), now_s, take))
 
     def _tell_up(self) -> None:
         for call in self._on_up:
@@ -363,13 +286,14 @@ class StoreLink:
                 self.reconnects += 1
             await asyncio.sleep(random.uniform(*self._patience.retry_s))  # noqa: S311
 
-    async def _open(self) -> _Line:
+    async def _open(self) -> Line:
         host, port = await self._find()
         line = await self._dial(host, port)
         try:
-            replies = await _exchange(line, (*_greeting(self._address), *_LOOK, *_LOAD))
-            *_, role, memory = replies[: -len(_LOAD)]
-            self._check(replies, role, memory)
+            replies = await exchange(line, (*greeting(self._address), *LOOK, *LOAD))
+            *_, role, memory = replies[: -len(LOAD)]
+            check_usable(replies, role)
+            self._look_at_eviction(memory)
         except BaseException:
             line.abort()
             raise
@@ -390,7 +314,7 @@ class StoreLink:
                     line = await self._dial(host, port)
                     try:
                         asked = command(b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", address.service.encode())
-                        *_, reply = await _exchange(line, (*_sentinel_greeting(address), asked))
+                        *_, reply = await exchange(line, (*sentinel_greeting(address), asked))
                     finally:
                         line.abort()
             except (OSError, TimeoutError):
@@ -399,20 +323,15 @@ class StoreLink:
                 return reply[0].decode(), int(reply[1])
         raise StoreUnusable("no sentinel names the master")
 
-    async def _dial(self, host: str, port: int) -> _Line:
+    async def _dial(self, host: str, port: int) -> Line:
         loop = asyncio.get_running_loop()
         name = host if self._tls is not None else None
-        _, line = await loop.create_connection(lambda: _Line(self), host, port, ssl=self._tls, server_hostname=name)
+        _, line = await loop.create_connection(lambda: Line(self), host, port, ssl=self._tls, server_hostname=name)
         return line
 
-    def _check(self, replies: Sequence[object], role: object, memory: object) -> None:
-        """Refuse a store that cannot count; say it loudly where one may forget what it counted."""
-        for reply in replies:
-            if isinstance(reply, hiredis.ReplyError) and not str(reply).startswith("NOPERM"):
-                raise StoreUnusable(str(reply)[:200])
-        if isinstance(role, list) and role and role[0] not in (b"master", b"primary"):
-            raise StoreUnusable("it is a replica")
-        policy = _policy_in(memory)
+    def _look_at_eviction(self, memory: object) -> None:
+        """Say it loudly where a store may forget what it counted."""
+        policy = policy_in(memory)
         self.may_evict = policy != "noeviction"
         if self.may_evict:
             log.error(
@@ -421,68 +340,9 @@ class StoreLink:
             )
 
 
-_LOOK = (command(b"ROLE"), command(b"INFO", b"memory"))
-_LOAD = tuple(command(b"SCRIPT", b"LOAD", script.text) for script in SCRIPTS)
-
-
-async def _exchange(line: _Line, commands: Sequence[bytes]) -> list[object]:
-    """Send commands on a line of one's own and wait for all replies; errors among them are values."""
-    loop = asyncio.get_running_loop()
-    replies: list[object] = []
-    whole: asyncio.Future[None] = loop.create_future()
-
-    def take(reply: object) -> None:
-        replies.append(reply)
-        if not whole.done() and (reply is None or len(replies) == len(commands)):
-            whole.set_result(None)
-
-    now_s = time.perf_counter()
-    for each in commands:
-        line.put_by(_Call(each, now_s, None, take, wants_errors=True))
-    line.flush()
-    await whole
-    if len(replies) != len(commands) or line.transport is None:
-        raise ConnectionResetError
-    return replies
-
-
-def _greeting(address: StoreAddress) -> list[bytes]:
-    words = []
-    if address.password:
-        names = (address.username.encode(),) if address.username else ()
-        words.append(command(b"AUTH", *names, address.password.encode()))
-    if address.database:
-        words.append(command(b"SELECT", b"%d" % address.database))
-    return words
-
-
-def _sentinel_greeting(address: StoreAddress) -> list[bytes]:
-    return [command(b"AUTH", address.sentinel_password.encode())] if address.sentinel_password else []
-
-
-def _policy_in(memory: object) -> str:
-    """Read the eviction policy out of INFO; managed stores refuse CONFIG."""
-    text = memory.decode(errors="replace") if isinstance(memory, bytes) else ""
-    for line in text.splitlines():
-        name, _, value = line.partition(":")
-        if name == "maxmemory_policy":
-            return value.strip()
-    return ""
-
-
 def _resolver(answer: "asyncio.Future[object]") -> Take:
     def take(reply: object) -> None:
         if not answer.done():
             answer.set_result(reply)
 
     return take
-
-
-def _tls_of(address: StoreAddress) -> ssl.SSLContext | None:
-    if not address.is_tls:
-        return None
-    context = ssl.create_default_context(cafile=address.ca_file or None)
-    if not address.checks_certificate:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

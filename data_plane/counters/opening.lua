@@ -4,9 +4,10 @@
 --   rev:{org}    set      ids of revoked keys; written by the control plane
 --   meta:{org}   hash     gen: generation of the contents; seq: grows with each admission; lost: 1 while they are
 --                         known to be incomplete
---   held:{org}   hash     <exchange>:<attempt> -> what is reserved for it: {answer, candidate, key, e, s, key, e, s ...}
+--   held:{org}   hash     <exchange>:<attempt> -> what is reserved for it: {answer, claims that count it (bits: rates, then
+--                         budgets), key, e, s, key, e, s ...}
 --   due:{org}    zset     <exchange>:<attempt> -> when it is given back because its pod no longer renews it, Unix ms
---   done:{org}:<exchange>:<attempt>   string, for a while: it is settled
+--   done:{org}:<quarters of a minute since 1970>   set, for a while: <exchange>:<attempt> that were settled then
 --   r:{org}:<rule>:<period>:<counter> sliding: theoretical arrival time, Unix us; period: what was used;
 --                                     concurrent: zset of <exchange>:<attempt> -> end of its lease, Unix ms
 --   b:{org}:<budget>:<period>:<counter>  hash  p: posted, e: reserved as expected, s: reserved as bounded,
@@ -14,7 +15,10 @@
 --
 -- Money is whole micro-USD. Lua's numbers are doubles: every one here stays below 2^53.
 
-local HOLD_MS, LEASE_MS, DONE_MS, LINGER_MS = 120000, 30000, 900000, 60000
+local HOLD_MS, LEASE_MS, LINGER_MS = 120000, 30000, 60000
+-- What is settled is remembered for so many whole spans, and the one that runs: short ones, so that none is large when it
+-- is forgotten.
+local DONE_SPAN_MS, DONE_SPANS = 15000, 60
 local call, floor, ceil, max, min = redis.call, math.floor, math.ceil, math.max, math.min
 local HOUR_MS, DAY_MS = 3600000, 86400000
 

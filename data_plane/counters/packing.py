@@ -41,7 +41,6 @@ class Aim:
         "lasting",
         "lasting_bulk",
         "lines",
-        "member_head",
         "organization_id",
         "rate_keys",
         "reserve_head",
@@ -60,8 +59,7 @@ class Aim:
         self.lasting_bulk = bulk(lasting)
         self.reserve_head = head(RESERVE, keys, 2) + self.lasting_bulk
         self.extend_head = head(EXTEND, keys, 2) + self.lasting_bulk
-        self.settle_head = head(SETTLE, keys, 2, more_keys=1)
-        self.member_head = f"done:{{{organization_id}}}:".encode()
+        self.settle_head = head(SETTLE, (*keys, f"done:{{{organization_id}}}"), 2) + self.lasting_bulk
         self.slots = tuple(
             key for claim, key in zip(claims.rates, self.rate_keys, strict=True) if claim.kind is RateKind.CONCURRENT
         )
@@ -81,7 +79,7 @@ class Aim:
         head_here, head_there = here.encode(), there.encode()
         aim = Aim.__new__(Aim)
         aim.claims, aim.organization_id = self.claims, self.organization_id
-        aim.lasting, aim.lasting_bulk, aim.member_head = self.lasting, self.lasting_bulk, self.member_head
+        aim.lasting, aim.lasting_bulk = self.lasting, self.lasting_bulk
         aim.rate_keys = tuple([key.replace(here, there) for key in self.rate_keys])
         aim.budget_keys, aim.slots, aim.lines = self.budget_keys, self.slots, self.lines
         aim.reserve_head = self.reserve_head.replace(head_here, head_there)
@@ -96,17 +94,15 @@ class Aim:
         rates = self.claims.rates
         return rates[index] if index < len(rates) else self.claims.budgets[index - len(rates)]
 
-    def reserve(self, asked: bytes) -> bytes:
-        return b"%b$%d\r\n%b\r\n" % (self.reserve_head, len(asked), asked)
+    def reserve(self, told: Sequence[str | int], asks: Sequence[bytes]) -> bytes:
+        """Ask for attempts. told: what is the same for all of them; asks: what each is (`encode_numbers`)."""
+        return _ended(self.reserve_head, together(told, asks))
 
     def extend(self, asked: bytes) -> bytes:
-        return b"%b$%d\r\n%b\r\n" % (self.extend_head, len(asked), asked)
+        return _ended(self.extend_head, asked)
 
-    def settle(self, member: str, told: bytes) -> bytes:
-        done = self.member_head + member.encode()
-        return b"%b$%d\r\n%b\r\n%b$%d\r\n%b\r\n" % (
-            self.settle_head, len(done), done, self.lasting_bulk, len(told), told,
-        )  # fmt: skip
+    def settle(self, told: Sequence[str | int], settled: Sequence[bytes]) -> bytes:
+        return _ended(self.settle_head, together(told, settled))
 
 
 class PackedClaims:
@@ -277,9 +273,20 @@ def encode_numbers(numbers: Sequence[str | int]) -> bytes:
     return _encode(numbers)
 
 
-def head(script: Script, keys: Sequence[str], arguments: int, *, more_keys: int = 0) -> bytes:
-    """Write the beginning of an EVALSHA: everything up to its keys. more_keys: keys that follow."""
-    count = len(keys) + more_keys
+def together(first: Sequence[str | int], rest: Sequence[bytes]) -> bytes:
+    """Write an array of at most fifteen things, and of others that are encoded already."""
+    count = len(first) + len(rest)
+    opening = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
+    return b"".join((opening, _encode(first)[1:], *rest))
+
+
+def _ended(beginning: bytes, told: bytes) -> bytes:
+    return b"%b$%d\r\n%b\r\n" % (beginning, len(told), told)
+
+
+def head(script: Script, keys: Sequence[str], arguments: int) -> bytes:
+    """Write the beginning of an EVALSHA: everything up to its keys."""
+    count = len(keys)
     parts = [b"*%d\r\n$7\r\nEVALSHA\r\n" % (3 + count + arguments), bulk(script.sha), bulk(b"%d" % count)]
     return b"".join((*parts, *(bulk(key.encode()) for key in keys)))
 

@@ -17,7 +17,7 @@ SURE_MS = 10 * 60_000
 _KEPT_MS = 24 * 3_600_000
 
 
-def settlement_of(event: UsageEvent, pod_id: str, now_ms: int, *, was_cut: bool) -> Settlement | None:
+def settlement_of(event: UsageEvent, now_ms: int, *, was_cut: bool) -> Settlement | None:
     """What is to be told for a recorded attempt; None: it counted nowhere.
 
     was_cut: its process ended before it did, so it was never settled.
@@ -44,7 +44,7 @@ def settlement_of(event: UsageEvent, pod_id: str, now_ms: int, *, was_cut: bool)
     if event.degraded == "bounded":
         flags |= FROM_ALLOWANCE
     counted = (1 << len(budgets)) - 1
-    told = (member, micro_near(NanoUsd(event.cost_nano_usd)), read, written, read, written, counted, flags, pod_id, 0)
+    told = (member, micro_near(NanoUsd(event.cost_nano_usd)), read, written, read, written, counted, flags)
     return Settlement(PackedClaims(claims).aim(""), told)
 
 

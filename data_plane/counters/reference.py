@@ -14,6 +14,7 @@ expectation within `soft`. All that match must let it in; then all count it, els
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from data_plane.counters.packing import (
@@ -31,7 +32,8 @@ from data_plane.policy.claims import FIRST, SECOND, Amounts, BudgetClaim, Claims
 from data_plane.policy.grant import Ask, Spent
 from switchyard_contract.counters import MICRO, BudgetNumbers, CountersAnswer, RateNumbers, Verdict
 
-HOLD_MS, LEASE_MS, DONE_MS = 120_000, 30_000, 900_000
+HOLD_MS, LEASE_MS = 120_000, 30_000
+DONE_SPAN_MS, DONE_SPANS = 15_000, 60
 REAPED_AT_ONCE = 4
 _BUSY_RETRY_MS = 1_000
 NEVER = -1
@@ -75,7 +77,7 @@ class Organization:
     contents: Contents = field(default_factory=Contents)
     holds: dict[str, Hold] = field(default_factory=dict)
     done: dict[str, int] = field(default_factory=dict)
-    """Settled attempts, and until when that is remembered (ms)."""
+    """Settled attempts, and the span of time in which each was; so many spans later that is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,17 +135,40 @@ class Reference:
         self, claims: Claims, ask: Ask, now_us: int, *, seen: Seen = NOTHING_SEEN, pod: PodFacts = ONE_POD
     ) -> CountersAnswer:
         """Decide about an attempt and count it."""
-        ours, member = self.of(claims.organization_id), member_of(ask)
-        if member in ours.holds:
-            return ours.holds[member].answer
-        now_ms = now_us // 1000
+        return self.reserve_together(claims, (ask,), now_us, seen=seen, pod=pod)[0]
+
+    def reserve_together(
+        self, claims: Claims, asks: Sequence[Ask], now_us: int, *, seen: Seen = NOTHING_SEEN, pod: PodFacts = ONE_POD
+    ) -> list[CountersAnswer]:
+        """Decide about several that ask at once: one after the other, but for what is overdue, which is given back
+        before."""
+        ours, answers = self.of(claims.organization_id), []
+        verdict: Verdict | None = None
+        for ask in asks:
+            hold = ours.holds.get(member_of(ask))
+            if hold is not None:
+                answers.append(hold.answer)
+                continue
+            if verdict is None:
+                verdict = self._look_around(claims, now_us, seen)
+                if verdict is Verdict.ADMITTED:
+                    self.reap(claims.organization_id, now_us, REAPED_AT_ONCE * len(asks))
+            answers.append(self._decide(claims, ask, now_us, pod, verdict))
+        return answers
+
+    def _look_around(self, claims: Claims, now_us: int, seen: Seen) -> Verdict:
+        """Say whether anything speaks against asking at all; ADMITTED: nothing does."""
+        ours = self.of(claims.organization_id)
         if claims.key_id in ours.revoked:
-            return _nothing_counted(Verdict.REVOKED, now_ms, Contents(0, 0))
+            return Verdict.REVOKED
         if not self._know(ours.contents, claims.generation, seen):
-            return _nothing_counted(Verdict.LEARNING, now_ms, Contents(0, 0))
-        if not _is_within_periods(claims, now_ms):
-            return _nothing_counted(Verdict.PERIOD_OVER, now_ms, ours.contents)
-        self.reap(claims.organization_id, now_us, REAPED_AT_ONCE)
+            return Verdict.LEARNING
+        return Verdict.ADMITTED if _is_within_periods(claims, now_us // 1000) else Verdict.PERIOD_OVER
+
+    def _decide(self, claims: Claims, ask: Ask, now_us: int, pod: PodFacts, verdict: Verdict) -> CountersAnswer:
+        if verdict is not Verdict.ADMITTED:
+            contents = self.of(claims.organization_id).contents if verdict is Verdict.PERIOD_OVER else Contents(0, 0)
+            return _nothing_counted(verdict, now_us // 1000, contents)
         candidate, judged = FIRST, self._judge(claims, ask, FIRST, now_us)
         if ask.second is not None and judged.wants_next:
             other = self._judge(claims, ask, SECOND, now_us)
@@ -314,7 +339,8 @@ class Reference:
         ours, member, now_ms = self.of(claims.organization_id), member_of(ask), now_us // 1000
         hold = ours.holds.get(member)
         if hold is None:
-            if ours.done.get(member, 0) > now_ms:
+            span = ours.done.get(member)
+            if span is not None and -1 <= now_ms // DONE_SPAN_MS - span <= DONE_SPANS:
                 return 2
             if not may_post_unheld:
                 return 0
@@ -339,7 +365,7 @@ class Reference:
             purse.worst = max(0, purse.worst - worst)
             if from_allowance_of in purse.left_of:
                 purse.left_of[from_allowance_of] = max(0, purse.left_of[from_allowance_of] - cost)
-        ours.done[member] = now_ms + DONE_MS
+        ours.done[member] = now_ms // DONE_SPAN_MS
         return 1 if hold is not None else 3
 
     def _correct_rate(

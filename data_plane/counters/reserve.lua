@@ -1,4 +1,5 @@
--- Decide about one attempt and count it: all checks before any write, so what is denied leaves no trace.
+-- Decide about attempts and count them: all checks before any write, so what is denied leaves no trace. Several of one
+-- claims' that ask at once are decided one after the other, and written together.
 --
 -- KEYS   rev, meta, held, due, then each rate's, then each budget's
 -- ARGV 1 what is lasting: {key id, generation, latest start of a period (ms), earliest end (ms; 0: none), rates, budgets,
@@ -8,221 +9,315 @@
 --                           never, and it is forgotten so long after it was last used)}
 --        flags of both: 1, 2: counts for that candidate; 4: shadow. Of a rate: + 8 * kind + 32 * unit. Of a budget: 8:
 --        strict; 16: gives allowances
--- ARGV 2 what is asked: {member, flags, five amounts of the first candidate, five of the second, generation and sequence
---          last seen, pod, live pods, budgets whose allowance is asked for (bits), time (us; 0: the server's)}
+-- ARGV 2 what is asked: {generation and sequence last seen, pod, live pods, budgets whose allowance is asked for (bits),
+--          time (us; 0: the server's), then each ask}
+--        an ask: {member, flags, five amounts of the first candidate, five of the second where there is one}
 --        flags: 1: the second is offered; 2: tool loop; 4: requests are counted already; 8: count without any check.
 --        Amounts: expected, calibrated, worst, input tokens, output tokens
--- gives  the answer of switchyard_contract/counters.py, the same again for what is held already
+-- gives  for each ask the answer of switchyard_contract/counters.py, the same again for what is held already
 --
 -- Example: limit 10.00 (soft = hard = 10000000), posted 9.50, reserved 0.30 expected and 0.40 bounded: an attempt that is
 -- expected to cost 0.05 and bounded by 0.10 is let in (9.50 + 0.40 + 0.10 = hard); the next one is denied.
 
-local lasting, ask = cmsgpack.unpack(ARGV[1]), cmsgpack.unpack(ARGV[2])
-local member, asked = ask[1], ask[2]
-local held = call('HGET', KEYS[3], member)
-if held then
-  return cmsgpack.unpack(held)[1]
-end
-
-local now_us = time_us(ask[18])
+local lasting, told = cmsgpack.unpack(ARGV[1]), cmsgpack.unpack(ARGV[2])
+local pack = cmsgpack.pack
+local now_us = time_us(told[6])
 local now_ms = floor(now_us / 1000)
 local rates, budgets = lasting[5], lasting[6]
-local is_offered, is_loop = asked % 2 == 1, floor(asked / 2) % 2 == 1
-local is_further, is_unchecked = floor(asked / 4) % 2 == 1, asked >= 8
-
 local generation, sequence = 0, 0
-local function nothing_counted(verdict)
-  return cmsgpack.pack({1, verdict, 0, -1, 0, now_ms, generation, sequence, 0, 0, 0, 0, 0, 0})
-end
+local asks = #told - 6
 
-if not is_unchecked then
-  if call('SISMEMBER', KEYS[1], lasting[1]) == 1 then
-    return nothing_counted(3)
-  end
-  generation, sequence = contents(KEYS[2], lasting[2], ask[13], ask[14])
-  if not generation then
-    generation, sequence = 0, 0
-    return nothing_counted(4)
-  end
-  if now_ms < lasting[3] or (lasting[4] > 0 and now_ms >= lasting[4]) then
-    return nothing_counted(5)
-  end
+-- What each claim is about: read once for all that ask.
+local bits_of, is_shadow, kind_of, unit_of = {}, {}, {}, {}
+local function read_flags(place, flags)
+  bits_of[place], is_shadow[place] = flags % 4, flags % 8 >= 4
 end
-reap(KEYS[3], KEYS[4], now_ms, 4)
-
--- How everything stands now.
-local used, posted, expected, worst, is_new = {}, {}, {}, {}, {}
 for at = 1, rates do
-  local kind = floor(lasting[3 + 4 * at] / 8) % 4
-  if kind == 3 then
-    used[at] = call('ZCOUNT', KEYS[4 + at], now_ms + 1, '+inf')
-  else
-    used[at] = tonumber(call('GET', KEYS[4 + at]) or '0')
-  end
+  local flags = lasting[3 + 4 * at]
+  read_flags(at, flags)
+  kind_of[at], unit_of[at] = floor(flags / 8) % 4, floor(flags / 32)
 end
 local budgets_at = 6 + 4 * rates
 for at = 1, budgets do
-  local now = call('HMGET', KEYS[4 + rates + at], 'p', 'e', 's')
-  posted[at], expected[at], worst[at] = tonumber(now[1] or '0'), tonumber(now[2] or '0'), tonumber(now[3] or '0')
-  is_new[at] = not now[2]
+  read_flags(rates + at, lasting[budgets_at + 7 * at - 6])
 end
 
--- What each claim says to a candidate. Fills counts, refuses, level, wait; gives what denies, and whether the next
--- candidate is to be tried.
+-- How everything stands now. Read when the first one asks that is not held already; what is let in is added to it.
+local used, posted, expected, worst, is_new = {}, {}, {}, {}, {}
+local was_used = {}
+local is_read = false
+local function read_all()
+  is_read = true
+  reap(KEYS[3], KEYS[4], now_ms, 4 * asks)
+  for at = 1, rates do
+    if kind_of[at] == 3 then
+      used[at] = call('ZCOUNT', KEYS[4 + at], now_ms + 1, '+inf')
+    else
+      used[at] = tonumber(call('GET', KEYS[4 + at]) or 0)
+    end
+    was_used[at] = used[at]
+  end
+  for at = 1, budgets do
+    local now = call('HMGET', KEYS[4 + rates + at], 'p', 'e', 's')
+    posted[at], expected[at], worst[at] = tonumber(now[1] or 0), tonumber(now[2] or 0), tonumber(now[3] or 0)
+    is_new[at] = not now[2]
+  end
+end
+
+-- What each claim says to a candidate. Fills counts, refuses, level, wait, charge; gives what denies, and whether the
+-- next candidate is to be tried.
 local counts, refuses, level, wait, charge = {}, {}, {}, {}, {}
-local function judge(candidate)
-  local first = 5 * candidate - 2
-  local e, input, output = ask[first], ask[first + 3], ask[first + 4]
+local function judge(ask, candidate)
+  local first, asked = 5 * candidate - 2, ask[2]
+  local e, calibrated, bound, input, output = ask[first], ask[first + 1], ask[first + 2], ask[first + 3], ask[first + 4]
+  local is_loop, is_further = asked % 4 >= 2, asked % 8 >= 4
   local denying, patience, wants_next = -1, 0, false
   for at = 1, rates do
-    local flags, limit, span, burst = unpack(lasting, 3 + 4 * at, 6 + 4 * at)
-    local kind, unit = floor(flags / 8) % 4, floor(flags / 32)
+    local row, kind, unit, now = 3 + 4 * at, kind_of[at], unit_of[at], used[at]
+    local limit = lasting[row + 1]
     local n = 1
     if unit == 2 then n = input + output elseif unit == 3 then n = input elseif unit == 4 then n = output end
-    counts[at] = floor(flags / candidate) % 2 == 1 and not (is_further and unit == 1 and kind ~= 3)
+    local bits = bits_of[at]
+    local is_counted = (bits == 3 or bits == candidate) and not (is_further and unit == 1 and kind ~= 3)
+    local more, waits
     if kind == 1 then
-      local tat = max(used[at], now_us)
-      charge[at] = ceil(n * span / limit)
-      level[at] = floor((tat - now_us) * limit / span)
-      local over = tat + charge[at] - now_us - burst
-      wait[at] = over <= 0 and 0 or charge[at] > burst and -1 or ceil(over / 1000)
+      local span, burst = lasting[row + 2], lasting[row + 3]
+      local ahead = max(now - now_us, 0)
+      more = ceil(n * span / limit)
+      level[at] = floor(ahead * limit / span)
+      local over = ahead + more - burst
+      waits = over <= 0 and 0 or more > burst and -1 or ceil(over / 1000)
     elseif kind == 2 then
-      charge[at], level[at] = n, used[at]
-      wait[at] = used[at] + n <= limit and 0 or (n > limit or span == 0) and -1 or span - now_ms
+      local ends = lasting[row + 2]
+      more, level[at] = n, now
+      waits = now + n <= limit and 0 or (n > limit or ends == 0) and -1 or ends - now_ms
     else
-      charge[at], level[at] = 1, used[at]
-      wait[at] = used[at] + 1 <= limit and 0 or limit == 0 and -1 or 1000
+      more, level[at] = 1, now
+      waits = now + 1 <= limit and 0 or limit == 0 and -1 or 1000
     end
-    refuses[at] = counts[at] and wait[at] ~= 0
+    charge[at], wait[at], counts[at] = more, waits, is_counted
+    local is_refused = is_counted and waits ~= 0
+    refuses[at] = is_refused
     -- The longest wait is told: after a shorter one it would be refused again.
-    if refuses[at] and floor(flags / 4) % 2 == 0 and patience ~= -1 and (wait[at] > patience or wait[at] == -1) then
-      denying, patience = at - 1, wait[at]
+    if is_refused and not is_shadow[at] and patience ~= -1 and (waits > patience or waits == -1) then
+      denying, patience = at - 1, waits
     end
   end
   local is_budget = false
   for at = 1, budgets do
-    local flags, soft, hard, downgrade_at, grace, _, period_end =
-      unpack(lasting, budgets_at + 7 * at - 6, budgets_at + 7 * at)
-    local place = rates + at
-    local more = is_loop and grace or 0
-    local s = floor(flags / 8) % 2 == 1 and ask[first + 2] or ask[first + 1]
-    counts[place], charge[place] = floor(flags / candidate) % 2 == 1, s
-    refuses[place] = counts[place] and hard >= 0
-      and (posted[at] + worst[at] + s > hard + more or posted[at] + expected[at] + e > soft + more)
-    if counts[place] and floor(flags / 4) % 2 == 0 then
-      -- A spent budget goes before a rate: waiting for the rate would not help.
-      if refuses[place] and not is_budget then
-        denying, patience, is_budget = place - 1, period_end > 0 and period_end - now_ms or -1, true
+    local row, place = budgets_at + 7 * at - 6, rates + at
+    local hard, bits = lasting[row + 2], bits_of[place]
+    local s = lasting[row] % 16 >= 8 and bound or calibrated
+    local is_counted, is_refused = bits == 3 or bits == candidate, false
+    if is_counted then
+      local likely = posted[at] + expected[at] + e
+      if hard >= 0 then
+        local more = is_loop and lasting[row + 4] or 0
+        is_refused = posted[at] + worst[at] + s > hard + more or likely > lasting[row + 1] + more
       end
-      wants_next = wants_next or (downgrade_at >= 0 and posted[at] + expected[at] + e >= downgrade_at)
+      if not is_shadow[place] then
+        -- A spent budget goes before a rate: waiting for the rate would not help.
+        if is_refused and not is_budget then
+          local ends = lasting[row + 6]
+          denying, patience, is_budget = place - 1, ends > 0 and ends - now_ms or -1, true
+        end
+        local downgrade_at = lasting[row + 3]
+        wants_next = wants_next or (downgrade_at >= 0 and likely >= downgrade_at)
+      end
     end
+    counts[place], refuses[place], charge[place] = is_counted, is_refused, s
   end
   return denying, patience, wants_next
 end
 
-local candidate = 1
-local denying, patience, wants_next = judge(1)
-if is_unchecked then
-  candidate = is_offered and 2 or 1
-  judge(candidate)
-  denying = -1
-elseif is_offered and wants_next then
-  if judge(2) == -1 then
-    candidate, denying, patience = 2, -1, 0
-  else
-    judge(1)
+-- Allowances are given to a pod once: what it has of each that it asks for, by the first that is let in.
+local given = {}
+local function give_allowance(at, allowance)
+  local key, mine_is = KEYS[4 + rates + at], 'o:' .. told[3]
+  local so_far = call('HMGET', key, 'o', mine_is)
+  local mine = tonumber(so_far[2] or -1)
+  if mine < 0 then
+    local sum = tonumber(so_far[1] or 0)
+    mine = max(0, min(floor(allowance / max(told[4], 1)), allowance - sum))
+    call('HSET', key, 'o', sum + mine, mine_is, mine)
   end
+  given[at] = mine
+  return mine
 end
 
-local is_admitted = denying == -1
-local e = ask[5 * candidate - 2]
-local index, fullest = denying, -1
-local answer = {1, is_admitted and 1 or 2, candidate, index, is_admitted and 0 or patience, now_ms, generation, sequence,
-  e, ask[5 * candidate - 1], ask[5 * candidate], rates, budgets, 0}
-local bits = 0
-for at = 1, rates do
-  local is_counted = is_admitted and counts[at] and (is_unchecked or not refuses[at])
-  counts[at] = is_counted
-  bits = bits + (is_counted and 2 ^ (at - 1) or 0)
-  local place = 12 + 3 * at
-  answer[place], answer[place + 1] = (is_counted and 1 or 0) + (refuses[at] and 2 or 0), level[at]
-  answer[place + 2] = refuses[at] and wait[at] or 0
-end
-for at = 1, budgets do
-  local flags, soft, hard = unpack(lasting, budgets_at + 7 * at - 6, budgets_at + 7 * at - 4)
-  local place = rates + at
-  local is_counted = is_admitted and counts[place] and (is_unchecked or not refuses[place])
-  if is_admitted and counts[place] and hard >= 0 and floor(flags / 4) % 2 == 0 then
-    local fullness = (posted[at] + expected[at] + e) / max(soft, 1)
-    if fullness > fullest then
-      index, fullest = place - 1, fullness
+-- What is to be written when all are decided.
+local let_in, held_words, due_words, slot_words = 0, {}, {}, {}
+local is_touched, fresh = {}, {}
+
+local function decide(ask)
+  local member, asked = ask[1], ask[2]
+  local is_offered, is_unchecked = asked % 2 == 1, asked >= 8
+  local candidate = 1
+  local denying, patience, wants_next = judge(ask, 1)
+  if is_unchecked then
+    candidate = is_offered and 2 or 1
+    judge(ask, candidate)
+    denying = -1
+  elseif is_offered and wants_next then
+    if judge(ask, 2) == -1 then
+      candidate, denying, patience = 2, -1, 0
+    else
+      judge(ask, 1)
     end
   end
-  counts[place] = is_counted
-  bits = bits + (is_counted and 2 ^ (place - 1) or 0)
-  local row = 10 + 3 * rates + 5 * at
-  answer[row], answer[row + 1] = (is_counted and 1 or 0) + (refuses[place] and 2 or 0), posted[at]
-  answer[row + 2], answer[row + 3], answer[row + 4] = expected[at], worst[at], 0
+  local is_admitted = denying == -1
+  local e = ask[5 * candidate - 2]
+  local index, fullest, bits = denying, -1, 0
+  local answer = {1, is_admitted and 1 or 2, candidate, index, is_admitted and 0 or patience, now_ms, generation,
+    sequence, e, ask[5 * candidate - 1], ask[5 * candidate], rates, budgets, 0}
+  local place = 14
+  for at = 1, rates do
+    local is_refused = refuses[at]
+    local is_counted = is_admitted and counts[at] and (is_unchecked or not is_refused)
+    answer[place + 1] = (is_counted and 1 or 0) + (is_refused and 2 or 0)
+    answer[place + 2], answer[place + 3] = level[at], is_refused and wait[at] or 0
+    place = place + 3
+    if is_counted then
+      bits = bits + 2 ^ (at - 1)
+      is_touched[at] = true
+      local kind = kind_of[at]
+      if kind == 1 then
+        used[at] = max(used[at], now_us) + charge[at]
+      else
+        used[at] = used[at] + charge[at]
+        if kind == 3 then
+          local words = slot_words[at] or {}
+          words[#words + 1], words[#words + 2] = now_ms + LEASE_MS, member
+          slot_words[at] = words
+        end
+      end
+    end
+  end
+  local hold, last = {'', 0}, 2
+  for at = 1, budgets do
+    local of, row = rates + at, budgets_at + 7 * at - 6
+    local is_refused = refuses[of]
+    local is_counted = is_admitted and counts[of] and (is_unchecked or not is_refused)
+    local p, is_e, is_s, issued, flags = posted[at], expected[at], worst[at], 0, is_refused and 2 or 0
+    if is_admitted and counts[of] and lasting[row + 2] >= 0 and not is_shadow[of] then
+      local fullness = (p + is_e + e) / max(lasting[row + 1], 1)
+      if fullness > fullest then
+        index, fullest = of - 1, fullness
+      end
+    end
+    if is_counted then
+      local s, key = charge[of], KEYS[4 + of]
+      bits, flags = bits + 2 ^ (of - 1), flags + 1
+      is_touched[of] = true
+      expected[at], worst[at] = is_e + e, is_s + s
+      if lasting[row] % 32 >= 16 and floor(told[5] / 2 ^ (at - 1)) % 2 == 1 then
+        issued, flags = given[at] or give_allowance(at, lasting[row + 5]), flags + 4
+      end
+      hold[last + 1], hold[last + 2], hold[last + 3] = key, e, s
+      last = last + 3
+    end
+    answer[place + 1], answer[place + 2], answer[place + 3] = flags, p, is_e
+    answer[place + 4], answer[place + 5] = is_s, issued
+    place = place + 5
+  end
+  answer[4], answer[14] = index, bits
+  if not is_admitted then
+    return pack(answer)
+  end
+  sequence, let_in = sequence + 1, let_in + 1
+  answer[8] = sequence
+  local text = pack(answer)
+  hold[1], hold[2] = text, bits
+  fresh[member] = text
+  held_words[2 * let_in - 1], held_words[2 * let_in] = member, pack(hold)
+  due_words[2 * let_in - 1], due_words[2 * let_in] = now_ms + HOLD_MS, member
+  return text
 end
-answer[4], answer[14] = index, bits
-if not is_admitted then
-  return cmsgpack.pack(answer)
+
+-- Why nobody is to be asked about: 0: nothing speaks against it.
+local verdict
+local function look_around()
+  if call('SISMEMBER', KEYS[1], lasting[1]) == 1 then
+    return 3
+  end
+  generation, sequence = contents(KEYS[2], lasting[2], told[1], told[2])
+  if not generation then
+    generation, sequence = 0, 0
+    return 4
+  end
+  if now_ms < lasting[3] or (lasting[4] > 0 and now_ms >= lasting[4]) then
+    return 5
+  end
+  return 0
+end
+
+local answers = {}
+for number = 1, asks do
+  local ask = told[6 + number]
+  local text = fresh[ask[1]]
+  if not text then
+    local held = call('HGET', KEYS[3], ask[1])
+    text = held and cmsgpack.unpack(held)[1]
+  end
+  if not text then
+    local said = 0
+    if ask[2] >= 8 then
+      -- The pod's word, after the contents were lost: they are whatever they are.
+      generation, sequence = 0, tonumber(call('HGET', KEYS[2], 'seq') or 0) + let_in
+    else
+      verdict = verdict or look_around()
+      said = verdict
+    end
+    if said ~= 0 then
+      text = pack({1, said, 0, -1, 0, now_ms, generation, sequence, 0, 0, 0, 0, 0, 0})
+    else
+      if not is_read then
+        read_all()
+      end
+      text = decide(ask)
+    end
+  end
+  answers[number] = text
+end
+if let_in == 0 then
+  return answers
 end
 
 -- From here on everything is written.
 for at = 1, rates do
-  if counts[at] then
-    local key, flags, span = KEYS[4 + at], lasting[3 + 4 * at], lasting[5 + 4 * at]
-    local kind = floor(flags / 8) % 4
+  if is_touched[at] then
+    local key, kind, more = KEYS[4 + at], kind_of[at], used[at] - was_used[at]
     if kind == 3 then
       -- Whatever runs is renewed more often than this, and the expiry with it.
-      if used[at] == 0 then
+      if was_used[at] == 0 then
         call('DEL', key)
       end
-      call('ZADD', key, now_ms + LEASE_MS, member)
-      if used[at] == 0 then
+      call('ZADD', key, unpack(slot_words[at]))
+      if was_used[at] == 0 then
         call('PEXPIRE', key, 2 * LEASE_MS)
       end
     elseif kind == 2 then
-      local now, idle_ms = call('INCRBY', key, charge[at]), lasting[6 + 4 * at]
+      local now, idle_ms = call('INCRBY', key, more), lasting[6 + 4 * at]
       if idle_ms > 0 then
         call('PEXPIRE', key, idle_ms)
-      elseif now == charge[at] then
-        keep(key, span, now_ms)
+      elseif now == more then
+        keep(key, lasting[5 + 4 * at], now_ms)
       end
-    elseif charge[at] > 0 then
-      local tat = max(used[at], now_us) + charge[at]
-      call('SET', key, tat, 'PX', ceil((tat - now_us) / 1000) + LINGER_MS)
+    elseif used[at] > now_us then
+      call('SET', key, used[at], 'PX', ceil((used[at] - now_us) / 1000) + LINGER_MS)
     end
   end
 end
-local hold = {'', candidate}
 for at = 1, budgets do
-  local place = rates + at
-  if counts[place] then
-    local key, s = KEYS[4 + place], charge[place]
-    local flags, _, _, _, _, allowance, period_end = unpack(lasting, budgets_at + 7 * at - 6, budgets_at + 7 * at)
-    call('HSET', key, 'e', expected[at] + e, 's', worst[at] + s)
+  if is_touched[rates + at] then
+    local key, period_end = KEYS[4 + rates + at], lasting[budgets_at + 7 * at]
+    call('HSET', key, 'e', expected[at], 's', worst[at])
     if is_new[at] or period_end < 0 then
       keep(key, period_end, now_ms)
     end
-    if floor(flags / 16) % 2 == 1 and floor(ask[17] / 2 ^ (at - 1)) % 2 == 1 then
-      local given = call('HMGET', key, 'o', 'o:' .. ask[15])
-      local mine = tonumber(given[2] or '-1')
-      if mine < 0 then
-        local sum = tonumber(given[1] or '0')
-        mine = max(0, min(floor(allowance / max(ask[16], 1)), allowance - sum))
-        call('HSET', key, 'o', sum + mine, 'o:' .. ask[15], mine)
-      end
-      local row = 10 + 3 * rates + 5 * at
-      answer[row], answer[row + 4] = answer[row] + 4, mine
-    end
-    local last = #hold
-    hold[last + 1], hold[last + 2], hold[last + 3] = key, e, s
   end
 end
-answer[8] = call('HINCRBY', KEYS[2], 'seq', 1)
-hold[1] = cmsgpack.pack(answer)
-call('HSET', KEYS[3], member, cmsgpack.pack(hold))
-call('ZADD', KEYS[4], now_ms + HOLD_MS, member)
-return hold[1]
+call('HINCRBY', KEYS[2], 'seq', let_in)
+call('HSET', KEYS[3], unpack(held_words))
+call('ZADD', KEYS[4], unpack(due_words))
+return answers

@@ -9,6 +9,8 @@ from data_plane.counters.packing import POST_UNHELD, Aim, encode_numbers
 MOST_KEPT = 100_000
 """Of an outage; beyond, the oldest is let go: the books know it, and floors bring it back."""
 MOST_AT_ONCE = 1_000
+MOST_TOGETHER = 32
+"""In one call: some 300 µs of the store, for which everybody else waits."""
 _SURE_S = 600.0
 """The store remembers for 15 minutes what is settled. Later, one that may have arrived already is not posted again:
 the books know it too."""
@@ -21,13 +23,12 @@ _FLAGS_AT = 7
 class Settlement:
     """One, with what is needed to say it again. numbers: as `settle.lua` takes them."""
 
-    __slots__ = ("_keeper", "aim", "first_sent_s", "numbers")
+    __slots__ = ("aim", "first_sent_s", "numbers")
 
     def __init__(self, aim: Aim, numbers: tuple[str | int, ...]) -> None:
         self.aim, self.numbers = aim, numbers
         self.first_sent_s = 0.0
         """When it was first handed to a connection; 0: never."""
-        self._keeper: Settlements | None = None
 
     @property
     def member(self) -> str:
@@ -37,29 +38,58 @@ class Settlement:
     def flags(self) -> int:
         return int(self.numbers[_FLAGS_AT])
 
-    def command(self) -> bytes:
-        return self.aim.settle(self.member, encode_numbers(self.numbers))
-
     def forget_unheld(self) -> None:
         """From now on post nothing where nothing is held."""
         numbers = list(self.numbers)
         numbers[_FLAGS_AT] = self.flags & ~POST_UNHELD
         self.numbers = tuple(numbers)
 
-    def belongs_to(self, keeper: "Settlements") -> None:
-        self._keeper = keeper
 
-    def told(self, reply: object) -> None:
-        if self._keeper is not None:
-            self._keeper.told(self, reply)
+class Leaving:
+    """Settlements of one claims' that leave with the same call. It is open until it does."""
+
+    __slots__ = ("_aim", "_keeper", "_words", "sent_s", "settlements")
+
+    def __init__(self, aim: Aim, keeper: "Settlements", sent_s: float) -> None:
+        self._aim, self._keeper = aim, keeper
+        self._words: list[bytes] = []
+        self.settlements: list[Settlement] = []
+        self.sent_s = sent_s
+        keeper.leaving[aim] = self
+
+    @property
+    def size(self) -> int:
+        return len(self.settlements)
+
+    def join(self, settlement: Settlement) -> None:
+        self._words.append(encode_numbers(settlement.numbers))
+        self.settlements.append(settlement)
+
+    def compose(self) -> bytes:
+        self.close()
+        return self._aim.settle((self._keeper.pod_id, 0), self._words)
+
+    def take(self, reply: object) -> None:
+        self.close()
+        self._keeper.told(self, reply)
+
+    def close(self) -> None:
+        """Let no other join."""
+        if self._keeper.leaving.get(self._aim) is self:
+            del self._keeper.leaving[self._aim]
 
 
 class Settlements:
     """dropped: told how many were let go."""
 
-    def __init__(self, link: StoreLink, clock_s: Callable[[], float], dropped: Callable[[int], None]) -> None:
+    def __init__(
+        self, link: StoreLink, clock_s: Callable[[], float], dropped: Callable[[int], None], pod_id: str
+    ) -> None:
+        self.pod_id = pod_id
         self._link, self._clock_s, self._dropped = link, clock_s, dropped
         self._waiting: deque[Settlement] = deque()
+        self.leaving: dict[Aim, Leaving] = {}
+        """Those that others may still join."""
         self.on_their_way = 0
 
     def __len__(self) -> int:
@@ -76,25 +106,32 @@ class Settlements:
         """Send again what was not acknowledged, some of it."""
         for _ in range(min(len(self._waiting), MOST_AT_ONCE)):
             settlement = self._waiting.popleft()
+            if settlement.first_sent_s and self._clock_s() - settlement.first_sent_s > _SURE_S:
+                settlement.forget_unheld()
             if not self._try(settlement):
                 self._waiting.appendleft(settlement)
                 return
 
     def _try(self, settlement: Settlement) -> bool:
-        if settlement.first_sent_s and self._clock_s() - settlement.first_sent_s > _SURE_S:
-            settlement.forget_unheld()
-        settlement.belongs_to(self)
-        if not self._link.tell(settlement.command(), settlement.told):
-            return False
+        leaving = self.leaving.get(settlement.aim)
+        if leaving is not None and leaving.size < MOST_TOGETHER:
+            leaving.join(settlement)
+        else:
+            leaving = Leaving(settlement.aim, self, self._clock_s())
+            leaving.join(settlement)
+            if not self._link.tell_together(leaving):
+                leaving.close()
+                return False
         self.on_their_way += 1
-        if not settlement.first_sent_s:
-            settlement.first_sent_s = self._clock_s()
         return True
 
-    def told(self, settlement: Settlement, reply: object) -> None:
-        """The store has it; None: it may not."""
-        self.on_their_way -= 1
-        if reply is None:
+    def told(self, leaving: Leaving, reply: object) -> None:
+        """The store has them; None: it may not."""
+        self.on_their_way -= len(leaving.settlements)
+        if reply is not None:
+            return
+        for settlement in leaving.settlements:
+            settlement.first_sent_s = settlement.first_sent_s or leaving.sent_s
             self._keep(settlement)
 
     def _keep(self, settlement: Settlement) -> None:

@@ -14,6 +14,7 @@ import structlog
 
 from data_plane.counters.alone import PodAlone
 from data_plane.counters.connection import Patience, RoundTrips, StoreLink
+from data_plane.counters.crowds import Asking
 from data_plane.counters.floors import Floor, Floors
 from data_plane.counters.packing import (
     FROM_ALLOWANCE,
@@ -66,12 +67,15 @@ class _Contents(msgspec.Struct):
     """The policy's generation when they were found incomplete; -1: they are whole."""
 
 
+_Numbers = tuple[int, int, int, int, int]
+
+
 class _Running(msgspec.Struct, gc=False):
     """An attempt between admission and settlement."""
 
     aim: Aim
     grant: Grant
-    numbers: tuple[int, int, int, int, int]
+    numbers: _Numbers
     """What is reserved now, micro-USD and tokens; extensions included."""
     slots: tuple[str, ...]
 
@@ -94,10 +98,12 @@ class SharedCounters:
         self._pod_id, self._live_pods, self._meters = pod_id, live_pods, meters
         self._clock_s, self._now_us = clock_s, now_us
         self.link = StoreLink(url, round_trips=meters, patience=patience)
-        self._settlements = Settlements(self.link, clock_s, meters.dropped_settlements)
+        self._settlements = Settlements(self.link, clock_s, meters.dropped_settlements, pod_id)
         self._floors = Floors(self.link)
         self._alone = PodAlone()
         self._running: dict[str, _Running] = {}
+        self._asking: dict[Aim, Asking] = {}
+        """Calls that others may still join."""
         self._contents: defaultdict[str, _Contents] = defaultdict(_Contents)
         self._ahead_ms = 0
         self._look_around = asyncio.Event()
@@ -157,24 +163,24 @@ class SharedCounters:
         contents.wanted = generation = aim.claims.generation
         if generation <= contents.lost_at:
             return self._decide_alone(aim, ask)
-        member, first, second = member_of(ask), numbers_of(ask.first), ask.second
-        command = aim.reserve(
-            encode_numbers((
-                member,
-                (second is not None) * OFFERED | ask.is_tool_loop * TOOL_LOOP | ask.is_further * FURTHER,
-                *first,
-                *(NO_AMOUNTS if second is None else numbers_of(second)),
-                contents.generation,
-                contents.sequence,
-                self._pod_id,
-                self._live_pods(),
-                0 if aim.is_issued else self._unissued(aim),
-                0,
-            ))
-        )  # fmt: skip
-        answer = self.link.ask(command)
-        if answer is None:
-            return self._decide_alone(aim, ask)
+        first, second = numbers_of(ask.first), ask.second
+        flags = ask.is_tool_loop * TOOL_LOOP | ask.is_further * FURTHER
+        member = member_of(ask)
+        if second is None:
+            asked = encode_numbers((member, flags, *first))
+        else:
+            asked = encode_numbers((member, flags | OFFERED, *first, *numbers_of(second)))
+        asking = self._asking.get(aim)
+        if asking is not None and not asking.is_full:
+            answer = asking.join(asked)
+        else:
+            wanted = 0 if aim.is_issued else self._unissued(aim)
+            seen = contents.generation, contents.sequence
+            asking = Asking(aim, (*seen, self._pod_id, self._live_pods(), wanted, 0), self._asking)
+            answer = asking.join(asked)
+            if not self.link.ask_together(asking):
+                asking.close()
+                return self._decide_alone(aim, ask)
         try:
             reply = await answer
         except asyncio.CancelledError:
@@ -186,7 +192,7 @@ class SharedCounters:
                 # The store may have let it in before it fell silent.
                 self._give_back(aim, ask)
             return decided
-        return self._take_answer(aim, ask, contents, reply)
+        return self._take_answer(aim, ask, contents, reply, first)
 
     async def extend(self, grant: Grant, amounts: Amounts) -> bool:
         """Have a running attempt's reservation be this much from now on."""
@@ -223,8 +229,7 @@ class SharedCounters:
         # What was let in here was charged here: there is nothing to correct there.
         charged = running.numbers[3:] if not grant.degraded else (input_tokens, output_tokens)
         told = (
-            member, micro_near(spent.cost), input_tokens, output_tokens, *charged,
-            numbers[HEAD_NUMBERS - 1], flags, self._pod_id, 0,
+            member, micro_near(spent.cost), input_tokens, output_tokens, *charged, numbers[HEAD_NUMBERS - 1], flags,
         )  # fmt: skip
         self._settlements.send(Settlement(aim, told))
 
@@ -238,7 +243,7 @@ class SharedCounters:
 
     def settle_recorded(self, event: UsageEvent, *, was_cut: bool) -> None:
         """Settle an attempt of a process before this one, from its event in the spool."""
-        settlement = settlement_of(event, self._pod_id, self._now_us() // 1000, was_cut=was_cut)
+        settlement = settlement_of(event, self._now_us() // 1000, was_cut=was_cut)
         if settlement is not None:
             self._settlements.send(settlement)
 
@@ -263,7 +268,9 @@ class SharedCounters:
 
     # Answers.
 
-    def _take_answer(self, aim: Aim, ask: Ask, contents: _Contents, reply: bytes) -> Grant | Denial | Restart:
+    def _take_answer(
+        self, aim: Aim, ask: Ask, contents: _Contents, reply: bytes, first: _Numbers
+    ) -> Grant | Denial | Restart:
         numbers = _decode_answer(reply)
         verdict, generation, sequence = numbers[1], numbers[6], numbers[7]
         if verdict <= Verdict.DENIED:
@@ -275,8 +282,9 @@ class SharedCounters:
         if verdict == Verdict.ADMITTED:
             if not aim.is_issued:
                 self._note_issued(aim, numbers)
-            grant = Grant(ask, aim.claims, numbers[2], reply, numbers)
-            self._start(aim, grant)
+            candidate = numbers[2]
+            grant = Grant(ask, aim.claims, candidate, reply, numbers)
+            self._start(aim, grant, first if candidate == FIRST else numbers_of(grant.amounts))
             return grant
         match verdict:
             case Verdict.DENIED:
@@ -291,11 +299,11 @@ class SharedCounters:
                 return self._decide_alone(aim, ask)
         raise AssertionError(f"the script said {verdict}")
 
-    def _start(self, aim: Aim, grant: Grant) -> None:
+    def _start(self, aim: Aim, grant: Grant, reserved: _Numbers) -> None:
         slots = aim.slots
         for slot in slots:
             self._alone.enter(slot)
-        self._running[member_of(grant.ask)] = _Running(aim, grant, numbers_of(grant.amounts), slots)
+        self._running[member_of(grant.ask)] = _Running(aim, grant, reserved, slots)
 
     def _deny(self, aim: Aim, ask: Ask, reply: bytes, numbers: tuple[int, ...]) -> Denial:
         answer = answer_of(numbers)
@@ -331,9 +339,7 @@ class SharedCounters:
 
     def _give_back(self, aim: Aim, ask: Ask) -> None:
         """Settle what may have been reserved and will not run; nothing is posted where it was not."""
-        told = (
-            member_of(ask), 0, 0, 0, ask.first.input_tokens, ask.first.output_tokens, -1, 0, self._pod_id, 0,
-        )  # fmt: skip
+        told = (member_of(ask), 0, 0, 0, ask.first.input_tokens, ask.first.output_tokens, -1, 0)
         self._settlements.send(Settlement(aim, told))
 
     # Alone.
@@ -348,7 +354,7 @@ class SharedCounters:
         self._meters.decided_alone(alone.degraded, is_admitted)
         if is_admitted:
             grant = Grant(ask, aim.claims, FIRST, text, numbers, alone.degraded)
-            self._start(aim, grant)
+            self._start(aim, grant, numbers_of(ask.first))
             return grant
         claim = aim.claim(answer.index)
         if not isinstance(claim, RateClaim):
@@ -432,9 +438,9 @@ class SharedCounters:
         grant, numbers = running.grant, running.numbers
         is_second = grant.candidate == SECOND
         flags = UNCHECKED | is_second * OFFERED | grant.ask.is_further * FURTHER | grant.ask.is_tool_loop * TOOL_LOOP
-        both = (*NO_AMOUNTS, *numbers) if is_second else (*numbers, *NO_AMOUNTS)
-        told = (member_of(grant.ask), flags, *both, -1, 0, self._pod_id, 0, 0, 0)
-        self.link.tell(running.aim.reserve(encode_numbers(told)), _ignore)
+        both = (*NO_AMOUNTS, *numbers) if is_second else numbers
+        ask = encode_numbers((member_of(grant.ask), flags, *both))
+        self.link.tell(running.aim.reserve((-1, 0, self._pod_id, 0, 0, 0), [ask]), _ignore)
 
     async def _resend_on(self) -> None:
         while True:

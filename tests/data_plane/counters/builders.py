@@ -1,6 +1,7 @@
 """Claims, attempts and raw access to a store for the tests of the counters."""
 
 import socket
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import hiredis
@@ -8,7 +9,6 @@ import msgspec
 
 from data_plane.counters.packing import (
     FURTHER,
-    NO_AMOUNTS,
     OFFERED,
     TOOL_LOOP,
     UNCHECKED,
@@ -130,34 +130,49 @@ class RawStore:
     def reserve(
         self, claims: Claims, ask: Ask, now_us: int = 0, *, seen: Seen = NOTHING_SEEN, pod: PodFacts = ONE_POD
     ) -> CountersAnswer:
-        flags = (ask.second is not None) * OFFERED | ask.is_tool_loop * TOOL_LOOP | ask.is_further * FURTHER
-        return self._reserve(claims, ask, flags, now_us, seen, pod)
+        return self.reserve_together(claims, [ask], now_us, seen=seen, pod=pod)[0]
+
+    def reserve_together(
+        self, claims: Claims, asks: Sequence[Ask], now_us: int = 0, *, seen: Seen = NOTHING_SEEN,
+        pod: PodFacts = ONE_POD,
+    ) -> list[CountersAnswer]:  # fmt: skip
+        """Have several ask in one call; of one session."""
+        return self._reserve(claims, [(ask, _flags(ask, OFFERED)) for ask in asks], now_us, seen, pod)
 
     def register(self, claims: Claims, ask: Ask, candidate: int, now_us: int = 0, pod: PodFacts = ONE_POD) -> None:
-        flags = UNCHECKED | (candidate == 2) * OFFERED | ask.is_tool_loop * TOOL_LOOP | ask.is_further * FURTHER
-        self._reserve(claims, ask, flags, now_us, NOTHING_SEEN, pod)
+        flags = UNCHECKED | _flags(ask, 0) | (candidate == 2) * OFFERED
+        self._reserve(claims, [(ask, flags)], now_us, NOTHING_SEEN, pod)
 
-    def _reserve(self, claims: Claims, ask: Ask, flags: int, now_us: int, seen: Seen, pod: PodFacts) -> CountersAnswer:
-        second = numbers_of(ask.second) if ask.second is not None else NO_AMOUNTS
-        asked = encode_numbers((
-            member_of(ask), flags, *numbers_of(ask.first), *second, seen.generation, seen.sequence, pod.pod_id,
-            pod.live_pods, sum(1 << place for place in pod.wanted), now_us,
-        ))  # fmt: skip
-        reply = self.raw(aim_of(claims, ask).reserve(asked))
-        assert isinstance(reply, bytes)
-        return read_answer(reply)
+    def _reserve(
+        self, claims: Claims, asks: Sequence[tuple[Ask, int]], now_us: int, seen: Seen, pod: PodFacts
+    ) -> list[CountersAnswer]:
+        wanted = sum(1 << place for place in pod.wanted)
+        told = (seen.generation, seen.sequence, pod.pod_id, pod.live_pods, wanted, now_us)
+        words = [
+            encode_numbers((
+                member_of(ask), flags, *numbers_of(ask.first), *(numbers_of(ask.second) if ask.second else ()),
+            ))
+            for ask, flags in asks
+        ]  # fmt: skip
+        reply = self.raw(aim_of(claims, asks[0][0]).reserve(told, words))
+        assert isinstance(reply, list)
+        return [read_answer(each) for each in reply]
 
     def settle(
         self, claims: Claims, ask: Ask, answer: CountersAnswer, cost: int, input_tokens: int, output_tokens: int,
         now_us: int = 0, *, flags: int = 1, pod_id: str = "pod",
-    ) -> object:  # fmt: skip
-        charged = ask.second if answer.candidate == 2 and ask.second is not None else ask.first
-        counted = write_answer(answer)[HEAD_NUMBERS - 1]
-        told = encode_numbers((
-            member_of(ask), cost, input_tokens, output_tokens, charged.input_tokens, charged.output_tokens, counted,
-            flags, pod_id, now_us,
-        ))  # fmt: skip
-        return self.raw(aim_of(claims, ask).settle(member_of(ask), told))
+    ) -> int:  # fmt: skip
+        settled = settled_of(ask, answer, cost, input_tokens, output_tokens, flags=flags)
+        (gave,) = self.settle_together(claims, ask.session_id, [settled], now_us, pod_id=pod_id)
+        return gave
+
+    def settle_together(
+        self, claims: Claims, session_id: str, settled: Sequence[bytes], now_us: int = 0, *, pod_id: str = "pod"
+    ) -> list[int]:
+        """Settle several in one call; of one session."""
+        reply = self.raw(PackedClaims(claims).aim(session_id).settle((pod_id, now_us), settled))
+        assert isinstance(reply, bytes)
+        return [int(digit) for digit in reply.decode()]
 
     def extend(self, claims: Claims, ask: Ask, more: Amounts) -> object:
         expected, calibrated, worst, *_ = numbers_of(more)
@@ -187,6 +202,21 @@ class RawStore:
         reply = self.send(b"HGETALL", key.encode())
         assert isinstance(reply, list)
         return {name.decode(): int(value) for name, value in zip(reply[::2], reply[1::2], strict=True)}
+
+
+def _flags(ask: Ask, offered: int) -> int:
+    return (ask.second is not None) * offered | ask.is_tool_loop * TOOL_LOOP | ask.is_further * FURTHER
+
+
+def settled_of(
+    ask: Ask, answer: CountersAnswer, cost: int, input_tokens: int, output_tokens: int, *, flags: int = 1
+) -> bytes:
+    """Write a settlement as the script takes it."""
+    charged = ask.second if answer.candidate == 2 and ask.second is not None else ask.first
+    counted = write_answer(answer)[HEAD_NUMBERS - 1]
+    return encode_numbers((
+        member_of(ask), cost, input_tokens, output_tokens, charged.input_tokens, charged.output_tokens, counted, flags,
+    ))  # fmt: skip
 
 
 def aim_of(claims: Claims, ask: Ask) -> Aim:

@@ -1,12 +1,13 @@
 """Random histories that are told to a reference and to a real store at once; both must say and keep the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from hypothesis import strategies as st
 
 from data_plane.counters.packing import bulk, head, micro_near, organization_keys, rate_name
-from data_plane.counters.reference import PodFacts, Purse, Reference, Seen
+from data_plane.counters.reference import DONE_SPAN_MS, DONE_SPANS, PodFacts, Purse, Reference, Seen
 from data_plane.counters.renewing import renewal_of
 from data_plane.counters.scripts import FLOOR
 from data_plane.policy.claims import BudgetClaim, Claims, RateClaim, RateKind
@@ -22,6 +23,7 @@ from tests.data_plane.counters.builders import (
     amounts,
     an_ask,
     claims_of,
+    settled_of,
 )
 
 START_MS = START_US // 1000
@@ -118,21 +120,20 @@ class TwoStores:
 
     def pass_by(self, span_us: int) -> None:
         self.now_us += span_us
-        ours = self.reference.of(ORGANIZATION)
-        for member, until_ms in list(ours.done.items()):
-            # A real store forgets by its own clock.
-            if until_ms <= self.now_us // 1000:
-                del ours.done[member]
-                self.store.send(b"DEL", f"done:{{{ORGANIZATION}}}:{member}".encode())
 
     def reserve(self, claims: Claims, ask: Ask, pod: PodFacts) -> CountersAnswer:
-        expected = self.reference.reserve(claims, ask, self.now_us, seen=self.seen, pod=pod)
-        told = self.store.reserve(claims, ask, self.now_us, seen=self.seen, pod=pod)
+        return self.reserve_together(claims, [ask], pod)[0]
+
+    def reserve_together(self, claims: Claims, asks: Sequence[Ask], pod: PodFacts) -> list[CountersAnswer]:
+        """Have several ask at once; of one session."""
+        expected = self.reference.reserve_together(claims, asks, self.now_us, seen=self.seen, pod=pod)
+        told = self.store.reserve_together(claims, asks, self.now_us, seen=self.seen, pod=pod)
         assert told == expected, (told, expected)
-        # The same attempt under other claims has the first answer; a pod does not do that.
-        if expected.verdict is Verdict.ADMITTED and all(_member(each.ask) != _member(ask) for each in self.running):
-            self.running.append(_Running(claims, ask, expected))
-            self.seen = max(self.seen, Seen(expected.generation, expected.sequence), key=lambda it: it.sequence)
+        for ask, answer in zip(asks, expected, strict=True):
+            # The same attempt under other claims has the first answer; a pod does not do that.
+            if answer.verdict is Verdict.ADMITTED and all(_member(each.ask) != _member(ask) for each in self.running):
+                self.running.append(_Running(claims, ask, answer))
+                self.seen = max(self.seen, Seen(answer.generation, answer.sequence), key=lambda it: it.sequence)
         return expected
 
     def settle(self, running: _Running, spent: Spent, *, may_post_unheld: bool, pod_id: str | None) -> int:
@@ -148,6 +149,25 @@ class TwoStores:
         )  # fmt: skip
         assert told == expected, (told, expected)
         return expected
+
+    def settle_together(self, spent: Spent, *, may_post_unheld: bool) -> None:
+        """Settle, in one call, all that are of the first one's claims and session; the first one twice."""
+        first = self.running[0]
+        some = [each for each in self.running if each.claims is first.claims]
+        some = [each for each in [*some, first] if each.ask.session_id == first.ask.session_id]
+        expected = [
+            self.reference.settle(
+                each.claims, each.ask, each.answer, spent, self.now_us, may_post_unheld=may_post_unheld
+            )
+            for each in some
+        ]
+        cost, flags = micro_near(spent.cost), int(may_post_unheld)
+        settled = [
+            settled_of(each.ask, each.answer, cost, spent.input_tokens, spent.output_tokens, flags=flags)
+            for each in some
+        ]
+        told = self.store.settle_together(first.claims, first.ask.session_id, settled, self.now_us)
+        assert told == expected, (told, expected)
 
     def extend(self, running: _Running, more: Spent) -> None:
         wanted = amounts(more.cost / 1e9, more.cost / 1e9 + 0.1)
@@ -221,7 +241,7 @@ class TwoStores:
         ours = reference.of(ORGANIZATION)
         for member, hold in ours.holds.items():
             kept[f"held:{member}"] = (hold.amounts, hold.due_ms)
-        kept |= {f"done:{{{ORGANIZATION}}}:{member}": 1 for member in ours.done}
+        kept |= {f"done:{member}": span for member, span in ours.done.items() if self._is_remembered(span)}
         return kept
 
     def kept_by_store(self) -> dict[str, object]:
@@ -234,8 +254,13 @@ class TwoStores:
             kind = key[:1]
             if kind in readers and key[1:2] == b":":
                 kept[key.decode()] = readers[kind](key)
-            elif key.startswith(b"done:"):
-                kept[key.decode()] = 1
+            elif key.startswith(b"done:") and self._is_remembered(int(key.rpartition(b":")[2])):
+                members, span = self.store.send(b"SMEMBERS", key), int(key.rpartition(b":")[2])
+                assert isinstance(members, list)
+                for member in members:
+                    # One that asked again and was settled again is remembered twice.
+                    name = f"done:{member.decode()}"
+                    kept[name] = max(span, cast(int, kept.get(name, 0)))
         for name in ("b", "r"):
             for key_text in [key for key in kept if key.startswith(f"{name}:")]:
                 value = kept[key_text]
@@ -250,6 +275,10 @@ class TwoStores:
             assert isinstance(due, bytes)
             kept[f"held:{member}"] = (amounts_held, int(due))
         return kept
+
+    def _is_remembered(self, span: int) -> bool:
+        """A real store forgets by its own clock."""
+        return self.now_us // 1000 // DONE_SPAN_MS - span <= DONE_SPANS
 
     def _purse_of(self, key: bytes) -> dict[str, int]:
         return {name: value for name, value in self.store.numbers(key.decode()).items() if value}

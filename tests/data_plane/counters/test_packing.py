@@ -13,7 +13,7 @@ def claims() -> Claims:
 
 
 def seen(aim: Aim) -> tuple[object, ...]:
-    return aim.rate_keys, aim.budget_keys, aim.reserve(b"x"), aim.extend(b"x"), aim.settle("m", b"x")
+    return aim.rate_keys, aim.budget_keys, aim.reserve((1,), [b"x"]), aim.extend(b"x"), aim.settle((1,), [b"x"])
 
 
 def test_a_counter_is_of_its_session_and_its_request() -> None:

@@ -26,7 +26,7 @@ def an_event(**changes: object) -> UsageEvent:
 
 
 def test_it_names_the_counters_that_the_event_names() -> None:
-    found = settlement_of(an_event(), "pod-1", NOW_MS, was_cut=True)
+    found = settlement_of(an_event(), NOW_MS, was_cut=True)
     assert found is not None
     assert found.aim.budget_keys == (budget_key(ORGANIZATION, "b1", "1794960000000", "s%2F1"),)
     assert found.member == "01ARYZ6S410000000000000000:1"
@@ -35,18 +35,18 @@ def test_it_names_the_counters_that_the_event_names() -> None:
 
 
 def test_what_counted_nowhere_is_not_settled() -> None:
-    assert settlement_of(an_event(counters_answer=b""), "pod-1", NOW_MS, was_cut=True) is None
-    assert settlement_of(an_event(attempt=0), "pod-1", NOW_MS, was_cut=True) is None
+    assert settlement_of(an_event(counters_answer=b""), NOW_MS, was_cut=True) is None
+    assert settlement_of(an_event(attempt=0), NOW_MS, was_cut=True) is None
 
 
 def test_what_may_be_settled_already_is_posted_only_while_the_store_remembers_that() -> None:
     old = an_event(started_at_ms=NOW_MS - SURE_MS - 1, duration_us=0)
-    late = settlement_of(old, "pod-1", NOW_MS, was_cut=False)
+    late = settlement_of(old, NOW_MS, was_cut=False)
     assert late is not None
     assert late.flags == 0
-    cut = settlement_of(old, "pod-1", NOW_MS, was_cut=True)
+    cut = settlement_of(old, NOW_MS, was_cut=True)
     assert cut is not None
     assert cut.flags == POST_UNHELD
-    fresh = settlement_of(an_event(degraded="bounded"), "pod-1", NOW_MS, was_cut=False)
+    fresh = settlement_of(an_event(degraded="bounded"), NOW_MS, was_cut=False)
     assert fresh is not None
     assert fresh.flags == POST_UNHELD | FROM_ALLOWANCE

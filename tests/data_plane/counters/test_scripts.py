@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -41,9 +42,16 @@ def test_any_history_has_the_same_answers_and_leaves_the_same_behind(raw: RawSto
     both = TwoStores(raw)
     palette = data.draw(st.lists(CLAIMS, min_size=1, max_size=2))
     for _ in range(data.draw(st.integers(1, 25))):
-        match data.draw(st.sampled_from("rrrrrrsssetnfgpk")):
+        match data.draw(st.sampled_from("rrrrrrbbsscetnfgpk")):
             case "r":
                 both.reserve(data.draw(st.sampled_from(palette)), data.draw(ASKS), data.draw(PODS))
+            case "b":
+                # Of one session, as calls of one turn of a loop are put together.
+                asks = data.draw(st.lists(ASKS, min_size=2, max_size=6))
+                asks = [msgspec.structs.replace(ask, session_id=asks[0].session_id) for ask in asks]
+                both.reserve_together(data.draw(st.sampled_from(palette)), asks, data.draw(PODS))
+            case "c" if both.running:
+                both.settle_together(data.draw(SPENT), may_post_unheld=data.draw(st.booleans()))
             case "s" if both.running:
                 running = data.draw(st.sampled_from(both.running))
                 pod_id = data.draw(st.sampled_from((None, None, "pod1")))

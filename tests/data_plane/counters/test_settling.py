@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from data_plane.counters.line import Crowd
 from data_plane.counters.packing import PackedClaims
 from data_plane.counters.settling import Settlement, Settlements
 from data_plane.policy.grant import Grant, Spent
@@ -22,28 +23,28 @@ class Mute:
 
     def __init__(self) -> None:
         self.may_take = True
-        self.calls: list[tuple[bytes, object]] = []
+        self.calls: list[Crowd] = []
 
-    def tell(self, command: bytes, take: object) -> bool:
+    def tell_together(self, crowd: Crowd) -> bool:
         if self.may_take:
-            self.calls.append((command, take))
+            self.calls.append(crowd)
         return self.may_take
 
     def answer(self, reply: object) -> None:
         calls, self.calls = self.calls, []
-        for _, take in calls:
-            assert callable(take)
-            take(reply)
+        for crowd in calls:
+            crowd.compose()
+            crowd.take(reply)
 
 
 def a_settlement(number: int = 1) -> Settlement:
     aim = PackedClaims(claims_of(a_budget())).aim("")
-    return Settlement(aim, (f"{number}:1", 100, 0, 0, 0, 0, 1, 1, "pod", 0))
+    return Settlement(aim, (f"{number}:1", 100, 0, 0, 0, 0, 1, 1))
 
 
 def queue(link: Mute) -> tuple[Settlements, list[float], list[int]]:
     now_s, dropped = [1.0], list[int]()
-    return Settlements(link, lambda: now_s[0], dropped.append), now_s, dropped  # type: ignore[arg-type]
+    return Settlements(link, lambda: now_s[0], dropped.append, "pod"), now_s, dropped  # type: ignore[arg-type]
 
 
 def test_what_is_not_acknowledged_is_sent_again() -> None:

@@ -1,0 +1,57 @@
+"""Many in one call: attempts of one claims' that ask in the same turn of the loop, settlements that leave together.
+
+What is the same for all of them is sent, read and looked up once. A call of one is the same call.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from data_plane.counters.packing import Aim
+
+MOST_ASKING = 16
+"""In one call: some 300 µs of the store, for which everybody else waits."""
+
+
+class Asking:
+    """Attempts that wait for the same call. It is open until it leaves."""
+
+    __slots__ = ("_aim", "_asks", "_open", "_told", "_waiting")
+
+    def __init__(self, aim: Aim, told: Sequence[str | int], open_calls: "dict[Aim, Asking]") -> None:
+        """told: what `reserve.lua` is told once for all of them. open_calls: where others find this one until then."""
+        self._aim, self._told, self._open = aim, told, open_calls
+        open_calls[aim] = self
+        self._asks: list[bytes] = []
+        self._waiting: list[asyncio.Future[object]] = []
+
+    @property
+    def size(self) -> int:
+        return len(self._asks)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._asks) >= MOST_ASKING
+
+    def join(self, ask: bytes) -> "asyncio.Future[object]":
+        """Ask with the others. Gives the answer, or None."""
+        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._asks.append(ask)
+        self._waiting.append(answer)
+        return answer
+
+    def compose(self) -> bytes:
+        self.close()
+        return self._aim.reserve(self._told, self._asks)
+
+    def take(self, reply: object) -> None:
+        self.close()
+        waiting = self._waiting
+        replies = reply if isinstance(reply, list) and len(reply) == len(waiting) else [None] * len(waiting)
+        for answer, each in zip(waiting, replies, strict=True):
+            if not answer.done():
+                answer.set_result(each)
+
+    def close(self) -> None:
+        """Let nobody else join."""
+        if self._open.get(self._aim) is self:
+            del self._open[self._aim]
