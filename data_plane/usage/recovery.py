@@ -31,6 +31,8 @@ class Recovered:
     next_number: int
     unfinished: dict[ExchangeKey, bytes]
     """Admitted and never final: the last that was known of each."""
+    running: set[ExchangeKey]
+    """Of these, whose answers had begun: what had come of them is counted."""
     adopted: list[tuple[ExchangeKey, bytes]]
     """Final, but numbered by a spool we cannot name: they are numbered anew (the ledger knows them by their ids)."""
     damaged_records: int = 0
@@ -48,7 +50,7 @@ def recover(directory: Path) -> Recovered:
     """Lock the spool's folder and read all of it. Blocking. Raises SpoolInUse or OSError."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = _lock(directory)
-    found = Recovered(lock, b"", 1, 0, [], 1, {}, [])
+    found = Recovered(lock, b"", 1, 0, [], 1, {}, set(), [])
     scanned = [_scan(path, found) for path in sorted(directory.glob(f"*{SUFFIX}"))]
     named = [each.boot_id for each in scanned if each.boot_id is not None]
     found.boot_id = named[-1] if named else os.urandom(16)
@@ -70,8 +72,11 @@ def recover(directory: Path) -> Recovered:
     return found
 
 
-def estimated(payload: bytes, key: ExchangeKey) -> bytes:
-    """The one row of an exchange that the end of its process cut."""
+def closed_by_end(payload: bytes, key: ExchangeKey, *, was_running: bool) -> bytes:
+    """The one row of an exchange that the end of its process cut.
+
+    was_running: its answer had begun, so what is known of it was counted a moment before.
+    """
     event = usage_pb2.UsageEvent()
     try:
         event.ParseFromString(payload)
@@ -79,7 +84,7 @@ def estimated(payload: bytes, key: ExchangeKey) -> bytes:
         # Its record was whole, so this is a writer of another age; the ids alone still close the books.
         event.Clear()
     event.exchange_id, event.attempt = key
-    event.kind = usage_pb2.USAGE_KIND_ESTIMATED
+    event.kind = usage_pb2.USAGE_KIND_COUNTED if was_running else usage_pb2.USAGE_KIND_ESTIMATED
     event.outcome = usage_pb2.OUTCOME_FAILED
     event.error_type = RESTARTED
     return event.SerializeToString()
@@ -147,8 +152,11 @@ def _scan(path: Path, found: Recovered) -> _Scanned:
                 scanned.boot_id, scanned.next_sequence = each.payload, each.sequence
             case RecordKind.ADMITTED | RecordKind.PROGRESS:
                 found.unfinished[key] = each.payload
+                if each.kind == RecordKind.PROGRESS:
+                    found.running.add(key)
             case RecordKind.FINAL:
                 found.unfinished.pop(key, None)
+                found.running.discard(key)
                 segment.last_sequence = max(segment.last_sequence, each.sequence)
     # Gives back the space that was set aside; also cuts off a torn tail.
     os.ftruncate(file, segment.used_bytes)

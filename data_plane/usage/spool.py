@@ -20,7 +20,7 @@ from data_plane.usage.backlog import Backlog
 from data_plane.usage.disk_thread import DiskThread
 from data_plane.usage.journal import Journal, SpoolUnavailable, SyncMode
 from data_plane.usage.record import RecordKind
-from data_plane.usage.recovery import Recovered, SpoolInUse, estimated, recover, write_acked
+from data_plane.usage.recovery import Recovered, SpoolInUse, closed_by_end, recover, write_acked
 from data_plane.usage.segment import Disk, Entry, ExchangeKey, LocalDisk, Segment, sync_directory
 
 __all__ = ["Spool", "SpoolInUse", "SpoolUnavailable", "SyncMode", "open_spool"]
@@ -98,7 +98,12 @@ class Spool:
         self._journal.after_write(call)
 
     def progress(self, event: bytes, exchange_id: str, attempt: int) -> int:
-        """Note what is known by now; the last one is what an exchange cut by a kill is billed by."""
+        """Note what is known by now; the last one is what an exchange cut by a kill is billed by.
+
+        Not where the room gets short: what is left is for the ends of what runs.
+        """
+        if not self.can_admit():
+            return self._journal.position
         return self._journal.append(_PROGRESS, 0, (exchange_id, attempt), event)
 
     def final(self, event: bytes, exchange_id: str, attempt: int) -> int:
@@ -215,7 +220,7 @@ class Spool:
             self.final(payload, *key)
         before = self._sequence
         for key, payload in recovered.unfinished.items():
-            self.final(estimated(payload, key), *key)
+            self.final(closed_by_end(payload, key, was_running=key in recovered.running), *key)
         self._cut_sequences = frozenset(range(before + 1, self._sequence + 1))
         self._left_through = self._sequence
         for segment in recovered.segments:
@@ -228,7 +233,8 @@ class Spool:
         if recovered.unfinished or recovered.damaged_records:
             log.warning(
                 "spool recovered",
-                estimated=len(recovered.unfinished),
+                counted=len(recovered.running),
+                estimated=len(recovered.unfinished) - len(recovered.running),
                 damaged_records=recovered.damaged_records,
                 torn_tails=recovered.torn_tails,
             )

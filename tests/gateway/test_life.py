@@ -24,7 +24,7 @@ from switchyard_contract.v1 import usage_pb2
 from switchyard_contract.virtual_key import KeyToken
 from tests.fakes.control_plane import ControlPlane
 from tests.fakes.installation import Installation
-from tests.gateway.asks import ANTHROPIC, CHAT, DIALECTS, Dialect
+from tests.gateway.asks import ANTHROPIC, CHAT, DIALECTS, GEMINI, Dialect
 from tests.gateway.conftest import Fleet, make_books
 from tests.gateway.processes import Pod, Provider, wait_until_ready
 from tests.gateway.test_costs import billed, counts_of
@@ -189,6 +189,32 @@ def test_a_killed_pod_leaves_one_estimated_row_and_nothing_twice(
     pod.start()
     pod.settle()
     assert len(fleet.control.rows_of(key, 4)) == 4
+
+
+def test_what_had_come_of_an_answer_is_counted_after_a_kill(fleet: Fleet, pod: Pod, key: KeyToken, marker: str) -> None:
+    """The count is as old as the last record of how far the stream was: two seconds or 16 KiB."""
+    streams = []
+    for dialect in DIALECTS:
+        more = {"x_sim_marker": f"{marker}-{dialect}", "x_sim_behaviour": "sim-text-4000-delay2"}
+        body = dialect.body(dialect.model, streams=True, prompt="hi " * 400)
+        stream = pod.open("POST", dialect.target(dialect.model, streams=True), dialect.headers(key, **more), body)
+        streams.append((dialect, stream))
+    for _, stream in streams:
+        stream.read_events(350)
+    pod.kill()
+    for _, stream in streams:
+        assert stream.rest().is_cut
+    pod.start()
+    rows = {row.protocol: row for row in fleet.control.rows_of(key, 4)}
+    for dialect, stream in streams:
+        row, record = rows[dialect.name], fleet.provider.record(f"{marker}-{dialect}")
+        assert (row.kind, row.outcome) == (usage_pb2.USAGE_KIND_COUNTED, usage_pb2.OUTCOME_FAILED)
+        assert row.exchange_id == stream.header("x-switchyard-request-id")
+        # Never more than the provider had written by then (its tokenizer counts these words at two thirds of ours).
+        assert 0 < row.tokens.output <= record["usage"]["output"] * 1.6
+        assert row.cost_nano_usd > 0
+        if dialect in (ANTHROPIC, GEMINI):
+            assert row.tokens.input_fresh == record["usage"]["input_fresh"]
 
 
 def test_events_wait_on_the_disk_while_the_control_plane_is_away(

@@ -65,7 +65,9 @@ async def test_what_was_not_stored_is_sent_again_under_the_same_numbers(tmp_path
     await again.close()
 
 
-async def test_an_exchange_cut_by_the_end_becomes_one_estimated_row_from_its_last_progress(tmp_path: Path) -> None:
+async def test_an_exchange_cut_by_the_end_becomes_one_row_counted_from_its_last_progress_or_estimated(
+    tmp_path: Path,
+) -> None:
     spool = await a_spool(tmp_path)
     spool.admitted(an_event("cut", output=1), "cut", 1)
     spool.progress(an_event("cut", output=70), "cut", 1)
@@ -75,7 +77,7 @@ async def test_an_exchange_cut_by_the_end_becomes_one_estimated_row_from_its_las
     again = await a_spool(tmp_path)
     rows = [read_event(event) for _, event in await everything_unreported(again)]
     assert [(row.exchange_id, row.attempt, row.tokens.output) for row in rows] == [("cut", 1, 70), ("bare", 2, 5)]
-    assert {row.kind for row in rows} == {usage_pb2.USAGE_KIND_ESTIMATED}
+    assert [row.kind for row in rows] == [usage_pb2.USAGE_KIND_COUNTED, usage_pb2.USAGE_KIND_ESTIMATED]
     assert {row.outcome for row in rows} == {usage_pb2.OUTCOME_FAILED}
     assert {row.error_type for row in rows} == {RESTARTED}
     await again.close()

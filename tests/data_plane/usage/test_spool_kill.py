@@ -64,7 +64,11 @@ def test_a_killed_pod_loses_no_exchange_and_doubles_none(tmp_path: Path) -> None
         assert rows[exchange_id].kind == usage_pb2.USAGE_KIND_FINAL
         assert rows[exchange_id].tokens.output == output
     cut = admitted - final.keys()
-    estimated = {each for each in cut if rows[each].kind == usage_pb2.USAGE_KIND_ESTIMATED}
-    assert estimated
-    assert len(cut - estimated) <= KILLS
-    assert all(rows[each].tokens.output - progress.get(each, 0) in (0, 1) for each in estimated)
+    closed = {each for each in cut if rows[each].kind != usage_pb2.USAGE_KIND_FINAL}
+    assert closed
+    assert len(cut - closed) <= KILLS
+    assert all(rows[each].tokens.output - progress.get(each, 0) in (0, 1) for each in closed)
+    counted = {each for each in closed if rows[each].kind == usage_pb2.USAGE_KIND_COUNTED}
+    assert closed & progress.keys() <= counted
+    # What was written down and not said any more is at most one per kill here too.
+    assert len(counted - progress.keys()) <= KILLS
