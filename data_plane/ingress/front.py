@@ -5,7 +5,8 @@ all day needs little of it: a head of the plainest kind and a body of known leng
 and everything that is wrong, is handed over with every byte of it unread, so that nothing is understood in two ways.
 
 States: *waiting* for a head, *busy* with one exchange (its body may still be on the way), *lingering* (answered, and
-the rest of the body is read and dropped, since closing at once could destroy the answer).
+the rest of the body is read and dropped, since closing at once could destroy the answer). One task serves all requests
+of a connection, one after the other: to make one costs more than to wake it.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ Serve = Callable[[PlainHead, "Front"], Awaitable[bool]]
 """Serves one exchange and says whether the connection is good for another."""
 
 Soon = Callable[[Callable[[], None]], None]
-"""Calls what it is given in the loop's next turn, before any task that is begun after it."""
+"""Calls what it is given in the loop's next turn, before any task that is begun or woken after it."""
 
 
 class Desk(Protocol):
@@ -43,14 +44,17 @@ class Front(asyncio.Protocol):
 
     __slots__ = (
         "_arrived",
+        "_asked",
         "_body_waiter",
         "_desk",
+        "_is_ending",
         "_is_kept",
         "_last",
         "_linger_until_s",
         "_loop",
         "_max_body_bytes",
         "_missing",
+        "_more",
         "_outgoing",
         "_pace",
         "_pieces",
@@ -85,6 +89,8 @@ class Front(asyncio.Protocol):
         self._outgoing = b""
         """An answer that is to be sent with others of this turn of the loop."""
         self._is_kept = True
+        self._is_ending = False
+        """No request is served any more after the one that is."""
         self.transport: asyncio.Transport | None = None
         self.remote = ""
         self.on_lost: Callable[[], None] | None = None
@@ -92,7 +98,12 @@ class Front(asyncio.Protocol):
         """When the head that is on its way began; 0: none is."""
         self.body_began_s = 0.0
         self._last: PlainHead | None = None
+        self._asked: PlainHead | None = None
+        """The request that is served."""
         self._task: asyncio.Task[None] | None = None
+        """Serves requests, or waits for the next; None: there was none yet, or there will be none."""
+        self._more: asyncio.Future[None] | None = None
+        """What it waits for."""
         self._unread = b""
         """A part of a head, or later requests."""
         self._pieces: list[bytes] = []
@@ -129,6 +140,7 @@ class Front(asyncio.Protocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         self.transport = None
         self._desk.went(self)
+        self._wake()
         for waiter in (self._body_waiter, self._room):
             if waiter is not None and not waiter.done():
                 waiter.set_exception(ClientGone())
@@ -152,7 +164,7 @@ class Front(asyncio.Protocol):
     @property
     def is_idle(self) -> bool:
         """Between requests: whatever came so far is at most a part of a head."""
-        return self._task is None and not self._linger_until_s
+        return self._asked is None and not self._linger_until_s
 
     @property
     def body_bytes(self) -> int:
@@ -181,7 +193,11 @@ class Front(asyncio.Protocol):
         self._unread = self._take_body(rest) if length else rest
         if self._missing:
             self.body_began_s = self._loop.time()
-        self._task = self._loop.create_task(self._exchange(self._last))
+        self._asked = self._last
+        if self._task is None:
+            self._task = self._loop.create_task(self._converse())
+        else:
+            self._wake()
 
     def _take_body(self, data: bytes) -> bytes:
         """Take what belongs to the body; give back what comes behind it."""
@@ -201,14 +217,32 @@ class Front(asyncio.Protocol):
                 waiter.set_result(None)
         return behind
 
-    async def _exchange(self, plain: PlainHead) -> None:
-        self._is_kept = False
+    async def _converse(self) -> None:
+        """Serve one request after the other, as long as the connection is kept."""
         try:
-            self._is_kept = await self._serve(plain, self)
+            while self._asked is not None:
+                self._is_kept = False
+                try:
+                    self._is_kept = await self._serve(self._asked, self)
+                finally:
+                    self._asked = None
+                    self._pieces = []
+                    self._settle()
+                if self._is_ending:
+                    return
+                if self._asked is not None:
+                    # The answer before it leaves first.
+                    await asyncio.sleep(0)
+                elif self.transport is not None:
+                    self._more = self._loop.create_future()
+                    await self._more
         finally:
-            self._task = None
-            self._pieces = []
-            self._settle()
+            self._task = self._more = None
+
+    def _wake(self) -> None:
+        """Have the task look again: a request came, or none will."""
+        if self._more is not None and not self._more.done():
+            self._more.set_result(None)
 
     def _settle(self) -> None:
         """After an answer: on to the next request, or to the end of the connection."""
@@ -238,6 +272,7 @@ class Front(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         self._unread, self._last = b"", None
+        self._wake()
         handler = self._desk.take_over(self)
         transport.set_protocol(handler)
         handler.connection_made(transport)
@@ -310,6 +345,8 @@ class Front(asyncio.Protocol):
 
     async def shutdown(self, limit_s: float) -> None:
         """Wait for what runs, then end it."""
+        self._is_ending = True
+        self._wake()
         task = self._task
         if task is not None:
             await asyncio.wait([task], timeout=limit_s)

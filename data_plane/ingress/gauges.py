@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sized
 
 from data_plane.counters.shared import SharedCounters
+from data_plane.exchange.running import Running
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.snapshots.subscription import Subscription
 from data_plane.telemetry.lag import LoopLag
@@ -14,7 +15,7 @@ from data_plane.usage.spool import Spool
 def add_gauges(
     metrics: PodMetrics,
     *,
-    running: Sized,
+    running: Running,
     lag: LoopLag,
     spool: Spool,
     pool: UpstreamPool,
@@ -26,6 +27,7 @@ def add_gauges(
     """Show all of them."""
     gauge = metrics.gauge
     gauge("switchyard_in_flight", "Exchanges under way.", lambda: len(running))
+    gauge("switchyard_draining_answers", "Answers read on whose callers have left.", lambda: running.drains)
     gauge("switchyard_loop_lag_seconds", "Worst delay of the event loop in 5 s.", lambda: lag.worst_ms / 1000)
     gauge("switchyard_spool_records", "Events not yet stored by the control plane.", lambda: spool.depth_records)
     gauge("switchyard_spool_bytes", "Size of the spool on disk.", lambda: spool.depth_bytes)

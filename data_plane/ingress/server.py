@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
@@ -73,14 +73,9 @@ class Gateway:
             soon=self._soon,
         )
 
-    async def _serve_plain(self, plain: PlainHead, front: Front) -> bool:
+    def _serve_plain(self, plain: PlainHead, front: Front) -> Awaitable[bool]:
         out = AnswerStream(front, plain.head.method, self._settings.max_body_bytes, closes=self.is_draining)
-        if front.body_bytes <= _LARGE_BYTES:
-            await self._serve(plain.route, plain.head, plain.sight, front.remote, out, has_room=True)
-            return out.is_kept
-        with self._room_for(front.body_bytes) as has_room:
-            await self._serve(plain.route, plain.head, plain.sight, front.remote, out, has_room=has_room)
-        return out.is_kept
+        return self._serve(plain.route, plain.head, plain.sight, front.remote, out, front.body_bytes)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; aiohttp sends what is returned."""
@@ -97,23 +92,9 @@ class Gateway:
         out = AnswerStream(wire, head.method, self._settings.max_body_bytes, closes=self.is_draining)
         # A body of unknown length may grow to the limit.
         announced = request.content_length if request.content_length is not None else self._settings.max_body_bytes
-        with self._room_for(announced if request.body_exists else 0) as has_room:
-            await self._serve(routed, head, sight_of(head), request.remote or "", out, has_room=has_room)
-        return KEPT if out.is_kept else CLOSED
-
-    @contextlib.contextmanager
-    def _room_for(self, announced_bytes: int) -> Iterator[bool]:
-        """Hold room for a body while its exchange runs; gives whether there was any. Small ones are not counted:
-        their number is bounded."""
-        held = announced_bytes if announced_bytes > _LARGE_BYTES else 0
-        if held and self._large_bytes + held > self._settings.max_bodies_bytes:
-            yield False
-            return
-        self._large_bytes += held
-        try:
-            yield True
-        finally:
-            self._large_bytes -= held
+        announced = announced if request.body_exists else 0
+        is_kept = await self._serve(routed, head, sight_of(head), request.remote or "", out, announced)
+        return KEPT if is_kept else CLOSED
 
     async def _serve(
         self,
@@ -122,21 +103,28 @@ class Gateway:
         sight: bytes | None,
         remote: str,
         out: AnswerStream,
-        *,
-        has_room: bool,
-    ) -> None:
-        """Answer, whatever happens. sight: what the caller is known again by; remote: the peer's address; has_room:
-        for this request's body."""
-        source = source_of(remote, head, self._settings.trusted_proxies)
+        announced_bytes: int,
+    ) -> bool:
+        """Answer, whatever happens, and say whether the connection is good for another request.
+
+        sight: what the caller is known again by; remote: the peer's address; announced_bytes: of the body. Room for it
+        is held while the exchange runs; small ones are not counted, since their number is bounded.
+        """
+        settings = self._settings
+        source = source_of(remote, head, settings.trusted_proxies)
         arrival = make_arrival(_known(routed), head, sight, source, self._chance, self._ports.clock_s)
+        held = announced_bytes if announced_bytes > _LARGE_BYTES else 0
+        has_room = self._large_bytes + held <= settings.max_bodies_bytes or not held
+        held = held if has_room else 0
+        self._large_bytes += held
         try:
-            if arrival.route.operation in EXCHANGES and has_room and len(self._running) < self._settings.max_in_flight:
+            if arrival.route.operation in EXCHANGES and has_room and len(self._running) < settings.max_in_flight:
                 await run(arrival, out, self._ports, self._running, self._pulses)
             else:
                 await self._answer(routed, arrival, out)
         except ClientGone:
             # Nobody is left to be told; the exchange's entry is closed by then.
-            return
+            return False
         except Exception:  # A process edge: the entry is closed as internal, the caller is told, the pod lives on.
             log.exception("an exchange broke", exchange=arrival.exchange_id, path=arrival.route.canonical_path)
             with contextlib.suppress(ClientGone):
@@ -144,6 +132,9 @@ class Gateway:
                     await out.abort()
                 else:
                     await self._refuse(_BROKEN, arrival, out)
+        finally:
+            self._large_bytes -= held
+        return out.is_kept
 
     async def _answer(self, routed: Route | Unknown, arrival: Arrival, out: AnswerStream) -> None:
         match routed:

@@ -269,7 +269,7 @@ async def test_a_caller_that_hangs_up_is_noticed(house: House, connect: Connect)
     _, writer = await connect()
     house.gate.clear()
     writer.write(hot(b"hi")[:-1])
-    await until(lambda: len(house.fronts) == 1 and house.fronts[0]._task is not None)
+    await until(lambda: len(house.fronts) == 1 and not house.fronts[0].is_idle)
     house.gate.set()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -281,7 +281,7 @@ async def test_a_caller_that_hung_up_before_its_body_was_wanted_is_noticed(house
     _, writer = await connect()
     house.gate.clear()
     writer.write(hot(b"hi")[:-1])
-    await until(lambda: len(house.fronts) == 1 and house.fronts[0]._task is not None)
+    await until(lambda: len(house.fronts) == 1 and not house.fronts[0].is_idle)
     writer.close()
     await until(lambda: house.fronts[0].transport is None)
     house.gate.set()
@@ -296,7 +296,7 @@ async def test_idle_connections_are_closed_for_a_drain_and_busy_ones_end_their_a
     await until(lambda: len(house.fronts) == 2)
     house.gate.clear()
     writer.write(hot(b"busy"))
-    await until(lambda: any(front._task is not None for front in house.fronts))
+    await until(lambda: any(not front.is_idle for front in house.fronts))
     house.listener.close_idle()
     async with asyncio.timeout(10):
         assert await idle.read() == b""
@@ -308,11 +308,27 @@ async def test_a_shutdown_ends_what_does_not_end_itself(house: House, connect: C
     reader, writer = await connect()
     house.gate.clear()
     writer.write(hot(b"for ever"))
-    await until(lambda: len(house.fronts) == 1 and house.fronts[0]._task is not None)
+    await until(lambda: len(house.fronts) == 1 and not house.fronts[0].is_idle)
     await house.listener.shutdown(0.05)
     async with asyncio.timeout(10):
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)
+
+
+async def test_what_serves_a_connection_ends_with_it(house: House, connect: Connect) -> None:
+    gone, gone_writer = await connect()
+    odd, odd_writer = await connect()
+    kept, kept_writer = await connect()
+    for reader, writer in ((gone, gone_writer), (odd, odd_writer), (kept, kept_writer)):
+        writer.write(hot(b"hi"))
+        assert (await read_answer(reader))[2] == b"hi"
+    assert all(front._task is not None for front in house.fronts)
+    gone_writer.close()
+    odd_writer.write(cold(b"odd"))
+    assert (await read_answer(odd))[2] == b"odd"
+    await until(lambda: sum(front._task is None for front in house.fronts) == 2)
+    await house.listener.shutdown(1)
+    assert all(front._task is None for front in house.fronts)
 
 
 async def test_an_answer_that_waits_for_others_is_sent_before_a_drain_closes(house: House, connect: Connect) -> None:
