@@ -256,14 +256,12 @@ def _grows(turn: _Turn) -> bool:
     counters are asked than there is room for.
     """
     terms = turn.terms
+    if turn.size is None or turn.size.answers != 1:
+        return False
+    if not may_grow(turn.asked.facts, terms.destination.vendor, turn.first):
+        return False
     lines = [claim for claim in terms.weighed.claims.budgets if claim.hard >= 0 and not claim.is_shadow]
-    return (
-        bool(lines)
-        and turn.size is not None
-        and turn.size.answers == 1
-        and may_grow(turn.asked.facts, terms.destination.vendor, turn.first)
-        and not any(claim.is_strict for claim in lines)
-    )
+    return bool(lines) and not any(claim.is_strict for claim in lines)
 
 
 def _take(

@@ -84,27 +84,21 @@ class SessionMemory:
 
 def turn_of(tokens: TokenCounts, *, at_ms: int, model: str, provider_id: str, vendor: str, body_bytes: int) -> Turn:
     """What is worth keeping of an answer's usage."""
-    written = (
-        tokens.cache_write_5m
-        + tokens.cache_write_1h
-        + tokens.cache_write_30m
-        + tokens.cache_write_12h
-        + tokens.cache_write_other
-    )
-    prompt = tokens.prompt
-    kept = tokens.cache_read + written
+    if tokens.is_plain:
+        prompt, kept, kept_ms, output = tokens.input_fresh, 0, SHORT_MS, tokens.output
+    else:
+        prompt, kept_ms, output = tokens.prompt, _kept_ms(tokens), tokens.output + tokens.reasoning
+        kept = (
+            tokens.cache_read
+            + tokens.cache_write_5m
+            + tokens.cache_write_1h
+            + tokens.cache_write_30m
+            + tokens.cache_write_12h
+            + tokens.cache_write_other
+        )
     if vendor in CACHES_UNASKED:
         kept = prompt if prompt >= LEAST_KEPT else 0
-    return Turn(
-        at_ms=at_ms,
-        model=model,
-        provider_id=provider_id,
-        body_bytes=body_bytes,
-        prompt_tokens=prompt,
-        kept_tokens=kept,
-        kept_ms=_kept_ms(tokens),
-        output_tokens=tokens.output + tokens.reasoning,
-    )
+    return Turn(at_ms, model, provider_id, body_bytes, prompt, kept, kept_ms, output)
 
 
 def _kept_ms(tokens: TokenCounts) -> int:

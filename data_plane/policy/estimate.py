@@ -5,6 +5,9 @@ rate that may apply, so that an answer never costs more; the calibrated one is a
 the expected one is what a session's last turn makes likely. Amounts are rounded up.
 """
 
+from collections.abc import Callable
+from typing import cast
+
 import msgspec
 
 from data_plane.policy.claims import Amounts
@@ -32,6 +35,8 @@ LEAST_OUTPUT_TOKENS = 1_024
 _SCALE = PER_MILLION * 1_000_000
 """Of rates in nano-USD per million tokens, times two multipliers per mille."""
 
+_amounts = cast("Callable[[int, int, int, int, int], Amounts]", Amounts)
+"""Where naming three numbers an amount of money would cost as much as working them out."""
 NOTHING = Amounts(NanoUsd(0), NanoUsd(0), NanoUsd(0), 0, 0)
 
 
@@ -97,38 +102,50 @@ def quote(tariff: Tariff | None, size: RequestSize, last: LastTurn | None = None
         output_bound = (size.max_output_tokens or UNKNOWN_OUTPUT_TOKENS) * max(size.answers, 1)
         prompt, output = _likely(size, last, UNKNOWN_CONTEXT_TOKENS, output_bound if size.answers_with_text else 0)
         return Quote(Amounts(NanoUsd(0), NanoUsd(0), NanoUsd(0), prompt, output), 0, 0, output_bound, 1000)
-    facts = tariff.facts
-    input_bound = _input_bound(tariff, size)
-    output_bound = _output_bound(tariff, size)
+    facts, price, body_bytes, answers = tariff.facts, tariff.price, size.body_bytes, size.answers
+    # Asked for every exchange that a budget counts: written out, because calls cost more than what they work out.
+    input_bound = tariff.context_tokens
+    if not size.is_unbounded:
+        tokens = body_bytes + ALLOWANCE_TOKENS
+        if size.images:
+            tokens += size.images * TOKENS_OF_A_PICTURE
+        if tokens < input_bound:
+            input_bound = tokens
+    output_bound = 0
+    if size.answers_with_text:
+        output_bound, asked = tariff.max_output_tokens, size.max_output_tokens
+        if 0 < asked < output_bound:
+            output_bound = asked
+        if answers > 1:
+            output_bound *= answers
     ceiling = tariff.ceilings[0]
     if size.service_tier or len(tariff.ceilings) > 1:
         ceiling = _ceiling_for(tariff, size.service_tier, input_bound)
-    fees = size.max_web_searches * tariff.price.per_web_search * _SCALE
+    output_rate = ceiling.output
+    fees = size.max_web_searches * price.per_web_search * _SCALE if size.max_web_searches else 0
     fixed = input_bound * ceiling.input + fees
-    worst = -(-(fixed + output_bound * ceiling.output) // _SCALE)
-    calibrated = worst
+    worst = calibrated = -(-(fixed + output_bound * output_rate) // _SCALE)
     if facts.bytes_per_token_milli > 1000 and not size.is_unbounded:
         measured = _measured_input(size, facts.bytes_per_token_milli)
         if measured < input_bound:
-            calibrated = _nano(measured * ceiling.input + fees + output_bound * ceiling.output)
+            calibrated = _nano(measured * ceiling.input + fees + output_bound * output_rate)
     if facts.calibrated_per_mille:
         calibrated = min(calibrated, -(-worst * facts.calibrated_per_mille // 1000))
     prompt, output = _likely(size, last, input_bound, output_bound)
     if last is not None:
         warm = last.warm_tokens
-        expected = likely_cost(tariff.price, prompt, warm if warm < prompt else prompt, output)
+        expected = likely_cost(price, prompt, warm if warm < prompt else prompt, output)
     elif facts.expected_per_mille:
         expected = worst * facts.expected_per_mille // 1000
     else:
-        expected = likely_cost(tariff.price, prompt, 0, output)
+        expected = likely_cost(price, prompt, 0, output)
     floor = -(-worst * FLOOR_PER_MILLE // 1000)
     if expected < floor:
         expected = floor
     if expected > calibrated:
         expected = calibrated
     per_mille = 1000 if calibrated == worst else -(-calibrated * 1000 // worst)
-    amounts = Amounts(NanoUsd(expected), NanoUsd(calibrated), NanoUsd(worst), prompt, output)
-    return Quote(amounts, fixed, ceiling.output, output_bound, per_mille)
+    return Quote(_amounts(expected, calibrated, worst, prompt, output), fixed, output_rate, output_bound, per_mille)
 
 
 def likely_cost(price: Price, prompt_tokens: int, warm_tokens: int, output_tokens: int) -> int:
@@ -190,25 +207,9 @@ def with_output(asked: Quote, output_tokens: int) -> Quote:
     )
 
 
-def _input_bound(tariff: Tariff, size: RequestSize) -> int:
-    most = tariff.context_tokens
-    if size.is_unbounded:
-        return most
-    tokens = size.body_bytes + ALLOWANCE_TOKENS + size.images * TOKENS_OF_A_PICTURE
-    return tokens if tokens < most else most
-
-
 def _measured_input(size: RequestSize, bytes_per_token_milli: int) -> int:
     tokens = -(-size.body_bytes * 1000 // bytes_per_token_milli)
     return tokens + ALLOWANCE_TOKENS + size.images * TOKENS_OF_A_PICTURE
-
-
-def _output_bound(tariff: Tariff, size: RequestSize) -> int:
-    if not size.answers_with_text:
-        return 0
-    most, asked = tariff.max_output_tokens, size.max_output_tokens
-    tokens = asked if 0 < asked < most else most
-    return tokens * size.answers if size.answers > 1 else tokens
 
 
 def _ceiling_for(tariff: Tariff, tier: str, input_bound: int) -> Ceiling:
