@@ -14,6 +14,7 @@ from control_plane.project.settings.rest import SPECTACULAR_SETTINGS as SPECTACU
 from control_plane.project.settings.sign_in import *  # noqa: F403
 from control_plane.project.settings.sign_in import ALLAUTH_APPS
 from control_plane.project.settings.sign_in import BEAT_SCHEDULE as SIGN_IN_BEAT_SCHEDULE
+from control_plane.sessions.schedule import BEAT_SCHEDULE as SESSIONS_BEAT_SCHEDULE
 from control_plane.usage.schedule import BEAT_SCHEDULE as USAGE_BEAT_SCHEDULE
 from switchyard_contract.settings import InvalidSettings
 
@@ -58,6 +59,7 @@ INSTALLED_APPS = [
     "control_plane.budgets",
     "control_plane.usage",
     "control_plane.forecasts",
+    "control_plane.sessions",
     "control_plane.alerts",
     "control_plane.snapshots",
     "control_plane.fleet",
@@ -187,6 +189,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "accounts: sessions": {"task": "accounts.sessions_clear", "schedule": 3600.0, "options": {"expires": 3600}},
     **USAGE_BEAT_SCHEDULE,
     **ALERTS_BEAT_SCHEDULE,
+    **SESSIONS_BEAT_SCHEDULE,
     **REST_BEAT_SCHEDULE,
     **DECLARATIVE_BEAT_SCHEDULE,
     **SIGN_IN_BEAT_SCHEDULE,

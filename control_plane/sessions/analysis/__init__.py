@@ -1,0 +1,1 @@
+"""From the attempts of one session to turns, findings and sums. Pure: no clock, no database, no settings."""

@@ -1,0 +1,1 @@
+"""Questions about sessions, for pages and the REST API. Each takes a Scope or an organization."""
