@@ -1,12 +1,13 @@
 """Take over the list prices of the `genai-prices` library, which carries them as data. Only this module knows it.
 
-What it says that we do not bill (audio, images, storage) is left out. Its updater is never started: prices change with
+What it says that we do not bill (video, storage by time) is left out. Its updater is never started: prices change with
 our releases, each row under a version of its own.
 """
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
+from importlib import metadata
 
 from genai_prices import types as genai
 from genai_prices.data import providers
@@ -22,6 +23,7 @@ VENDOR_BY_LIBRARY_NAME = {
     "openrouter": "openrouter",
 }
 SOURCE = "genai-prices"
+_VERSION = metadata.version("genai-prices")
 
 _RATE_BY_LIBRARY_NAME = {
     "input_mtok": "input",
@@ -30,6 +32,11 @@ _RATE_BY_LIBRARY_NAME = {
     "cache_write_1h_mtok": "cache_write_1h",
     "output_mtok": "output",
     "output_reasoning_mtok": "reasoning",
+    "input_audio_mtok": "input_audio",
+    "cache_audio_read_mtok": "cache_read_audio",
+    "output_audio_mtok": "output_audio",
+    "input_image_mtok": "input_image",
+    "output_image_mtok": "output_image",
 }
 _TIER_BY_CONDITION = {
     ("service_tier", "flex"): "flex",
@@ -84,7 +91,7 @@ def _drafts(vendor: str, name: str, model: genai.ModelInfo) -> Iterator[PriceDra
             rates.setdefault("output", 0)
         if "input" not in rates or "output" not in rates:
             continue
-        web = price.web_searches_kcount
+        web, files = price.web_searches_kcount, price.storage_searches_kcount
         yield PriceDraft(
             vendor=vendor,
             model=name,
@@ -94,7 +101,8 @@ def _drafts(vendor: str, name: str, model: genai.ModelInfo) -> Iterator[PriceDra
             per_web_search_nano_usd=0 if not isinstance(web, Decimal) else _nano(web / 1000),
             valid_from=_midnight(start),
             valid_to=_midnight(end),
-            source=SOURCE,
+            source=f"{SOURCE} {_VERSION}",
+            unit_nano_usd={"file_search": _nano(files / 1000)} if isinstance(files, Decimal) else {},
         )
 
 

@@ -6,6 +6,7 @@ from uuid import uuid4
 from django.db import models
 
 from control_plane.organizations.models import Organization
+from switchyard_contract.price_choice import UNKNOWN_MODELS
 
 
 class PriceFields(models.Model):
@@ -23,6 +24,8 @@ class PriceFields(models.Model):
     tiers = models.JSONField(default=list, blank=True)
     """[{"tier": …, "per_mille": …, "rates": {…} or absent}]"""
     per_web_search_nano_usd = models.BigIntegerField(default=0)
+    unit_nano_usd = models.JSONField(default=dict, blank=True)
+    """{"file_search": …}: fees for what is billed by the piece, by the contract's PIECE_UNITS."""
     us_geo_per_mille = models.IntegerField(default=0)
     """0: no uplift for inference in the US; 1100: +10 %."""
     valid_from = models.DateTimeField(null=True, blank=True)
@@ -30,6 +33,10 @@ class PriceFields(models.Model):
     valid_to = models.DateTimeField(null=True, blank=True)
     """None: open."""
     source = models.CharField(max_length=300, blank=True)
+    checked_on = models.DateField(null=True, blank=True)
+    """When the source was last looked at. None: nobody said."""
+    set_by = models.CharField(max_length=200, blank=True)
+    """Who brought it in; of list prices, the release."""
     created_at = models.DateTimeField(auto_now_add=True)
     superseded_at = models.DateTimeField(null=True, blank=True)
     """Since when a corrected row stands in its place; kept, because events name it."""
@@ -79,6 +86,83 @@ class OrganizationPrice(PriceFields):
     def updated_at(self) -> datetime:
         """What it says never changes: another price takes its place."""
         return self.created_at
+
+
+class Discount(models.Model):
+    """What a contract takes off list prices; an own price is taken as it stands."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="discounts")
+    version = models.CharField(max_length=60, unique=True)
+    """Stands on each event behind the version of the list price."""
+    vendor = models.CharField(max_length=40, blank=True)
+    """Empty: any vendor."""
+    model_glob = models.CharField(max_length=200, default="*")
+    per_mille = models.IntegerField()
+    """Of the list price that is paid: 850 is 15 % off."""
+    valid_from = models.DateTimeField(null=True, blank=True)
+    """None: always."""
+    valid_to = models.DateTimeField(null=True, blank=True)
+    """None: open."""
+    source = models.CharField(max_length=300, blank=True)
+    set_by = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    superseded_at = models.DateTimeField(null=True, blank=True)
+    """Since when it counts for nothing, not even for the past; kept, because events name it."""
+
+    class Meta:
+        ordering = ["vendor", "model_glob", "valid_from"]
+        indexes = [models.Index(fields=["organization", "vendor"], name="catalog_discount_vendor")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(per_mille__gte=0, per_mille__lte=10_000), name="catalog_discount_share"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(valid_to__isnull=True)
+                | models.Q(valid_from__isnull=True)
+                | models.Q(valid_to__gt=models.F("valid_from")),
+                name="catalog_discount_period",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.version
+
+    @property
+    def updated_at(self) -> datetime:
+        return self.created_at
+
+
+class PricingPolicy(models.Model):
+    """What an organization decided about prices. No row: nothing, so the defaults hold."""
+
+    organization = models.OneToOneField(
+        Organization, primary_key=True, on_delete=models.CASCADE, related_name="pricing_policy"
+    )
+    unknown_models = models.CharField(max_length=16, choices=[(each, each) for each in UNKNOWN_MODELS])
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"{self.organization_id}: {self.unknown_models}"
+
+
+class PriceListLoad(models.Model):
+    """A load of the shipped price list that changed something."""
+
+    id = models.BigAutoField(primary_key=True)
+    loaded_at = models.DateTimeField()
+    loaded_by = models.CharField(max_length=200, blank=True)
+    added = models.JSONField(default=list)
+    """Versions that hold since."""
+    superseded = models.JSONField(default=list)
+    """Versions that hold no longer."""
+    total = models.IntegerField()
+
+    class Meta:
+        ordering = ["-loaded_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.loaded_at:%Y-%m-%d}: {len(self.added)} added"
 
 
 class KnownModel(models.Model):

@@ -21,6 +21,7 @@ from control_plane.catalog.price_row import (
     PriceTier,
 )
 from switchyard_contract.quantity import nano_usd
+from switchyard_contract.usage import PIECE_UNITS
 
 FOLDER = Path(__file__).with_name("price_lists")
 
@@ -38,6 +39,7 @@ _PRICE_FIELDS = {
     "us_geo",
     "bands",
     "tiers",
+    "units",
     *RATE_NAMES,
 }
 
@@ -72,7 +74,12 @@ def read_price_lists(folder: Path = FOLDER) -> PriceList:
 
 def read_price_list(vendor: str, raw: Mapping[str, Any]) -> PriceList:
     """Read one list; the vendor is the file's name unless the list names another ("" for any)."""
-    reader = _Reader(str(raw.get("vendor", vendor)), str(raw.get("source", "")))
+    checked = raw.get("checked")
+    reader = _Reader(
+        str(raw.get("vendor", vendor)),
+        str(raw.get("source", "")),
+        checked if isinstance(checked, datetime.date) else None,
+    )
     for name in sorted(set(raw) - _LIST_FIELDS):
         reader.problems.append(f"unknown field {name!r}")
     if not raw.get("source") or not isinstance(raw.get("checked"), datetime.date):
@@ -88,8 +95,8 @@ def read_price_list(vendor: str, raw: Mapping[str, Any]) -> PriceList:
 class _Reader:
     """Collects rows and problems of one list."""
 
-    def __init__(self, vendor: str, source: str) -> None:
-        self.vendor, self.source = vendor, source
+    def __init__(self, vendor: str, source: str, checked: datetime.date | None) -> None:
+        self.vendor, self.source, self.checked = vendor, source, checked
         self.prices: list[PriceDraft] = []
         self.models: dict[str, ModelFacts] = {}
         self.problems: list[str] = []
@@ -126,6 +133,8 @@ class _Reader:
                     valid_from=valid_from,
                     valid_to=valid_to,
                     source=f"{self.source} ({self.vendor or 'any'}.toml)",
+                    unit_nano_usd=self._units(where, row.get("units", {})),
+                    checked_on=self.checked,
                 )
             )
         self.models[names[0]] = ModelFacts(
@@ -150,6 +159,12 @@ class _Reader:
 
     def _rates(self, where: str, row: Mapping[str, Any]) -> dict[str, int]:
         return {name: self._money(where, name, row[name]) for name in RATE_NAMES if name in row}
+
+    def _units(self, where: str, table: object) -> dict[str, int]:
+        if not isinstance(table, dict) or not set(table) <= set(PIECE_UNITS):
+            self.problems.append(f"{where}: units may name {', '.join(PIECE_UNITS)}")
+            return {}
+        return {kind: self._money(where, kind, fee) for kind, fee in sorted(table.items())}
 
     def _band(self, where: str, row: Mapping[str, Any]) -> PriceBand:
         for name in sorted(set(row) - {"from_prompt_tokens", *RATE_NAMES}):

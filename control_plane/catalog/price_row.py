@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import sha256
 
 RATE_NAMES = (
@@ -16,6 +16,11 @@ RATE_NAMES = (
     "output",
     "reasoning",
     "input_tool",
+    "input_audio",
+    "cache_read_audio",
+    "output_audio",
+    "input_image",
+    "output_image",
 )
 """Field names of the contract's Rates."""
 
@@ -54,6 +59,9 @@ class PriceDraft:
     valid_from: datetime | None = None
     valid_to: datetime | None = None
     source: str = field(default="", compare=False)
+    unit_nano_usd: Mapping[str, int] = field(default_factory=dict)
+    """Fee for a piece by its kind: PIECE_UNITS of the contract."""
+    checked_on: date | None = field(default=None, compare=False)
 
     def bands_json(self) -> list[dict[str, object]]:
         return [{"from_prompt_tokens": band.from_prompt_tokens, "rates": dict(band.rates)} for band in self.bands]
@@ -70,25 +78,43 @@ class PriceDraft:
 
         owner: the organization whose own price it is; empty for the list.
         """
-        content = json.dumps(
-            [
-                owner,
-                self.vendor,
-                self.model,
-                dict(self.rates),
-                self.bands_json(),
-                self.tiers_json(),
-                self.per_web_search_nano_usd,
-                self.us_geo_per_mille,
-                _instant(self.valid_from),
-                _instant(self.valid_to),
-            ],
-            sort_keys=True,
-        )
+        said: list[object] = [
+            owner,
+            self.vendor,
+            self.model,
+            dict(self.rates),
+            self.bands_json(),
+            self.tiers_json(),
+            self.per_web_search_nano_usd,
+            self.us_geo_per_mille,
+            _instant(self.valid_from),
+            _instant(self.valid_to),
+        ]
+        if self.unit_nano_usd:
+            # Only then, so that rows from before there were such fees keep their names.
+            said.append(dict(self.unit_nano_usd))
+        content = json.dumps(said, sort_keys=True)
         mark = sha256(content.encode()).hexdigest()[:12]
         since = "always" if self.valid_from is None else self.valid_from.date().isoformat()
         name = f"{owner and 'own:'}{self.vendor or 'any'}/{self.model}@{since}#{mark}"
         return name if len(name) <= MAX_VERSION_LENGTH else f"{owner and 'own:'}{self.vendor or 'any'}/#{mark}"
+
+
+@dataclass(frozen=True, slots=True)
+class DiscountDraft:
+    """What a contract takes off list prices for a time. vendor empty: any; valid_from None: always."""
+
+    per_mille: int
+    vendor: str = ""
+    model_glob: str = "*"
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    source: str = field(default="", compare=False)
+
+    def version(self, owner: str) -> str:
+        """Name it by what it says and whose it is."""
+        said = [owner, self.vendor, self.model_glob, self.per_mille, _instant(self.valid_from), _instant(self.valid_to)]
+        return f"discount:{self.per_mille}#{sha256(json.dumps(said).encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,13 @@ from control_plane.access.api import AccessRuleViewSet
 from control_plane.alerts.api import AlertChannelViewSet, AlertDeliveryViewSet
 from control_plane.audit.api import AuditViewSet
 from control_plane.budgets.api import BudgetRequestViewSet, BudgetViewSet
-from control_plane.catalog.api import PriceViewSet
+from control_plane.catalog.api import (
+    DiscountViewSet,
+    ListPriceViewSet,
+    PriceLoadsView,
+    PriceViewSet,
+    PricingPolicyView,
+)
 from control_plane.credentials.api import ProviderViewSet
 from control_plane.dashboards.api import BudgetStandingViewSet
 from control_plane.declarative.api import (
@@ -71,6 +77,8 @@ router.register("scim-groups", ScimGroupViewSet, "scim-group")
 router.register("providers", ProviderViewSet, "provider")
 router.register("models", ModelViewSet, "model")
 router.register("prices", PriceViewSet, "price")
+router.register("list-prices", ListPriceViewSet, "list-price")
+router.register("discounts", DiscountViewSet, "discount")
 router.register("virtual-models", VirtualModelViewSet, "virtual-model")
 router.register("access-rules", AccessRuleViewSet, "access-rule")
 router.register("rate-limits", RateLimitViewSet, "rate-limit")
@@ -96,6 +104,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
         BudgetStandingViewSet.as_view({"get": "standing"}),
         name="budget-standing",
     ),
+    re_path(r"^pricing-policy/?$", PricingPolicyView.as_view(), name="pricing-policy"),
+    re_path(r"^price-loads/?$", PriceLoadsView.as_view(), name="price-loads"),
     re_path(r"^rules/preview/?$", RulePreviewView.as_view(), name="rule-preview"),
     re_path(r"^device/authorize/?$", DeviceAuthorizeView.as_view(), name="device-authorize"),
     re_path(r"^device/token/?$", DeviceTokenView.as_view(), name="device-token"),

@@ -11,7 +11,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from control_plane.audit.models import PublishedHead
-from control_plane.catalog.models import KnownModel, ListPrice, OrganizationPrice, PriceFields
+from control_plane.catalog.models import Discount, KnownModel, ListPrice, OrganizationPrice, PriceFields
 from control_plane.credentials.models import Provider
 from control_plane.credentials.services import sealed_credential
 from control_plane.keys.models import VirtualKey
@@ -93,6 +93,9 @@ class PolicyRows:
     virtual_models: Sequence[VirtualModel] = ()
     """With their target."""
     prices: Sequence[OrganizationPrice] = ()
+    discounts: Sequence[Discount] = ()
+    unknown_models: str = ""
+    """What happens with models that have no price."""
     rules: RuleRows | None = None
     """None: the organization has no rules."""
 
@@ -164,6 +167,18 @@ def compile_policy(rows: PolicyRows) -> snapshot_pb2.PolicyShard:
             _price(row, is_override=True)
             for row in sorted(rows.prices, key=lambda row: (row.vendor, row.model, row.version))
         ],
+        discounts=[
+            snapshot_pb2.Discount(
+                id=row.version,
+                vendor=row.vendor,
+                model_glob=row.model_glob,
+                per_mille=row.per_mille,
+                valid_from_ms=_milliseconds(row.valid_from),
+                valid_to_ms=_milliseconds(row.valid_to),
+            )
+            for row in sorted(rows.discounts, key=lambda row: row.version)
+        ],
+        unknown_models=rows.unknown_models,
         max_stale_ms=organization.max_stale_ms,
         gateway_public_url=organization.gateway_public_url or rows.gateway_public_url,
         contact=organization.contact,
@@ -322,6 +337,7 @@ def _price(row: PriceFields, *, is_override: bool) -> snapshot_pb2.PriceRow:
         source=row.source,
         is_override=is_override,
         us_geo_per_mille=row.us_geo_per_mille,
+        unit_nano_usd=row.unit_nano_usd,
     )
 
 

@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce, Collate
 
 from control_plane.accounts.models import User
 from control_plane.catalog.models import KnownModel
-from control_plane.catalog.selectors import organization_prices
+from control_plane.catalog.selectors import discounts_of, organization_prices, unknown_models_of
 from control_plane.credentials.selectors import active_providers
 from control_plane.keys.selectors import (
     DEAD_KEYS_ARE_TOLD_FOR,
@@ -57,6 +57,8 @@ def policy_rows(organization: Organization, now: datetime) -> PolicyRows:
         known_models=list(KnownModel.objects.filter(is_offered=True)),
         virtual_models=list(routes_for_pods(organization.id)),
         prices=list(organization_prices(organization.id)),
+        discounts=list(discounts_of(organization.id)),
+        unknown_models=unknown_models_of(organization.id),
         rules=rule_rows(organization.id, now),
     )
 

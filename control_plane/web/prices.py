@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from control_plane.catalog.selectors import contract_price, list_prices, organization_prices
-from switchyard_contract.pricing import Price, price_in_force
+from control_plane.catalog.selectors import prices_in_force
+from switchyard_contract.pricing import Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,5 @@ class PriceRow:
 def prices_by_model(
     organization_id: UUID, models: Iterable[tuple[str, str]], at: datetime
 ) -> dict[tuple[str, str], PriceRow]:
-    """The price that counts for each (vendor, model). Two queries; a model without a price is absent."""
-    wanted = set(models)
-    names = {model for _, model in wanted}
-    rows = [contract_price(row, is_override=False) for row in list_prices().filter(model__in=names)]
-    rows += [
-        contract_price(row, is_override=True) for row in organization_prices(organization_id).filter(model__in=names)
-    ]
-    at_ms = int(at.timestamp() * 1000)
-    found = {(vendor, model): price_in_force(rows, vendor, model, at_ms) for vendor, model in wanted}
-    return {key: PriceRow(price) for key, price in found.items() if price is not None}
+    """The price that counts for each (vendor, model); a model without a price is absent."""
+    return {key: PriceRow(price) for key, price in prices_in_force(organization_id, models, at).items()}

@@ -6,7 +6,7 @@ from data_plane.policy.decision import Caller, Destination, Refusal
 from data_plane.policy.memory import remember
 from data_plane.policy.naming import SUGGESTIONS, clip, closest
 from data_plane.policy.snapshot import OrganizationPolicy, PolicySnapshot, PriceIndex, ProviderRecord
-from switchyard_contract.price_choice import REFUSE, Chosen, Shelf, choose_price
+from switchyard_contract.price_choice import Chosen, Shelf, choose_list_price, choose_price
 from switchyard_contract.pricing import Price
 from switchyard_contract.reason import Reason
 
@@ -93,22 +93,21 @@ def price_span(policy: PolicySnapshot, organization_id: str, vendor: str, model:
 
 
 def list_price_span(policy: PolicySnapshot, organization_id: str, vendor: str, model: str, at_ms: int) -> Chosen:
-    """What everybody is asked for a model: what a call would have cost that the caller's own account paid.
-
-    An own price is taken only where the list has none; nothing is refused, and nothing is free.
-    """
+    """What a call would have cost that the caller's own account paid: what the list asks."""
     what = (organization_id, vendor, model)
     span = policy.memory.list_prices.get(what)
     if span is None or not span.from_ms <= at_ms < span.until_ms:
         own = _own(policy, organization_id)
-        listed = Shelf(lambda name: policy.list_prices.get(name, ()), _nothing, unknown_models=REFUSE)
-        found = choose_price(listed, vendor, model, at_ms)
-        if found.price is None:
-            prices = own.prices if own is not None else {}
-            shelf = Shelf(lambda name: prices.get(name, ()), lambda: _all_of(policy.list_prices))
-            other = choose_price(shelf, vendor, model, at_ms)
-            edges = max(found.from_ms, other.from_ms), min(found.until_ms, other.until_ms)
-            found = Chosen(other.price, other.note, *edges)
+        prices: PriceIndex = own.prices if own is not None else {}
+        listed = policy.list_prices
+        found = choose_list_price(
+            lambda name: listed.get(name, ()),
+            lambda name: prices.get(name, ()),
+            lambda: _all_of(listed),
+            vendor,
+            model,
+            at_ms,
+        )
         span = remember(policy.memory.list_prices, what, found)
     return span
 
@@ -133,10 +132,6 @@ def _shelf(policy: PolicySnapshot, organization_id: str) -> Shelf:
 
 def _all_of(index: PriceIndex) -> tuple[Price, ...]:
     return tuple(price for rows in index.values() for price in rows)
-
-
-def _nothing() -> tuple[Price, ...]:
-    return ()
 
 
 def _find(own: OrganizationPolicy, requested: str, protocol: str) -> list[tuple[ProviderRecord, str]]:

@@ -101,6 +101,17 @@ def _line(model: ListedModel) -> dict[str, str | int]:
     return {"id": model.id, "object": "model", "created": model.created_at_ms // 1000, "owned_by": "switchyard"}
 
 
+def input_units(tokens: TokenCounts, *, audio: int, image: int) -> dict[str, int]:
+    """Tokens of the prompt by what they carry, where it is told; never more than the counters hold.
+
+    Whether sound was cached is not told: what is more than was read fresh was.
+    """
+    fresh = tokens.input_fresh
+    found = {"input_audio": min(audio, fresh), "cache_read_audio": min(max(audio - fresh, 0), tokens.cache_read)}
+    found["input_image"] = min(image, fresh - found["input_audio"])
+    return {kind: count for kind, count in found.items() if count}
+
+
 def disjoint(
     *,
     prompt: int,

@@ -126,6 +126,25 @@ def choose_price(shelf: Shelf, vendor: str, model: str, at_ms: int) -> Chosen:
     return _chosen(price, DEAREST, edges, at_ms)
 
 
+def choose_list_price(
+    listed: Callable[[str], Sequence[Price]],
+    own: Callable[[str], Sequence[Price]],
+    every_listed: Callable[[], Iterable[Price]],
+    vendor: str,
+    model: str,
+    at_ms: int,
+) -> Chosen:
+    """What everybody is asked for a model: what a call would have cost that the caller's own account paid.
+
+    An own price is taken only where the list has none; nothing is refused, and nothing is free.
+    """
+    found = choose_price(Shelf(listed, tuple, unknown_models=REFUSE), vendor, model, at_ms)
+    if found.price is not None:
+        return found
+    other = choose_price(Shelf(own, every_listed), vendor, model, at_ms)
+    return Chosen(other.price, other.note, max(found.from_ms, other.from_ms), min(found.until_ms, other.until_ms))
+
+
 def dearest(prices: Iterable[Price], vendor: str, at_ms: int) -> Price | None:
     """The row in force with the highest rate of output, then of input: the vendor's, else anybody's."""
     valid = [price for price in prices if price.is_valid_at(at_ms)]

@@ -12,13 +12,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from control_plane.catalog.models import KnownModel
-from control_plane.catalog.selectors import contract_price, known_models, list_prices, organization_prices
+from control_plane.catalog.selectors import known_models, prices_in_force
 from control_plane.credentials.models import Provider
 from control_plane.credentials.selectors import active_providers, is_served_by
 from control_plane.organizations.roles import Permission
 from control_plane.rest.caller import caller_of
 from control_plane.rest.pagination import cursor_of, limit_of, next_link
-from switchyard_contract.pricing import Price, Rates, price_in_force
+from switchyard_contract.pricing import Price, Rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,11 @@ class RatesOut(serializers.Serializer[Any]):
     output = serializers.IntegerField()
     reasoning = serializers.IntegerField(allow_null=True)
     input_tool = serializers.IntegerField(allow_null=True)
+    input_audio = serializers.IntegerField(allow_null=True)
+    cache_read_audio = serializers.IntegerField(allow_null=True)
+    output_audio = serializers.IntegerField(allow_null=True)
+    input_image = serializers.IntegerField(allow_null=True)
+    output_image = serializers.IntegerField(allow_null=True)
 
 
 class BandOut(serializers.Serializer[Any]):
@@ -57,6 +62,7 @@ class PriceOut(serializers.Serializer[Any]):
     rates = RatesOut()
     bands = BandOut(many=True)
     per_web_search_nano_usd = serializers.IntegerField()
+    unit_nano_usd = serializers.DictField(child=serializers.IntegerField(), help_text="Fees by the piece.")
 
 
 class ModelOut(serializers.Serializer[Any]):
@@ -133,15 +139,9 @@ class ModelViewSet(viewsets.GenericViewSet[Any]):
 
     def _written(self, request: Request, served: Iterable[ServedModel]) -> Sequence[dict[str, Any]]:
         shown = list(served)
-        names = [one.known.model for one in shown]
-        organization_id = caller_of(request).organization_id
-        prices = [contract_price(row, is_override=False) for row in list_prices().filter(model__in=names)]
-        prices += [
-            contract_price(row, is_override=True)
-            for row in organization_prices(organization_id).filter(model__in=names)
-        ]
-        now_ms = int(timezone.now().timestamp() * 1000)
-        return [_model_out(one, price_in_force(prices, one.provider.vendor, one.known.model, now_ms)) for one in shown]
+        wanted = [(one.provider.vendor, one.known.model) for one in shown]
+        prices = prices_in_force(caller_of(request).organization_id, wanted, timezone.now())
+        return [_model_out(one, prices.get((one.provider.vendor, one.known.model))) for one in shown]
 
 
 def _model_out(served: ServedModel, price: Price | None) -> dict[str, Any]:
@@ -168,6 +168,7 @@ def _price_out(price: Price) -> dict[str, Any]:
             {"from_prompt_tokens": band.from_prompt_tokens, "rates": _rates_out(band.rates)} for band in price.bands
         ],
         "per_web_search_nano_usd": price.per_web_search,
+        "unit_nano_usd": dict(price.unit_nano_usd),
     }
 
 

@@ -5,16 +5,20 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from data_plane.conversation.tally import Tally, below_zero, told
+from data_plane.conversation.tally import PartTally, Tally, below_zero, told
 from data_plane.policy.access import ListedModel
 from data_plane.protocols.codec import RequestFacts
 from data_plane.protocols.error_text import clean_error
+from data_plane.protocols.passes import (
+    CacheCreation,
+    Iteration,
+    Passes,
+    added,
+    read_passes,
+    split_writes,
+)
+from switchyard_contract.pricing import Units
 from switchyard_contract.usage import TokenCounts
-
-
-class CacheCreation(msgspec.Struct):
-    ephemeral_5m_input_tokens: int | None = None
-    ephemeral_1h_input_tokens: int | None = None
 
 
 class OutputDetails(msgspec.Struct):
@@ -23,14 +27,8 @@ class OutputDetails(msgspec.Struct):
 
 class ServerToolUse(msgspec.Struct):
     web_search_requests: int | None = None
-
-
-class Iteration(msgspec.Struct):
-    type: str = ""
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
+    web_fetch_requests: int | None = None
+    code_execution_requests: int | None = None
 
 
 class Usage(msgspec.Struct):
@@ -63,38 +61,50 @@ class Usage(msgspec.Struct):
                 )
         return merged
 
-    def counts(self) -> tuple[TokenCounts, bool]:
-        """Disjoint counters, and whether the numbers contradict one another."""
-        written = told(self.cache_creation_input_tokens)
-        write_1h = told(self.cache_creation.ephemeral_1h_input_tokens) if self.cache_creation is not None else 0
-        if self.cache_creation is not None:
-            write_5m = told(self.cache_creation.ephemeral_5m_input_tokens)
-            # A split of zeros beside a sum says nothing about lifetimes.
-            write_5m = write_5m if write_5m or write_1h else written
-        else:
-            write_5m = written
+    def counts(self, model: str = "") -> tuple[TokenCounts, bool]:
+        """Disjoint counters of all that is billed, and whether the numbers contradict one another."""
+        top, is_inconsistent = self._top()
+        passes = self.passes(top, model) if self.iterations else None
+        if passes is None:
+            return top, is_inconsistent
+        return added(top, passes.outside), is_inconsistent or passes.is_inconsistent
+
+    def parts(self, model: str) -> tuple[PartTally, ...]:
+        """Passes that are billed by themselves. model: as the answer names it."""
+        passes = self.passes(self._top()[0], model) if self.iterations else None
+        return passes.parts if passes is not None else ()
+
+    def passes(self, top: TokenCounts, model: str) -> Passes | None:
+        sums = Iteration(
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            cache_read_input_tokens=self.cache_read_input_tokens,
+            cache_creation_input_tokens=self.cache_creation_input_tokens,
+        ).numbers
+        return read_passes(self.iterations or [], sums, top, model)
+
+    def _top(self) -> tuple[TokenCounts, bool]:
+        write_5m, write_1h = split_writes(told(self.cache_creation_input_tokens), self.cache_creation)
         output = told(self.output_tokens)
         thinking = told(self.output_tokens_details.thinking_tokens) if self.output_tokens_details is not None else 0
-        extra_in, extra_read, extra_write, extra_out = self._compactions()
         counts = TokenCounts(
-            input_fresh=told(self.input_tokens) + extra_in,
-            cache_read=told(self.cache_read_input_tokens) + extra_read,
-            cache_write_5m=write_5m + extra_write,
+            input_fresh=told(self.input_tokens),
+            cache_read=told(self.cache_read_input_tokens),
+            cache_write_5m=write_5m,
             cache_write_1h=write_1h,
-            output=max(output - thinking, 0) + extra_out,
+            output=max(output - thinking, 0),
             reasoning=min(thinking, output),
         )
         return counts, thinking > output or below_zero(self.input_tokens, self.output_tokens)
 
-    def _compactions(self) -> tuple[int, int, int, int]:
-        """Compaction passes are billed but are not in the sums."""
-        passes = [each for each in self.iterations or () if each.type == "compaction"]
-        return (
-            sum(told(each.input_tokens) for each in passes),
-            sum(told(each.cache_read_input_tokens) for each in passes),
-            sum(told(each.cache_creation_input_tokens) for each in passes),
-            sum(told(each.output_tokens) for each in passes),
-        )
+    @property
+    def units(self) -> Units:
+        """What is billed by the piece, searches apart."""
+        used = self.server_tool_use
+        if used is None:
+            return ()
+        pieces = (("web_fetch", used.web_fetch_requests), ("code_execution", used.code_execution_requests))
+        return tuple((kind, count) for kind, number in pieces if (count := told(number)))
 
     @property
     def tier(self) -> str:
@@ -128,15 +138,18 @@ def read_document(text: bytes, facts: RequestFacts) -> Tally:
     except (msgspec.DecodeError, RecursionError):
         return Tally()
     usage = message.usage
-    tokens, is_inconsistent = usage.counts() if usage is not None else (TokenCounts(), False)
+    model = message.model or ""
+    tokens, is_inconsistent = usage.counts(model) if usage is not None else (TokenCounts(), False)
     error = message.error
     return Tally(
         tokens=tokens,
-        model=message.model or "",
+        model=model,
         stop_reason=message.stop_reason or "",
         web_searches=web_searches(usage),
         service_tier=usage.tier if usage is not None else "",
         inference_geo=(usage.inference_geo or "") if usage is not None else "",
+        units=usage.units if usage is not None else (),
+        parts=usage.parts(model) if usage is not None else (),
         # A token count is free: nothing is billed, and that is certain.
         is_reported=usage is not None or facts.operation == "count_tokens",
         is_inconsistent=is_inconsistent,

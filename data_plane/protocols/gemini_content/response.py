@@ -9,7 +9,17 @@ from data_plane.conversation.tally import Tally, below_zero, told
 from data_plane.policy.access import ListedModel
 from data_plane.protocols.codec import RequestFacts
 from data_plane.protocols.error_text import clean_error
+from switchyard_contract.pricing import Units
 from switchyard_contract.usage import TokenCounts
+
+
+class Modality(msgspec.Struct, rename="camel"):
+    modality: str | None = None
+    token_count: int | None = None
+
+
+def _of(details: list[Modality] | None, modality: str) -> int:
+    return sum(told(each.token_count) for each in details or () if each.modality == modality)
 
 
 class Usage(msgspec.Struct, rename="camel"):
@@ -22,6 +32,9 @@ class Usage(msgspec.Struct, rename="camel"):
     tool_use_prompt_token_count: int | None = None
     total_token_count: int | None = None
     traffic_type: str | None = None
+    prompt_tokens_details: list[Modality] | None = None
+    cache_tokens_details: list[Modality] | None = None
+    candidates_tokens_details: list[Modality] | None = None
 
     def counts(self) -> tuple[TokenCounts, bool]:
         """Disjoint counters, and whether the numbers contradict one another."""
@@ -42,6 +55,24 @@ class Usage(msgspec.Struct, rename="camel"):
         )
         return counts, prompt < cached or below_zero(self.prompt_token_count, output)
 
+    def units(self, tokens: TokenCounts) -> Units:
+        """Tokens of sound and pictures, of those that are counted."""
+        if not (self.prompt_tokens_details or self.candidates_tokens_details):
+            return ()
+        audio, cached_audio = _of(self.prompt_tokens_details, "AUDIO"), _of(self.cache_tokens_details, "AUDIO")
+        cached_images = _of(self.cache_tokens_details, "IMAGE")
+        heard = min(max(audio - cached_audio, 0), tokens.input_fresh)
+        seen = max(_of(self.prompt_tokens_details, "IMAGE") - cached_images, 0)
+        spoken = min(_of(self.candidates_tokens_details, "AUDIO"), tokens.output)
+        units = (
+            ("cache_read_audio", min(cached_audio, tokens.cache_read)),
+            ("input_audio", heard),
+            ("input_image", min(seen, tokens.input_fresh - heard)),
+            ("output_audio", spoken),
+            ("output_image", min(_of(self.candidates_tokens_details, "IMAGE"), tokens.output - spoken)),
+        )
+        return tuple((kind, count) for kind, count in units if count)
+
     @property
     def tier(self) -> str:
         """flex, priority … from ON_DEMAND_FLEX and its like; empty for the standard one."""
@@ -51,6 +82,7 @@ class Usage(msgspec.Struct, rename="camel"):
 
 class Grounding(msgspec.Struct, rename="camel"):
     web_search_queries: list[Any] | None = None
+    image_search_queries: list[Any] | None = None
 
 
 class Candidate(msgspec.Struct, rename="camel"):
@@ -98,7 +130,11 @@ class Content(msgspec.Struct, rename="camel"):
     def web_searches(self) -> int:
         """Searches that grounded the answer."""
         found = [candidate.grounding_metadata for candidate in self.candidates or ()]
-        return sum(len(grounding.web_search_queries or ()) for grounding in found if grounding is not None)
+        return sum(
+            len(grounding.web_search_queries or ()) + len(grounding.image_search_queries or ())
+            for grounding in found
+            if grounding is not None
+        )
 
 
 CONTENT = msgspec.json.Decoder(Content)
@@ -129,14 +165,17 @@ def sum_up(chunks: list[Content], operation: str) -> Tally:
             error_type = (chunk.error.status or str(chunk.error.code or "error"))[:100]
             error_text = clean_error(chunk.error.message or "")
     tokens, is_inconsistent = TokenCounts(), False
+    units: Units = ()
     if usage is not None and operation != "count_tokens":
         tokens, is_inconsistent = usage.counts()
+        units = usage.units(tokens)
     return Tally(
         tokens=tokens,
         model=model,
         stop_reason=stop_reason,
         web_searches=web_searches,
         service_tier=usage.tier if usage is not None else "",
+        units=units,
         is_reported=usage is not None or operation == "count_tokens",
         is_inconsistent=is_inconsistent,
         error_type=error_type,

@@ -2,10 +2,11 @@
 
 import msgspec
 
-from data_plane.conversation.tally import Tally, below_zero, told
+from data_plane.conversation.tally import PartTally, Tally, below_zero, told
 from data_plane.protocols.codec import RequestFacts
 from data_plane.protocols.error_text import clean_error
 from data_plane.protocols.openai_envelope import ErrorBody, disjoint
+from switchyard_contract.pricing import Units
 from switchyard_contract.usage import TokenCounts
 
 
@@ -64,8 +65,50 @@ class WebSearchUse(msgspec.Struct):
     num_requests: int | None = None
 
 
+class ImageTokens(msgspec.Struct):
+    image_tokens: int | None = None
+    cached_image_tokens: int | None = None
+
+
+class ImageUse(msgspec.Struct):
+    """What the models that draw used; outside of `usage`. Sums hold text and pictures."""
+
+    input_tokens: int | None = None
+    input_tokens_details: ImageTokens | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    output_tokens_details: ImageTokens | None = None
+
+    def part(self, model: str) -> PartTally | None:
+        """A pass of the model that drew. None: nothing was drawn."""
+        given, cached, drawn = told(self.input_tokens), told(self.cached_tokens), told(self.output_tokens)
+        if not given and not drawn:
+            return None
+        cached = min(cached, given)
+        pictures = told(self.input_tokens_details.image_tokens) if self.input_tokens_details is not None else 0
+        # Where the split is not told, what a model draws with is pictures.
+        painted = told(self.output_tokens_details.image_tokens) if self.output_tokens_details is not None else drawn
+        units = (("input_image", min(pictures, given - cached)), ("output_image", min(painted, drawn)))
+        return PartTally(
+            model,
+            TokenCounts(input_fresh=given - cached, cache_read=cached, output=drawn),
+            tuple((kind, count) for kind, count in units if count),
+        )
+
+
 class ToolUsage(msgspec.Struct):
     web_search: WebSearchUse | None = None
+    image_gen: ImageUse | None = None
+
+
+class Item(msgspec.Struct):
+    type: str = ""
+    container_id: str | None = None
+
+
+class Tool(msgspec.Struct):
+    type: str = ""
+    model: str | None = None
 
 
 class Answer(msgspec.Struct):
@@ -77,10 +120,44 @@ class Answer(msgspec.Struct):
     service_tier: str | None = None
     usage: Usage | None = None
     tool_usage: ToolUsage | None = None
+    tools: msgspec.Raw = msgspec.Raw()
+    """Read only where a tool was used that has a model of its own."""
+    output: list[Item] | None = None
     incomplete_details: IncompleteDetails | None = None
     error: ErrorBody | None = None
 
+    @property
+    def units(self) -> Units:
+        """What the vendor's own tools bill by the piece: searches in files, and containers that ran code."""
+        if not self.output:
+            return ()
+        searches, containers = 0, set()
+        for item in self.output:
+            if item.type == "file_search_call":
+                searches += 1
+            elif item.type == "code_interpreter_call":
+                containers.add(item.container_id)
+        units = (("code_execution", len(containers)), ("file_search", searches))
+        return tuple((kind, count) for kind, count in units if count) if searches or containers else ()
 
+    @property
+    def parts(self) -> tuple[PartTally, ...]:
+        """Passes of models that draw."""
+        drawing = self.tool_usage.image_gen if self.tool_usage is not None else None
+        part = drawing.part(self._drawing_model()) if drawing is not None else None
+        return () if part is None else (part,)
+
+    def _drawing_model(self) -> str:
+        try:
+            tools = _TOOLS.decode(self.tools) if self.tools else []
+        except (msgspec.DecodeError, RecursionError):
+            tools = []
+        return next((tool.model for tool in tools if tool.type == "image_generation" and tool.model), DRAWS_BY_DEFAULT)
+
+
+DRAWS_BY_DEFAULT = "gpt-image-1"
+"""What the vendor draws with where the tool names no model."""
+_TOOLS = msgspec.json.Decoder(list[Tool])
 _ANSWER = msgspec.json.Decoder(Answer)
 
 
@@ -99,12 +176,17 @@ def sum_up(answer: Answer, cache_write_default: str, operation: str) -> Tally:
     # A token count is free, whatever it says.
     if answer.usage is not None and operation != "count_tokens":
         tokens, is_inconsistent = answer.usage.counts(cache_write_default)
+    parts = answer.parts
+    for part in parts:
+        tokens = TokenCounts(*map(sum, zip(tokens, part.tokens, strict=True)))
     return Tally(
         tokens=tokens,
         model=answer.model or "",
         stop_reason=_stop_reason(answer),
         web_searches=_web_searches(answer),
         service_tier=answer.service_tier or "",
+        units=answer.units,
+        parts=parts,
         is_reported=answer.usage is not None or operation == "count_tokens",
         is_inconsistent=is_inconsistent,
         error_type=answer.error.kind[:100] if answer.error is not None else "",

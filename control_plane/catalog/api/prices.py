@@ -17,6 +17,7 @@ from control_plane.catalog.services import organization_price_end, organization_
 from control_plane.organizations.roles import Permission
 from control_plane.rest.fields import HexId
 from control_plane.rest.views import ListMixin, RemoveMixin, RetrieveMixin, TenantView
+from switchyard_contract.usage import PIECE_UNITS
 
 SLUG = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 
@@ -61,10 +62,13 @@ class OwnPriceOut(serializers.Serializer[OrganizationPrice]):
     bands = OwnBand(many=True)
     tiers = OwnTier(many=True)
     per_web_search_nano_usd = serializers.IntegerField()
+    unit_nano_usd = serializers.DictField(child=serializers.IntegerField(), help_text="Fees by the piece.")
     us_geo_per_mille = serializers.IntegerField(help_text="1100: 10 % more for inference in the US; 0: no uplift.")
     valid_from = serializers.DateTimeField(allow_null=True, help_text="null: always.")
     valid_to = serializers.DateTimeField(allow_null=True, help_text="null: open.")
     source = serializers.CharField()  # type: ignore[assignment]  # a field named so
+    checked_on = serializers.DateField(allow_null=True, help_text="When the source was last looked at.")
+    set_by = serializers.CharField()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
@@ -79,8 +83,15 @@ class OwnPriceIn(serializers.Serializer[Any]):
     tiers = OwnTier(many=True, required=False, default=list)
     per_web_search_nano_usd = serializers.IntegerField(min_value=0, max_value=10**12, required=False, default=0)
     us_geo_per_mille = serializers.IntegerField(min_value=0, max_value=100_000, required=False, default=0)
+    unit_nano_usd = serializers.DictField(
+        child=serializers.IntegerField(min_value=0, max_value=10**15),
+        required=False,
+        default=dict,
+        help_text=f"Fees by the piece: {', '.join(PIECE_UNITS)}.",
+    )
     valid_from = serializers.DateTimeField(required=False, allow_null=True, default=None)
     valid_to = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    checked_on = serializers.DateField(required=False, allow_null=True, default=None)
     source = serializers.CharField(  # type: ignore[assignment]  # a field named so
         max_length=300, required=False, allow_blank=True, default="", help_text="The contract or offer it is from."
     )
@@ -90,6 +101,11 @@ class OwnPriceIn(serializers.Serializer[Any]):
         if starts != sorted(set(starts)):
             raise serializers.ValidationError("Each band begins at more tokens than the one before.")
         return bands
+
+    def validate_unit_nano_usd(self, fees: dict[str, int]) -> dict[str, int]:
+        if set(fees) - set(PIECE_UNITS):
+            raise serializers.ValidationError(f"Known pieces: {', '.join(PIECE_UNITS)}.")
+        return fees
 
     def validate_tiers(self, tiers: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if len({tier["tier"] for tier in tiers}) < len(tiers):
