@@ -1,7 +1,7 @@
 # Switchyard. `make help` lists what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help up doctor test bench crowd test-clients screenshots proto lock clean
+.PHONY: help up doctor test bench crowd kill-cycles test-clients screenshots proto lock clean
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,10 @@ bench:  ## one pod on one core beside a bare proxy and nginx: CPU and added late
 crowd:  ## pages, lists and snapshots with 50,000 keys and 5,000 people: times and queries
 	@sh deploy/local/bootstrap dev
 	@.venv/bin/python -m tests.load.crowd_times $(ARGS)
+
+kill-cycles:  ## 200 random kills under load, then the ledger beside the provider's books (ARGS="--cycles 20 --seed 7")
+	@sh deploy/local/bootstrap dev
+	@.venv/bin/python -m tests.end_to_end.kill_cycles $(or $(ARGS),--cycles 200 --seed 1 --report docs/reports/kill-cycles.md)
 
 test-clients:  ## real coding tools from npm, through a running platform; ARGS=refusals: what they do when told no
 	@sh deploy/local/bootstrap dev

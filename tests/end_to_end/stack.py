@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,8 +55,8 @@ class Stack:
         """Call the admin REST API with the first run's token; the parsed answer. Raises HTTPError."""
         return call_json(method, f"{self.console_url}/api/v1/{path}", self.local["api_token"], body)
 
-    def ledger_of_provider(self) -> list[dict[str, Any]]:
-        with urllib.request.urlopen(f"{self.provider_url}/ledger", timeout=10) as answer:
+    def ledger_of_provider(self, since_ms: int = 0) -> list[dict[str, Any]]:
+        with urllib.request.urlopen(f"{self.provider_url}/ledger?since={since_ms}", timeout=60) as answer:
             found = json.load(answer)
         return list(found["requests"])
 
@@ -117,8 +117,11 @@ def until(probe: Callable[[], _T | None], limit_s: float, failure: str, every_s:
         time.sleep(every_s)
 
 
+UP = (sys.executable, "-m", "deploy.command", "up")
+
+
 @contextlib.contextmanager
-def start_stack(home: Path, *, pods: int = 2) -> Iterator[Stack]:
+def start_stack(home: Path, *, pods: int = 2, command: Sequence[str] = UP) -> Iterator[Stack]:
     """Start an installation and stop it again; its logs are shown when it does not come up."""
     ports = _free_ports(5 + pods)
     environment = {
@@ -139,7 +142,7 @@ def start_stack(home: Path, *, pods: int = 2) -> Iterator[Stack]:
     log_path = home.parent / "up.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "deploy.command", "up"],
+            command,
             cwd=ROOT,
             env=environment,
             stdout=log,
