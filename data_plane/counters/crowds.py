@@ -28,15 +28,13 @@ class Asking:
     def size(self) -> int:
         return len(self._asks)
 
-    @property
-    def is_full(self) -> bool:
-        return len(self._asks) >= MOST_ASKING
-
     def join(self, ask: bytes) -> "asyncio.Future[object]":
         """Ask with the others. Gives the answer, or None."""
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._asks.append(ask)
         self._waiting.append(answer)
+        if len(self._asks) >= MOST_ASKING:
+            self.close()
         return answer
 
     def compose(self) -> bytes:

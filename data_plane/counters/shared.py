@@ -171,7 +171,7 @@ class SharedCounters:
         else:
             asked = encode_numbers((member, flags | OFFERED, *first, *numbers_of(second)))
         asking = self._asking.get(aim)
-        if asking is not None and not asking.is_full:
+        if asking is not None:
             answer = asking.join(asked)
         else:
             wanted = 0 if aim.is_issued else self._unissued(aim)

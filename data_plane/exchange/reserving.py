@@ -67,6 +67,8 @@ async def pass_rules(asked: Asked, ports: Ports, entry: Entry) -> Passed | Refus
     if terms.is_free:
         entry.note_rules(terms.weighed.claims.rules_seen)
         return Passed(terms, terms.destination)
+    if terms.is_plain:
+        return await _pass_plainly(asked, terms, ports, entry)
     signs = asked.codec.session_signs(asked.body) if terms.needs_signs else NO_SIGNS
     verdict = judge_signs(terms.weighed.sign_caps, signs) if terms.weighed.sign_caps else NOTHING_SHOWN
     rules = terms.weighed.claims.rules_seen + verdict.rules_seen
@@ -81,6 +83,33 @@ async def pass_rules(asked: Asked, ports: Ports, entry: Entry) -> Passed | Refus
     if offered is not None and offered.must_move and asked.moved_to is None:
         return await _stay_there(turn, offered, ports, entry)
     return await _reserve(turn, offered, ports, entry)
+
+
+async def _pass_plainly(asked: Asked, terms: Terms, ports: Ports, entry: Entry) -> Passed | Refusal:
+    """The same where only amounts count: nothing of the session is looked at, and no other model is offered. Most of
+    what rules count goes this way, so it is written out."""
+    assert terms.packed is not None, "there is something to ask"
+    weighed, client = terms.weighed, asked.client
+    first, session_id = weighed.first, client.session_id
+    size = read_size(asked.facts, asked.body)
+    last = _last(first, asked, ports) if session_id else None
+    tariff = first.tariff
+    whole = quote(tariff, size, last) if tariff is not None else _quote(first, size, last)
+    amounts, grows = whole.amounts, None
+    if asked.facts.streamed and _grows(asked, terms, size, whole):
+        amounts, grows = with_output(whole, STEP_TOKENS).amounts, whole
+    ask = Ask(asked.arrival.exchange_id, 1, amounts, None, session_id)
+    grant = await ports.counters.reserve(terms.packed, ask)
+    if not isinstance(grant, Grant):
+        turn = _Turn(asked, terms, NO_SIGNS, size, whole, last, b"")
+        return await _follow(turn, ask, grant, None, grows is not None, ports, entry)
+    passes_caller = first.destination.passthrough_caller
+    # What the caller's own account pays is posted to no budget.
+    charges = b"" if passes_caller else charges_for(terms, FIRST, session_id)
+    decided = charges + decision_part(grant.answer, grant.degraded) + terms.dropped
+    lines = standing_lines(grant, client.name, passes_caller=passes_caller)
+    entry.take(Hold(grant, decided, weighed.claims.rules_seen, lines))
+    return Passed(terms, terms.destination, "", 0, grows)
 
 
 def _look(asked: Asked, terms: Terms, signs: SessionSigns, shown: bytes, ports: Ports) -> _Turn:
@@ -164,28 +193,39 @@ async def _stay_there(turn: _Turn, offered: Offer, ports: Ports, entry: Entry) -
 
 async def _reserve(turn: _Turn, offered: Offer | None, ports: Ports, entry: Entry) -> Passed | Refusal:
     """The round trip."""
-    grows = _grows(turn)
+    assert turn.terms.packed is not None, "there is something to ask"
     whole = turn.first
+    grows = turn.size is not None and _grows(turn.asked, turn.terms, turn.size, whole)
     begun = with_output(whole, STEP_TOKENS).amounts if grows else whole.amounts
     ask = _ask(turn, offered, begun, ports)
-    answer, turn = await _put(turn, ask, ports)
+    answer = await ports.counters.reserve(turn.terms.packed, ask)
+    if isinstance(answer, Grant):
+        return _take(turn, answer, offered, 0, entry, grows=whole if grows else None)
+    return await _follow(turn, ask, answer, offered, grows, ports, entry)
+
+
+async def _follow(
+    turn: _Turn, ask: Ask, answer: Denial | Restart, offered: Offer | None, grows: bool, ports: Ports, entry: Entry
+) -> Passed | Refusal:
+    """Where the counters did not simply let it in: ask with the right period, ask for less, or say no."""
+    said, turn = await _ask_again(turn, ask, answer, ports)
     max_output = 0
-    if isinstance(answer, Denial) and answer.refused is Refused.BUDGET:
-        max_output, amounts = _cut_to_fit(turn, answer)
+    if isinstance(said, Denial) and said.refused is Refused.BUDGET:
+        max_output, amounts = _cut_to_fit(turn, said)
         if max_output:
             ask = _ask(turn, offered, amounts, ports)
             again, turn = await _put(turn, ask, ports)
             if isinstance(again, Grant):
-                answer, grows = again, False
-    if isinstance(answer, Grant):
-        return _take(turn, answer, offered, max_output, entry, grows=whole if grows else None)
+                return _take(turn, again, offered, max_output, entry, grows=None)
+    if isinstance(said, Grant):
+        return _take(turn, said, offered, 0, entry, grows=turn.first if grows else None)
     rules = turn.terms.weighed.claims.rules_seen + turn.shown
-    if answer is None:
+    if said is None:
         entry.note_rules(rules)
         return Refusal(Reason.COUNTERS_UNAVAILABLE, retry_after_s=1)
-    entry.note_rules(rules, decision_part(answer.answer, answer.degraded) + _facts_part(turn.signs))
-    entry.add(b"", degraded_line(answer.degraded))
-    return refusal_of(answer, ask)
+    entry.note_rules(rules, decision_part(said.answer, said.degraded) + _facts_part(turn.signs))
+    entry.add(b"", degraded_line(said.degraded))
+    return refusal_of(said, ask)
 
 
 def _ask(turn: _Turn, offered: Offer | None, first: Amounts, ports: Ports) -> Ask:
@@ -209,7 +249,13 @@ def _ask(turn: _Turn, offered: Offer | None, first: Amounts, ports: Ports) -> As
 async def _put(turn: _Turn, ask: Ask, ports: Ports) -> tuple[Grant | Denial | None, _Turn]:
     """Ask the counters; once more where a period has just ended by their clock. None: it ended again meanwhile."""
     assert turn.terms.packed is not None, "there is something to ask"
-    answer = await ports.counters.reserve(turn.terms.packed, ask)
+    return await _ask_again(turn, ask, await ports.counters.reserve(turn.terms.packed, ask), ports)
+
+
+async def _ask_again(
+    turn: _Turn, ask: Ask, answer: Grant | Denial | Restart, ports: Ports
+) -> tuple[Grant | Denial | None, _Turn]:
+    """Give the answer, or where a period has just ended by the counters' clock, that for the present one."""
     if not isinstance(answer, Restart):
         return answer, turn
     terms = set_terms(turn.asked, ports, answer.now_ms)
@@ -249,16 +295,13 @@ def _may_put_limit(turn: _Turn) -> bool:
     return turn.asked.facts.protocol != "openai_chat" or destination.vendor in _KNOWS_NEW_LIMIT
 
 
-def _grows(turn: _Turn) -> bool:
+def _grows(asked: Asked, terms: Terms, size: RequestSize, whole: Quote) -> bool:
     """Whether the reservation may grow with the stream.
 
     Only where there is a line that it keeps away from, and none that is strict: a provider may write more while the
     counters are asked than there is room for.
     """
-    terms = turn.terms
-    if turn.size is None or turn.size.answers != 1:
-        return False
-    if not may_grow(turn.asked.facts, terms.destination.vendor, turn.first):
+    if size.answers != 1 or not may_grow(asked.facts, terms.destination.vendor, whole):
         return False
     lines = [claim for claim in terms.weighed.claims.budgets if claim.hard >= 0 and not claim.is_shadow]
     return bool(lines) and not any(claim.is_strict for claim in lines)

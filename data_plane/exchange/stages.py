@@ -85,6 +85,8 @@ class Terms(msgspec.Struct, frozen=True):
     """Where its requests went, by the name of the model that they were moved to; "": none."""
     is_free: bool
     """Nothing is asked, of the counters or of the request itself."""
+    is_plain: bool
+    """The counters are asked about amounts, and nothing else is looked at."""
     has_budgets: bool
     needs_amounts: bool
     needs_signs: bool

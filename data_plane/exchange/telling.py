@@ -38,12 +38,12 @@ def standing_lines(grant: Grant, client_name: str, *, passes_caller: bool) -> st
         place = _fullest(budgets, numbers[posted_at::BUDGET_NUMBERS])
     if place < 0 or budgets[place].is_shadow:
         return degraded
-    claim, posted = budgets[place], NanoUsd(numbers[posted_at + BUDGET_NUMBERS * place] * MICRO)
+    claim, micro = budgets[place], numbers[posted_at + BUDGET_NUMBERS * place]
     beginning, end = _lasting(claim.budget_name, claim.limit, claim.period_end_ms)
-    stage = stage_at(claim, posted)
+    posted = NanoUsd(micro * MICRO)
     lines = f"{beginning}{percent_of(claim, posted)}\r\nx-switchyard-budget-used: {dollars(posted)}{end}"
-    if stage:
-        lines = f"{lines}x-switchyard-stage: {stage}\r\n"
+    if claim.stages and posted >= claim.stages[0].at:
+        lines = f"{lines}x-switchyard-stage: {stage_at(claim, posted)}\r\n"
     if client_name == CODEX and not passes_caller:
         gauge = Gauge(claim.budget_name, posted, claim.limit, claim.span, claim.period_end_ms)
         lines += "".join([f"{name.decode()}: {value.decode()}\r\n" for name, value in native_meter(CODEX, gauge)])

@@ -72,16 +72,18 @@ def _terms_of(weighed: Weighed, destination: Destination, ports: Ports) -> Terms
         or any(REQUEST in rate.counter for rate in rates)
     )
     counts = bool(budgets or rates)
+    needs_amounts = bool(budgets) or any(rate.unit != "requests" for rate in rates)
     return Terms(
         weighed=weighed,
         destination=destination,
         packed=ports.counters.pack(claims) if counts else None,
         ways={},
         is_free=not counts and not needs_signs,
+        is_plain=needs_amounts and not needs_signs,
         charges=None if by_session else (charges_of(claims, FIRST, ""), charges_of(claims, SECOND, "")),
         dropped=usage_pb2.UsageEvent(dropped=dropped).SerializeToString(),
         has_budgets=bool(budgets),
-        needs_amounts=bool(budgets) or any(rate.unit != "requests" for rate in rates),
+        needs_amounts=needs_amounts,
         needs_signs=needs_signs,
         valid_until_ms=claims.valid_until_ms,
     )
