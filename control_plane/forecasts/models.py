@@ -17,8 +17,6 @@ class WhyNone(models.TextChoices):
     """On most days nothing is spent: what comes next is chance."""
     NOTHING_SPENT = "nothing_spent"
     """Nothing was spent lately."""
-    TOO_SHORT = "too_short"
-    """The period is over before a forecast could be of use."""
     NOT_BY_DAY = "not_by_day"
     """It counts by something that is not kept by day: a session, a tag of metadata."""
     ENDLESS = "endless"

@@ -42,6 +42,11 @@ def forecasts_in_force(organization_id: UUID, *, now: datetime | None = None) ->
     return Forecast.objects.filter(id__in=newest)
 
 
+def made_since(since: datetime) -> QuerySet[Forecast, UUID]:
+    """The organizations that were forecast since an instant."""
+    return Forecast.objects.filter(as_of__gte=since).values_list("organization_id", flat=True)
+
+
 def organization_forecast(organization_id: UUID, *, now: datetime | None = None) -> Forecast | None:
     """Where the organization's month is heading; None: nothing was forecast yet."""
     return forecasts_in_force(organization_id, now=now).filter(budget_id__isnull=True).first()

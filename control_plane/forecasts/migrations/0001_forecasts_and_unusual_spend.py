@@ -39,7 +39,6 @@ class Migration(migrations.Migration):
                             ("few_days", "Few Days"),
                             ("mostly_quiet", "Mostly Quiet"),
                             ("nothing_spent", "Nothing Spent"),
-                            ("too_short", "Too Short"),
                             ("not_by_day", "Not By Day"),
                             ("endless", "Endless"),
                         ],

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from control_plane.alerts.schedule import BEAT_SCHEDULE as ALERTS_BEAT_SCHEDULE
 from control_plane.declarative.schedule import BEAT_SCHEDULE as DECLARATIVE_BEAT_SCHEDULE
+from control_plane.forecasts.schedule import BEAT_SCHEDULE as FORECASTS_BEAT_SCHEDULE
 from control_plane.project.environment import database_from_url, read_control_settings
 from control_plane.project.logs import configure_logs
 from control_plane.project.settings.rest import BEAT_SCHEDULE as REST_BEAT_SCHEDULE
@@ -188,6 +189,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "keys: notices": {"task": "keys.notices", "schedule": 900.0, "options": {"expires": 900}},
     "accounts: sessions": {"task": "accounts.sessions_clear", "schedule": 3600.0, "options": {"expires": 3600}},
     **USAGE_BEAT_SCHEDULE,
+    **FORECASTS_BEAT_SCHEDULE,
     **ALERTS_BEAT_SCHEDULE,
     **SESSIONS_BEAT_SCHEDULE,
     **REST_BEAT_SCHEDULE,

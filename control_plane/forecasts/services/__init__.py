@@ -1,0 +1,13 @@
+"""Makes forecasts, scores those whose period is over, finds unusual spend, and forgets what is old."""
+
+from control_plane.forecasts.services.making import forecasts_make
+from control_plane.forecasts.services.scoring import forecasts_forget, forecasts_score
+from control_plane.forecasts.services.unusual import unusual_decide, unusual_find
+
+__all__ = [
+    "forecasts_forget",
+    "forecasts_make",
+    "forecasts_score",
+    "unusual_decide",
+    "unusual_find",
+]
