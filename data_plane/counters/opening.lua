@@ -4,7 +4,7 @@
 --   rev:{org}    set      ids of revoked keys; written by the control plane
 --   meta:{org}   hash     gen: generation of the contents; seq: grows with each admission; lost: 1 while they are
 --                         known to be incomplete
---   held:{org}   hash     <exchange>:<attempt> -> what is reserved for it: {answer, claims that count it (bits: rates, then
+--   held:{org}   hash     <exchange>:<attempt> -> what is reserved for it: {what was said of it, claims that count it (bits: rates, then
 --                         budgets), key, e, s, key, e, s ...}
 --   due:{org}    zset     <exchange>:<attempt> -> when it is given back because its pod no longer renews it, Unix ms
 --   done:{org}:<quarters of a minute since 1970>   set, for a while: <exchange>:<attempt> that were settled then

@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Sequence
+from struct import Struct
 
 import msgspec
 
@@ -18,6 +19,9 @@ OFFERED, TOOL_LOOP, FURTHER, UNCHECKED = 1, 2, 4, 8
 POST_UNHELD, FROM_ALLOWANCE = 1, 2
 """Flags of a settlement."""
 NO_AMOUNTS = (0, 0, 0, 0, 0)
+SAID_FIRST = Struct(">BBbx4Q")
+"""What stands before an answer of `reserve.lua`: verdict, candidate, index, claims that count it, generation, sequence,
+and what is posted to the budget that the index names."""
 _MAX_AIMS = 64
 MAX_EARLY_US = 250_000
 """How early one may come of a rate that lets in one at a time, at most: what networks and timers make of a pace."""

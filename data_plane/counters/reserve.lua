@@ -14,13 +14,21 @@
 --        an ask: {member, flags, five amounts of the first candidate, five of the second where there is one}
 --        flags: 1: the second is offered; 2: tool loop; 4: requests are counted already; 8: count without any check.
 --        Amounts: expected, calibrated, worst, input tokens, output tokens
--- gives  for each ask the answer of switchyard_contract/counters.py, the same again for what is held already
+-- gives  for each ask, the same again for what is held already: 36 bytes of what every pod looks at (verdict, candidate,
+--        index, nothing, claims that count it, generation, sequence, what is posted to the budget that index names), and
+--        behind them the answer of switchyard_contract/counters.py
 --
 -- Example: limit 10.00 (soft = hard = 10000000), posted 9.50, reserved 0.30 expected and 0.40 bounded: an attempt that is
 -- expected to cost 0.05 and bounded by 0.10 is let in (9.50 + 0.40 + 0.10 = hard); the next one is denied.
 
 local lasting, told = cmsgpack.unpack(ARGV[1]), cmsgpack.unpack(ARGV[2])
-local pack = cmsgpack.pack
+
+-- An answer with what is looked at first.
+local function written(answer, posted_there)
+  return struct.pack('>BBbBI8I8I8I8', answer[2], answer[3], answer[4], 0, answer[14], answer[7], answer[8], posted_there)
+    .. cmsgpack.pack(answer)
+end
+
 local now_us = time_us(told[6])
 local now_ms = floor(now_us / 1000)
 local rates, budgets = lasting[5], lasting[6]
@@ -167,7 +175,7 @@ local function decide(ask)
   end
   local is_admitted = denying == -1
   local e = ask[5 * candidate - 2]
-  local index, fullest, bits = denying, -1, 0
+  local index, fullest, there, bits = denying, -1, 0, 0
   local answer = {1, is_admitted and 1 or 2, candidate, index, is_admitted and 0 or patience, now_ms, generation,
     sequence, e, ask[5 * candidate - 1], ask[5 * candidate], rates, budgets, 0}
   local place = 14
@@ -202,7 +210,7 @@ local function decide(ask)
     if is_admitted and counts[of] and lasting[row + 2] >= 0 and not is_shadow[of] then
       local fullness = (p + is_e + e) / max(lasting[row + 1], 1)
       if fullness > fullest then
-        index, fullest = of - 1, fullness
+        index, fullest, there = of - 1, fullness, p
       end
     end
     if is_counted then
@@ -222,14 +230,14 @@ local function decide(ask)
   end
   answer[4], answer[14] = index, bits
   if not is_admitted then
-    return pack(answer)
+    return written(answer, 0)
   end
   sequence, let_in = sequence + 1, let_in + 1
   answer[8] = sequence
-  local text = pack(answer)
+  local text = written(answer, there)
   hold[1], hold[2] = text, bits
   fresh[member] = text
-  held_words[2 * let_in - 1], held_words[2 * let_in] = member, pack(hold)
+  held_words[2 * let_in - 1], held_words[2 * let_in] = member, cmsgpack.pack(hold)
   due_words[2 * let_in - 1], due_words[2 * let_in] = now_ms + HOLD_MS, member
   return text
 end
@@ -269,7 +277,7 @@ for number = 1, asks do
       said = verdict
     end
     if said ~= 0 then
-      text = pack({1, said, 0, -1, 0, now_ms, generation, sequence, 0, 0, 0, 0, 0, 0})
+      text = written({1, said, 0, -1, 0, now_ms, generation, sequence, 0, 0, 0, 0, 0, 0}, 0)
     else
       if not is_read then
         read_all()

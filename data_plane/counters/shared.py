@@ -22,6 +22,7 @@ from data_plane.counters.packing import (
     NO_AMOUNTS,
     OFFERED,
     POST_UNHELD,
+    SAID_FIRST,
     TOOL_LOOP,
     UNCHECKED,
     Aim,
@@ -43,6 +44,7 @@ from switchyard_contract.v1.usage_pb2 import UsageEvent
 
 log = structlog.get_logger()
 
+_ADMITTED, _DENIED = int(Verdict.ADMITTED), int(Verdict.DENIED)
 _decode_answer = msgspec.msgpack.Decoder(tuple[int, ...]).decode
 _MOST_REMEMBERED_S = 1.0
 """So long a no is repeated without asking again, where nothing but time can change it."""
@@ -153,7 +155,7 @@ class SharedCounters:
         """Decide about one attempt and count it, all or nothing, in one round trip."""
         assert isinstance(packed, PackedClaims), "claims are packed by the same counters"
         if packed.is_empty:
-            return Grant(ask, packed.claims, FIRST, b"", ())
+            return Grant(ask, packed.claims, FIRST, b"")
         aim = packed.aim(ask.session_id, ask.request_digest)
         if aim.denial is not None:
             repeated = self._repeat(aim, ask)
@@ -218,7 +220,7 @@ class SharedCounters:
         running = self._running.pop(member, None)
         if running is None:
             return
-        aim, numbers = running.aim, grant.numbers
+        aim = running.aim
         for slot in running.slots:
             self._alone.leave(slot)
         flags = POST_UNHELD
@@ -229,7 +231,7 @@ class SharedCounters:
         # What was let in here was charged here: there is nothing to correct there.
         charged = running.numbers[3:] if not grant.degraded else (input_tokens, output_tokens)
         told = (
-            member, micro_near(spent.cost), input_tokens, output_tokens, *charged, numbers[HEAD_NUMBERS - 1], flags,
+            member, micro_near(spent.cost), input_tokens, output_tokens, *charged, grant.counted, flags,
         )  # fmt: skip
         self._settlements.send(Settlement(aim, told))
 
@@ -271,29 +273,30 @@ class SharedCounters:
     def _take_answer(
         self, aim: Aim, ask: Ask, contents: _Contents, reply: bytes, first: _Numbers
     ) -> Grant | Denial | Restart:
-        numbers = _decode_answer(reply)
-        verdict, generation, sequence = numbers[1], numbers[6], numbers[7]
-        if verdict <= Verdict.DENIED:
+        verdict, candidate, fullest, counted, generation, sequence, posted = SAID_FIRST.unpack_from(reply)
+        text = reply[SAID_FIRST.size :]
+        if verdict <= _DENIED:
             if contents.lost_at >= 0:
                 contents.lost_at = -1
                 log.info("counters are whole again", organization=aim.organization_id, generation=generation)
-            if (generation, sequence) > (contents.generation, contents.sequence):
+            known = contents.generation
+            if generation > known or (generation == known and sequence > contents.sequence):
                 contents.generation, contents.sequence = generation, sequence
-        if verdict == Verdict.ADMITTED:
+        if verdict == _ADMITTED:
+            grant = Grant(ask, aim.claims, candidate, text, counted, fullest, posted)
             if not aim.is_issued:
-                self._note_issued(aim, numbers)
-            candidate = numbers[2]
-            grant = Grant(ask, aim.claims, candidate, reply, numbers)
+                self._note_issued(aim, grant.numbers)
             self._start(aim, grant, first if candidate == FIRST else numbers_of(grant.amounts))
             return grant
+        numbers = _decode_answer(text)
         match verdict:
             case Verdict.DENIED:
-                return self._deny(aim, ask, reply, numbers)
+                return self._deny(aim, ask, text, numbers)
             case Verdict.PERIOD_OVER:
                 self._ahead_ms = numbers[5] - self._now_us() // 1000
                 return Restart(numbers[5])
             case Verdict.REVOKED:
-                return Denial(Refused.REVOKED, None, None, reply, answer_of(numbers))
+                return Denial(Refused.REVOKED, None, None, text, answer_of(numbers))
             case Verdict.LEARNING:
                 self._lost(aim.organization_id, contents)
                 return self._decide_alone(aim, ask)
@@ -348,12 +351,13 @@ class SharedCounters:
         contents = self._contents[aim.organization_id]
         alone = self._alone.decide(aim, ask, self._now_us(), self._live_pods(), max(0, contents.generation))
         answer = alone.answer
-        numbers = tuple(write_answer(answer))
+        numbers = write_answer(answer)
         text = encode_numbers(numbers)
         is_admitted = answer.verdict is Verdict.OUTAGE_ADMITTED
         self._meters.decided_alone(alone.degraded, is_admitted)
         if is_admitted:
-            grant = Grant(ask, aim.claims, FIRST, text, numbers, alone.degraded)
+            counted = numbers[HEAD_NUMBERS - 1]
+            grant = Grant(ask, aim.claims, FIRST, text, counted, degraded=alone.degraded)
             self._start(aim, grant, numbers_of(ask.first))
             return grant
         claim = aim.claim(answer.index)

@@ -16,8 +16,8 @@ from switchyard_contract.counters import BUDGET_NUMBERS, HEAD_NUMBERS, MICRO, RA
 from switchyard_contract.quantity import NanoUsd
 
 SAFE = punctuation.replace("%", "") + " "
-_INDEX, _RATES = 3, 11
-"""Places in an answer's numbers (switchyard_contract/counters.py, HEAD_NUMBERS)."""
+_RATES = 11
+"""Place in an answer's numbers (switchyard_contract/counters.py, HEAD_NUMBERS)."""
 _CENT, _DOLLAR = 10_000_000, 1_000_000_000
 
 
@@ -27,18 +27,20 @@ def standing_lines(grant: Grant, client_name: str, *, passes_caller: bool) -> st
     passes_caller: the account is the caller's own, whose provider tells its own meter.
     """
     degraded = f"x-switchyard-degraded: {grant.degraded}\r\n" if grant.degraded else ""
-    numbers, budgets = grant.numbers, grant.claims.budgets
-    if degraded or len(numbers) < HEAD_NUMBERS:
+    budgets = grant.claims.budgets
+    if degraded or not grant.answer:
         # What stood in for the counters knows nothing of what is spent.
         return degraded
-    posted_at = HEAD_NUMBERS + RATE_NUMBERS * numbers[_RATES] + 1
-    place = numbers[_INDEX] - numbers[_RATES]
+    place, micro = grant.fullest - len(grant.claims.rates), grant.posted
     if not 0 <= place < len(budgets):
         # The counters name none of those that only warn.
-        place = _fullest(budgets, numbers[posted_at::BUDGET_NUMBERS])
+        numbers = grant.numbers
+        posted_of = numbers[HEAD_NUMBERS + RATE_NUMBERS * numbers[_RATES] + 1 :: BUDGET_NUMBERS]
+        place = _fullest(budgets, posted_of)
+        micro = posted_of[place] if place >= 0 else 0
     if place < 0 or budgets[place].is_shadow:
         return degraded
-    claim, micro = budgets[place], numbers[posted_at + BUDGET_NUMBERS * place]
+    claim = budgets[place]
     beginning, end = _lasting(claim.budget_name, claim.limit, claim.period_end_ms)
     posted = NanoUsd(micro * MICRO)
     lines = f"{beginning}{percent_of(claim, posted)}\r\nx-switchyard-budget-used: {dollars(posted)}{end}"

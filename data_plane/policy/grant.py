@@ -8,6 +8,8 @@ from data_plane.policy.claims import Amounts, BudgetClaim, Claims, RateClaim
 from switchyard_contract.counters import CountersAnswer
 from switchyard_contract.quantity import NanoUsd
 
+_decode = msgspec.msgpack.Decoder(tuple[int, ...]).decode
+
 
 class Ask(msgspec.Struct, frozen=True):
     """One attempt that wants in."""
@@ -36,10 +38,19 @@ class Grant(msgspec.Struct, frozen=True, gc=False):
     """FIRST or SECOND of claims.py."""
     answer: bytes
     """For the event, as it came; `switchyard_contract.counters.read_answer` reads it."""
-    numbers: tuple[int, ...]
-    """The same, decoded; `answer_of` names them."""
+    counted: int = 0
+    """Of the answer, like the next two: which claims count the exchange (bits: rates, then budgets)."""
+    fullest: int = -1
+    """Into rates and then budgets: the budget that is fullest; -1: none is told."""
+    posted: int = 0
+    """To that budget, before this exchange; micro-USD."""
     degraded: str = ""
     """Which rule of an outage decided: bounded, allow, local_rates; "": the counters themselves."""
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The whole answer, decoded each time it is asked for; `answer_of` names them."""
+        return _decode(self.answer)
 
     @property
     def amounts(self) -> Amounts:

@@ -116,7 +116,7 @@ class _Instant(FakeCounters):
         made = self._made.get(id(packed))
         if made is None:
             made = self._made[id(packed)] = granted(packed.claims, ask)
-        return Grant(ask, made.claims, made.candidate, made.answer, made.numbers, "")
+        return Grant(ask, made.claims, made.candidate, made.answer, made.counted, made.fullest, made.posted, "")
 
     def settle(self, grant: Grant, spent: Spent) -> None: ...
 

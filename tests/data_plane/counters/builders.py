@@ -10,6 +10,7 @@ import msgspec
 from data_plane.counters.packing import (
     FURTHER,
     OFFERED,
+    SAID_FIRST,
     TOOL_LOOP,
     UNCHECKED,
     Aim,
@@ -156,7 +157,7 @@ class RawStore:
         ]  # fmt: skip
         reply = self.raw(aim_of(claims, asks[0][0]).reserve(told, words))
         assert isinstance(reply, list)
-        return [read_answer(each) for each in reply]
+        return [read_answer(each[SAID_FIRST.size :]) for each in reply]
 
     def settle(
         self, claims: Claims, ask: Ask, answer: CountersAnswer, cost: int, input_tokens: int, output_tokens: int,

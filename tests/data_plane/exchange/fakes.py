@@ -24,6 +24,7 @@ from data_plane.upstream.failure import UpstreamError
 from data_plane.upstream.framing import Head, RestOfConnectionBody
 from data_plane.upstream.request import Origin
 from switchyard_contract.counters import (
+    HEAD_NUMBERS,
     MICRO,
     BudgetNumbers,
     CountersAnswer,
@@ -138,8 +139,10 @@ def answer_about(claims: Claims, ask: Ask, **changes: Any) -> CountersAnswer:
 
 def granted(claims: Claims, ask: Ask, *, degraded: str = "", **changes: Any) -> Grant:
     answer = answer_about(claims, ask, **changes)
-    numbers = write_answer(answer)
-    return Grant(ask, claims, answer.candidate, msgspec.msgpack.encode(numbers), tuple(numbers), degraded)
+    numbers, place = write_answer(answer), answer.index - len(claims.rates)
+    posted = answer.budgets[place].posted if 0 <= place < len(answer.budgets) else 0
+    text, counted = msgspec.msgpack.encode(numbers), numbers[HEAD_NUMBERS - 1]
+    return Grant(ask, claims, answer.candidate, text, counted, answer.index, posted, degraded)
 
 
 def denied(claims: Claims, ask: Ask, refused: Refused, index: int, **changes: Any) -> Denial:
