@@ -99,6 +99,7 @@ class Entry:
         "_spent",
         "_tags",
         "_told",
+        "_turn",
         "_way",
         "admitted_sequence",
         "attempt",
@@ -121,6 +122,8 @@ class Entry:
         self._client: Client | None = None
         self._model = ""
         self._tags = NO_TAGS
+        self._turn: Admission | None = None
+        """A turn of a conversation that can be followed: its facts are read when the entry is closed."""
         self._way: Way | None = None
         """Where the attempt goes; None: none was opened."""
         self._opening = self._bill = self._told = b""
@@ -220,6 +223,8 @@ class Entry:
             # What a spool that outlives this process would bill: the prompt by its size, at today's price.
             self._input_fresh = estimate_prompt(request_bytes)
             self._bill = self._estimate(admission)
+        if admission.facts.has_tools or (admission.client.session_id and not admission.client.is_derived):
+            self._turn = admission
         # The rules stand in the last record only: nobody asks for them before.
         self.admitted_sequence = self._ports.usage.admitted(
             way.page + opening + self._decided + self._bill, self._arrival.exchange_id, self.attempt
@@ -351,6 +356,9 @@ class Entry:
                 beginning = self._way.page + self._opening
             else:
                 beginning = self._page_of_unopened() + self._open(self._client, 0)
+            if self._turn is not None:
+                # Only now: nobody waits for an answer any more.
+                ending += turn_facts_part(self._turn)
             told = (beginning, self._decided, self._rules, self._answer(), self._told, self._bill, ending)
             event = b"".join(told)
             ports.usage.final(event, arrival.exchange_id, self.attempt)
@@ -382,6 +390,28 @@ class Entry:
         return event.SerializeToString()
 
 
+def turn_facts_part(admission: Admission) -> bytes:
+    """What the request shows of its place in a conversation: a part of the event."""
+    if admission.facts.operation not in _TURNS:
+        return b""
+    facts = admission.codec.turn_facts(admission.facts)
+    return usage_pb2.UsageEvent(
+        turn_facts=usage_pb2.TurnFacts(
+            tools_digest=facts.tools_digest,
+            system_digest=facts.system_digest,
+            history_marks=facts.history_marks,
+            history_bytes=facts.history_bytes,
+            request_digest=facts.request_digest,
+            tool_results=facts.tool_results,
+            failed_tool_results=facts.failed_tool_results,
+            calls_digest=facts.calls_digest,
+            tools=facts.tools,
+            is_typed=facts.is_typed,
+        )
+    ).SerializeToString()
+
+
+_TURNS = frozenset({"generate", "compact"})
 _OUTCOME_NAMES = {
     usage_pb2.OUTCOME_UNSPECIFIED: "internal",
     usage_pb2.OUTCOME_SERVED: "served",

@@ -17,7 +17,7 @@ from data_plane.protocols.body import without_half_pairs
 from data_plane.protocols.codec import Body
 
 _DIGEST_BYTES = 8
-_DIGESTED_TAIL = 32 * 1024
+_DIGESTED_TAIL = 8 * 1024
 _DIGESTED_HEAD = 4 * 1024
 """A history grows at its end: of a long one, its length and what stands at both ends tell requests apart."""
 

@@ -16,6 +16,7 @@ from data_plane.protocols.history import (
     digest_of,
     read_recent,
 )
+from data_plane.protocols.turn_facts import Layout
 
 _REMINDER = "<system-reminder>"
 """Claude Code writes such texts into the user's turns by itself."""
@@ -43,6 +44,7 @@ class _Block(msgspec.Struct):
 
 _REQUEST = msgspec.json.Decoder(_Request)
 _TURNS = msgspec.json.Decoder(list[_Turn])
+_TURN = msgspec.json.Decoder(_Turn)
 _CONTENT = msgspec.json.Decoder(list[_Block] | str)
 
 
@@ -59,6 +61,13 @@ def read_signs(body: bytes | bytearray) -> SessionSigns:
         request_digest=digest_of(request.model, request.system, request.messages),
         turn=count_turns(map(_side, turns)),
     )
+
+
+def read_entry(text: bytes) -> Entry:
+    """One turn by itself; raises msgspec.DecodeError for what is none."""
+    turn = _TURN.decode(text)
+    side = _side(turn)
+    return OF_NEITHER if side is Side.NEITHER else _entry(side, _CONTENT.decode(turn.content))
 
 
 def _side(turn: _Turn) -> Side:
@@ -108,3 +117,12 @@ def _is_signed(turn: _Turn) -> bool:
     return not isinstance(content, str) and any(
         block.type == "redacted_thinking" or (block.type == "thinking" and bool(block.signature)) for block in content
     )
+
+
+FACTS = Layout(
+    turns="messages",
+    system=("system",),
+    starts=(b'{"role"',),
+    read_entry=read_entry,
+    has_marks=True,
+)

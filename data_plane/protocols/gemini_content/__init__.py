@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from data_plane.conversation.session_signs import SessionSigns
+from data_plane.conversation.turn_facts import NO_FACTS, TurnFacts
 from data_plane.policy.access import ListedModel
 from data_plane.policy.decision import Refusal
 from data_plane.protocols.body import splice
@@ -11,10 +12,12 @@ from data_plane.protocols.codec import Body, Client, Codec, RequestFacts, Reques
 from data_plane.protocols.gemini_content.failure import stream_failure, write_refusal
 from data_plane.protocols.gemini_content.request import read_request
 from data_plane.protocols.gemini_content.response import list_models, one_model, read_document
+from data_plane.protocols.gemini_content.signs import FACTS
 from data_plane.protocols.gemini_content.signs import read_signs as read_own
 from data_plane.protocols.gemini_content.stream import ContentTap
 from data_plane.protocols.history import read_signs
 from data_plane.protocols.output_limit import lowered, output_of
+from data_plane.protocols.turn_facts import read_turn_facts
 from switchyard_contract.routes import GEMINI_CONTENT
 
 
@@ -36,6 +39,9 @@ class GeminiContent:
 
     def session_signs(self, body: Body) -> SessionSigns:
         return read_signs(body, read_own)
+
+    def turn_facts(self, facts: RequestFacts) -> TurnFacts:
+        return read_turn_facts(facts.fields, FACTS) if facts.fields is not None else NO_FACTS
 
     def tap(self, facts: RequestFacts, *, streamed: bool) -> Tap:
         if streamed:

@@ -6,6 +6,7 @@ import msgspec
 
 from data_plane.conversation.session_signs import SessionSigns
 from data_plane.protocols.history import Call, Entry, Side, count_turns, digest_of, read_recent
+from data_plane.protocols.turn_facts import Layout
 
 
 class _Request(msgspec.Struct):
@@ -48,6 +49,7 @@ class _Part(msgspec.Struct):
 
 _REQUEST = msgspec.json.Decoder(_Request)
 _TURNS = msgspec.json.Decoder(list[_Turn] | _Turn)
+_TURN = msgspec.json.Decoder(_Turn)
 _PARTS = msgspec.json.Decoder(list[_Part] | _Part)
 
 
@@ -69,6 +71,11 @@ def read_signs(body: bytes | bytearray) -> SessionSigns:
     )
 
 
+def read_entry(text: bytes) -> Entry:
+    """One turn by itself; raises msgspec.DecodeError for what is none."""
+    return _entry(_TURN.decode(text))
+
+
 def _side(turn: _Turn) -> Side:
     return Side.MODEL if turn.role == "model" else Side.CLIENT
 
@@ -79,13 +86,15 @@ def _parts(turn: _Turn) -> list[_Part]:
 
 
 def _entries(turns: Sequence[_Turn]) -> Iterator[Entry]:
-    for turn in reversed(turns):
-        parts = _parts(turn)
-        if _side(turn) is Side.MODEL:
-            yield Entry(Side.MODEL, calls=tuple(_call(part.call) for part in parts if part.call is not None))
-        else:
-            results = tuple(_has_failed(part.result) for part in parts if part.result is not None)
-            yield Entry(Side.CLIENT, results, is_typed=not results)
+    return map(_entry, reversed(turns))
+
+
+def _entry(turn: _Turn) -> Entry:
+    parts = _parts(turn)
+    if _side(turn) is Side.MODEL:
+        return Entry(Side.MODEL, calls=tuple(_call(part.call) for part in parts if part.call is not None))
+    results = tuple(_has_failed(part.result) for part in parts if part.result is not None)
+    return Entry(Side.CLIENT, results, is_typed=not results)
 
 
 def _call(called: _Called) -> Call:
@@ -103,3 +112,11 @@ def _may_be_signed(body: bytes | bytearray) -> bool:
 
 def _is_signed(turn: _Turn) -> bool:
     return any(part.thoughtSignature or part.thought_signature for part in _parts(turn))
+
+
+FACTS = Layout(
+    turns="contents",
+    system=("systemInstruction", "system_instruction"),
+    starts=(b'{"parts"', b'{"role"'),
+    read_entry=read_entry,
+)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from data_plane.conversation.session_signs import SessionSigns
+from data_plane.conversation.turn_facts import NO_FACTS, TurnFacts
 from data_plane.policy.access import ListedModel
 from data_plane.policy.decision import Refusal
 from data_plane.protocols import openai_envelope
@@ -13,9 +14,11 @@ from data_plane.protocols.history import read_signs
 from data_plane.protocols.openai_chat.failure import stream_failure
 from data_plane.protocols.openai_chat.request import read_request
 from data_plane.protocols.openai_chat.response import read_document
+from data_plane.protocols.openai_chat.signs import FACTS
 from data_plane.protocols.openai_chat.signs import read_signs as read_own
 from data_plane.protocols.openai_chat.stream import ChatTap
 from data_plane.protocols.output_limit import lowered, output_of
+from data_plane.protocols.turn_facts import read_turn_facts
 from switchyard_contract.routes import OPENAI_CHAT
 
 
@@ -39,6 +42,9 @@ class OpenAiChat:
 
     def session_signs(self, body: Body) -> SessionSigns:
         return read_signs(body, read_own)
+
+    def turn_facts(self, facts: RequestFacts) -> TurnFacts:
+        return read_turn_facts(facts.fields, FACTS) if facts.fields is not None else NO_FACTS
 
     def tap(self, facts: RequestFacts, *, streamed: bool) -> Tap:
         if streamed:

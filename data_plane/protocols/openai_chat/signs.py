@@ -6,6 +6,7 @@ import msgspec
 
 from data_plane.conversation.session_signs import SessionSigns
 from data_plane.protocols.history import OF_NEITHER, TYPED, Call, Entry, Side, count_turns, digest_of, read_recent
+from data_plane.protocols.turn_facts import Layout
 
 _NO_FUNCTION = msgspec.Raw(b"null")
 
@@ -39,6 +40,7 @@ class _Turn(msgspec.Struct):
 
 _REQUEST = msgspec.json.Decoder(_Request)
 _TURNS = msgspec.json.Decoder(list[_Turn])
+_TURN = msgspec.json.Decoder(_Turn)
 _CALLS = msgspec.json.Decoder(list[_ToolCall] | None)
 _FUNCTION = msgspec.json.Decoder(_Function | None)
 _RESULT = Entry(Side.CLIENT, (False,))
@@ -61,6 +63,11 @@ def read_signs(body: bytes | bytearray) -> SessionSigns:
     )
 
 
+def read_entry(text: bytes) -> Entry:
+    """One turn by itself; raises msgspec.DecodeError for what is none."""
+    return _entry(_TURN.decode(text))
+
+
 def _side(turn: _Turn) -> Side:
     match turn.role:
         case "user" | "tool" | "function":
@@ -73,16 +80,19 @@ def _side(turn: _Turn) -> Side:
 
 
 def _entries(turns: Sequence[_Turn]) -> Iterator[Entry]:
-    for turn in reversed(turns):
-        match turn.role:
-            case "user":
-                yield TYPED
-            case "tool" | "function":
-                yield _RESULT
-            case "assistant":
-                yield Entry(Side.MODEL, calls=_calls(turn))
-            case _:
-                yield OF_NEITHER
+    return map(_entry, reversed(turns))
+
+
+def _entry(turn: _Turn) -> Entry:
+    match turn.role:
+        case "user":
+            return TYPED
+        case "tool" | "function":
+            return _RESULT
+        case "assistant":
+            return Entry(Side.MODEL, calls=_calls(turn))
+        case _:
+            return OF_NEITHER
 
 
 def _calls(turn: _Turn) -> tuple[Call, ...]:
@@ -99,3 +109,15 @@ def _call(tool_call: _ToolCall) -> Call:
     if tool_call.custom is not None:
         return (tool_call.custom.name, bytes(tool_call.custom.input))
     return ("", b"")
+
+
+FACTS = Layout(
+    turns="messages",
+    system=(),
+    starts=(b'{"role"',),
+    read_entry=read_entry,
+    messages=(b'{"role":"', b'{"role": "'),
+    leads=tuple(b'"role":%b"%b"' % (blank, role) for blank in (b"", b" ") for role in (b"system", b"developer")),
+    # Some clients mark what Claude is to cache in this protocol too.
+    has_marks=True,
+)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from data_plane.conversation.session_signs import NO_SIGNS, SessionSigns
+from data_plane.conversation.turn_facts import NO_FACTS, TurnFacts
 from data_plane.policy.access import ListedModel
 from data_plane.policy.decision import Refusal
 from data_plane.protocols import openai_envelope
@@ -31,6 +32,9 @@ class OpenAiEmbeddings:
 
     def session_signs(self, body: Body) -> SessionSigns:
         return NO_SIGNS
+
+    def turn_facts(self, facts: RequestFacts) -> TurnFacts:
+        return NO_FACTS
 
     def tap(self, facts: RequestFacts, *, streamed: bool) -> Tap:
         return BodyTap(lambda text: read_document(text, facts), b'"usage"', facts.body_bytes)

@@ -10,6 +10,7 @@ import msgspec
 
 from data_plane.conversation.session_signs import SessionSigns
 from data_plane.protocols.history import OF_NEITHER, SAID, TYPED, Entry, Side, count_turns, digest_of, read_recent
+from data_plane.protocols.turn_facts import Layout
 
 
 class _Request(msgspec.Struct):
@@ -32,6 +33,7 @@ class _Item(msgspec.Struct):
 
 _REQUEST = msgspec.json.Decoder(_Request)
 _INPUT = msgspec.json.Decoder(list[_Item] | str)
+_ITEM = msgspec.json.Decoder(_Item)
 _RESULT, _FAILURE = Entry(Side.CLIENT, (False,)), Entry(Side.CLIENT, (True,))
 _SEALED = frozenset({"reasoning", "compaction", "compaction_summary"})
 """Items whose content only the model that wrote them can read, encrypted or kept by its provider."""
@@ -55,6 +57,11 @@ def read_signs(body: bytes | bytearray) -> SessionSigns:
         request_digest=digest,
         turn=count_turns(_sides(items)),
     )
+
+
+def read_entry(text: bytes) -> Entry:
+    """One item by itself; raises msgspec.DecodeError for what is none."""
+    return _entry(_ITEM.decode(text))
 
 
 def _sides(items: Sequence[_Item]) -> Iterator[Side]:
@@ -83,3 +90,15 @@ def _entry(item: _Item) -> Entry:
         )
         return Entry(Side.MODEL, calls=((item.name or item.type, written),))
     return SAID
+
+
+FACTS = Layout(
+    turns="input",
+    system=("instructions",),
+    starts=(b'{"type"', b'{"role"'),
+    read_entry=read_entry,
+    messages=(b'{"type":"message"', b'{"type": "message"', b'{"role":"', b'{"role": "'),
+    leads=tuple(b'"role":%b"%b"' % (blank, role) for blank in (b"", b" ") for role in (b"system", b"developer")),
+    # Codex's newest models get their tools as the first item.
+    leading_tools=(b'"additional_tools"',),
+)
