@@ -28,7 +28,7 @@ LEAST_DAYS = 3
 """Before so many days nothing is said."""
 LEAST_ACTIVE = 3
 """So many days must have spent something."""
-QUIET_SHARE = 0.15
+QUIET_SHARE = 0.2
 """With fewer of the last days spending, what comes next is chance."""
 LOOKED_AT_DAYS = 28
 STILL_DAYS = 14
@@ -42,12 +42,14 @@ MOST_TREND = 0.12
 """Per week, as a logarithm: nothing is believed to grow faster."""
 TREND_LASTS = 0.85
 """How much of a week's growth is left in the next one."""
-ORDINARY_UNREST = 0.10
+ORDINARY_UNREST = 0.07
 """How much a week differs from those before it, as a logarithm, where few weeks tell."""
 UNREST_WEEKS = 2.0
 """As many weeks as that opinion is worth."""
 UNREST_SHARE = 0.9
 """How much of its variance is the level's: the rest is the days' own, which the courses have already."""
+UNREST_DOUBLES_DAYS = 20
+"""So far ahead the variance is twice that of the next day."""
 MEMORY_WEEKS = 6
 """So many weeks' days the recent ones are worth, since older ones are drawn less often."""
 
@@ -194,7 +196,7 @@ def _unrest(history: History, trend: float, days_ahead: int) -> float:
     calm = squares[: round(0.8 * len(squares))]
     variance = (sum(calm) + UNREST_WEEKS * ORDINARY_UNREST**2) / (len(calm) + UNREST_WEEKS)
     few = 1 + 7 / (len(history.days) + 3.5)
-    return math.sqrt(variance * few * UNREST_SHARE * (1 + days_ahead / 28) + _ignorance(history))
+    return math.sqrt(variance * few * UNREST_SHARE * (1 + days_ahead / UNREST_DOUBLES_DAYS) + _ignorance(history))
 
 
 def _ignorance(history: History) -> float:
@@ -248,8 +250,9 @@ def _course(chance: random.Random, known: int, days_ahead: int, alike: Sequence[
     places: list[int] = []
     before = known
     for day in range(days_ahead + 1):
-        # The day after the one that was taken before has the right weekday by itself.
-        if known >= 14 and before + 1 < known and chance.random() < GOES_ON:
+        # Only a day of the right weekday may follow: the one before may have stood for another.
+        follows = before + 1 < known and (before + 1 - known - day) % 7 == 0
+        if follows and known >= 14 and chance.random() < GOES_ON:
             before += 1
         else:
             before = alike[day % 7].draw(chance)
