@@ -1,6 +1,7 @@
 """Which tool calls, and which conversation the call belongs to (clients' own words first)."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -61,15 +62,46 @@ def read_tool(head: RequestHead) -> Tool:
     """Say which tool calls, by its headers."""
     headers = _texts(head)
     name, version = _name(headers)
-    agent_id = headers.get(b"x-claude-code-agent-id", "")
-    if not agent_id and name == "codex" and headers.get(b"thread-id", "") != headers.get(b"session-id", ""):
-        agent_id = headers.get(b"thread-id", "")
-    parent = headers.get(b"x-parent-session-id", "")
+    agent_id = _codex_agent(headers) if name == "codex" else _claude_agent(headers)
     named = (headers.get(carrier, "") for carrier in (*SESSION_HEADERS, *TOOL_SESSION_HEADERS))
     session_id = next(filter(None, named), "")
+    parent = headers.get(b"x-parent-session-id", "")
+    if parent == session_id:
+        # No session is its own child.
+        parent = ""
     is_wrapped = name == "aider" or headers.get(b"x-stainless-raw-response", "") == "true"
     client = Client(name, version, session_id, agent_id, parent, is_wrapped=is_wrapped)
     return Tool(client, headers.get(GOOSE_SESSION_HEADER, ""))
+
+
+def _claude_agent(headers: Mapping[bytes, str]) -> str:
+    """Claude Code's sub-agents name themselves. Newer versions tell a request's class where they are asked to
+    (CLAUDE_CODE_GATEWAY_HINT_HEADERS), which is believed before anything else."""
+    agent_id = headers.get(b"x-claude-code-agent-id", "")
+    match headers.get(b"x-claude-code-request-class", ""):
+        case "main" | "compaction" | "auxiliary":
+            return ""
+        case "subagent" | "workflow" as request_class:
+            return agent_id or headers.get(b"x-claude-code-agent-type", "") or request_class
+        case _:
+            return agent_id
+
+
+def _codex_agent(headers: Mapping[bytes, str]) -> str:
+    """Codex's sub-agents are threads of their own in the session of their parent; the session's own thread has its id.
+
+    Its compaction and its other small tasks are named as sub-agents too, and run in the thread they are done for.
+    """
+    thread_id = headers.get(b"thread-id", "")
+    session_id = headers.get(b"session-id", "") or headers.get(b"session_id", "")
+    parent_id = headers.get(b"x-codex-parent-thread-id", "")
+    if thread_id and ((session_id and thread_id != session_id) or (parent_id and thread_id != parent_id)):
+        return thread_id
+    label = headers.get(b"x-openai-subagent", "")
+    return "" if label in _OWN_TASKS or (thread_id and thread_id == session_id) else label
+
+
+_OWN_TASKS = frozenset({"", "compact", "memory_consolidation"})
 
 
 def place(tool: Tool, hints: SessionHints | None, key_id: str) -> Client:
@@ -124,7 +156,11 @@ _READ = frozenset(
         b"originator",
         b"version",
         b"thread-id",
+        b"x-codex-parent-thread-id",
+        b"x-openai-subagent",
         b"x-claude-code-agent-id",
+        b"x-claude-code-agent-type",
+        b"x-claude-code-request-class",
         b"x-parent-session-id",
         b"x-goog-api-client",
         b"x-stainless-raw-response",

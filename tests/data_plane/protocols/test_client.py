@@ -60,6 +60,58 @@ def test_sub_agents_and_parents() -> None:
     assert (opencode.session_id, opencode.parent_session_id) == ("child", "parent")
 
 
+@pytest.mark.parametrize(
+    ("headers", "agent_id"),
+    [
+        ({"session_id": "s", "thread_id": "s"}, ""),
+        ({"session-id": "s"}, ""),
+        ({"thread_id": "s"}, ""),
+        ({"thread_id": "t", "x_codex_parent_thread_id": "s"}, "t"),
+        ({"session-id": "s", "thread-id": "t", "x-codex-parent-thread-id": "s"}, "t"),
+        ({"session-id": "s", "thread-id": "u", "x-codex-parent-thread-id": "t", "x-openai-subagent": "x"}, "u"),
+        ({"session-id": "s", "thread-id": "s", "x-openai-subagent": "compact"}, ""),
+        ({"session-id": "s", "x-openai-subagent": "review"}, "review"),
+        ({"session-id": "s", "x-openai-subagent": "compact"}, ""),
+    ],
+)
+def test_a_thread_of_codex_is_an_agent_where_it_is_not_the_session_s_own(
+    headers: dict[str, str], agent_id: str
+) -> None:
+    found = identify(head(PATH, originator="codex_exec", user_agent="codex_exec/0.169.0", **headers))
+
+    assert (found.agent_id, found.parent_session_id) == (agent_id, "")
+
+
+@pytest.mark.parametrize("name", ["codex", "codex-builtin", "codex-codemode", "claude-code", "opencode", "gemini-cli"])
+def test_what_was_recorded_of_main_conversations_is_no_sub_agent(name: str) -> None:
+    for request_head, _ in capture(name):
+        found = identify(request_head)
+        assert (found.agent_id, found.parent_session_id) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("headers", "agent_id"),
+    [
+        ({"x_claude_code_agent_id": "a1"}, "a1"),
+        ({"x_claude_code_agent_id": "a1", "x_claude_code_request_class": "subagent"}, "a1"),
+        ({"x_claude_code_request_class": "subagent", "x_claude_code_agent_type": "Explore"}, "Explore"),
+        ({"x_claude_code_request_class": "workflow"}, "workflow"),
+        ({"x_claude_code_request_class": "main", "x_claude_code_agent_id": "a1"}, ""),
+        ({"x_claude_code_request_class": "compaction"}, ""),
+        ({"x_claude_code_request_class": "auxiliary"}, ""),
+        ({"x_claude_code_request_class": "to be"}, ""),
+    ],
+)
+def test_the_hints_of_claude_code_tell_its_sub_agents(headers: dict[str, str], agent_id: str) -> None:
+    found = identify(head(PATH, user_agent="claude-cli/2.1.329", x_claude_code_session_id="s", **headers))
+
+    assert (found.session_id, found.agent_id) == ("s", agent_id)
+
+
+def test_no_session_is_its_own_child() -> None:
+    assert identify(head(PATH, x_session_id="s", x_parent_session_id="s")).parent_session_id == ""
+
+
 @pytest.mark.parametrize("name", ["x_switchyard_session", "helicone_session_id", "x_portkey_trace_id"])
 def test_our_own_header_wins_over_the_tool_s(name: str) -> None:
     assert identify(head(PATH, x_claude_code_session_id="tool", **{name: "mine"})).session_id == "mine"
