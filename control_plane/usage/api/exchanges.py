@@ -16,6 +16,7 @@ from control_plane.rest.caller import caller_of
 from control_plane.rest.fields import money
 from control_plane.rest.pagination import cursor_of, limit_of, next_link
 from control_plane.usage import entries
+from control_plane.usage.api.cost_parts import CostOut, cost_out
 from control_plane.usage.api.explain import ExplanationOut, explanation_out
 from control_plane.usage.api.parameters import (
     RANGE_PARAMETERS,
@@ -31,7 +32,6 @@ from control_plane.usage.api.parameters import (
 from control_plane.usage.api.series import TokensOut
 from control_plane.usage.entries import LedgerRow
 from control_plane.usage.selectors import (
-    CostExplanation,
     Exchange,
     ExchangeSearch,
     cost_explained,
@@ -90,25 +90,6 @@ class ExchangeOut(serializers.Serializer[Any]):
 class ExchangePageOut(serializers.Serializer[Any]):
     results = ExchangeOut(many=True)
     next = serializers.URLField(allow_null=True)
-
-
-class CostLineOut(serializers.Serializer[Any]):
-    kind = serializers.CharField()
-    tokens = serializers.IntegerField()
-    rate_nano_usd_per_million = serializers.IntegerField()
-
-
-class CostOut(serializers.Serializer[Any]):
-    price_version = serializers.CharField()
-    price_source = serializers.CharField()
-    lines = CostLineOut(many=True)
-    band_from_prompt_tokens = serializers.IntegerField()
-    tier_per_mille = serializers.IntegerField()
-    geo_per_mille = serializers.IntegerField()
-    web_searches_nano_usd = serializers.IntegerField()
-    computed_nano_usd = serializers.IntegerField()
-    booked_nano_usd = serializers.IntegerField()
-    agrees = serializers.BooleanField()
 
 
 class AttemptOut(serializers.Serializer[Any]):
@@ -337,25 +318,7 @@ def _attempt_out(row: LedgerRow) -> dict[str, Any]:
         "duration_ms": _ms(row.duration_us),
         "tokens": {kind: getattr(row, kind) for kind in TOKEN_KINDS},
         "cost_usd": money(row.cost_nano_usd),
-        "cost": None if explained is None else _cost_out(explained),
-    }
-
-
-def _cost_out(explained: CostExplanation) -> dict[str, Any]:
-    return {
-        "price_version": explained.price.id,
-        "price_source": explained.price.source,
-        "lines": [
-            {"kind": line.kind, "tokens": line.tokens, "rate_nano_usd_per_million": line.rate_nano_usd_per_million}
-            for line in explained.lines
-        ],
-        "band_from_prompt_tokens": explained.band_from_prompt_tokens,
-        "tier_per_mille": explained.tier_per_mille,
-        "geo_per_mille": explained.geo_per_mille,
-        "web_searches_nano_usd": explained.web_searches_nano_usd,
-        "computed_nano_usd": explained.computed_nano_usd,
-        "booked_nano_usd": explained.booked_nano_usd,
-        "agrees": explained.agrees,
+        "cost": None if explained is None else cost_out(explained),
     }
 
 

@@ -6,6 +6,8 @@ from rest_framework import serializers
 
 from control_plane.rest.fields import money
 from control_plane.usage import entries
+from control_plane.usage.api.cost_parts import CostOut, cost_out
+from control_plane.usage.selectors.costs import cost_explained
 from control_plane.usage.selectors.explanation import ChargeExplained, Explanation, RuleExplained
 from control_plane.usage.verdicts import Verdict
 from switchyard_contract.counters import MICRO
@@ -84,6 +86,10 @@ class SessionFactsOut(serializers.Serializer[Any]):
     same_tool_call = serializers.IntegerField()
 
 
+class AttemptCostOut(CostOut):
+    attempt = serializers.IntegerField()
+
+
 class ExplanationOut(serializers.Serializer[Any]):
     id = serializers.CharField()
     outcome = serializers.ChoiceField(entries.OUTCOMES)
@@ -102,6 +108,7 @@ class ExplanationOut(serializers.Serializer[Any]):
     dropped = DroppedOut(many=True, help_text="Candidates that were not taken, and why.")
     charges = ChargeOut(many=True, help_text="The counters that its cost was posted to.")
     session = SessionFactsOut(allow_null=True)
+    costs = AttemptCostOut(many=True, help_text="How the cost of each priced attempt comes about.")
 
 
 def explanation_out(explained: Explanation) -> dict[str, Any]:
@@ -148,6 +155,11 @@ def explanation_out(explained: Explanation) -> dict[str, Any]:
         }
         if event.HasField("session_facts")
         else None,
+        "costs": [
+            {"attempt": row.attempt, **cost_out(cost)}
+            for row in explained.exchange.attempts
+            if (cost := cost_explained(row)) is not None
+        ],
     }
 
 

@@ -48,8 +48,6 @@ class AttemptRow:
     row: LedgerRow
     tone: str
     cost: CostExplanation | None
-    cost_lines: tuple[tuple[str, int, int, int], ...]
-    """(kind in words, tokens, rate, tokens times rate in nano-USD, rounded)."""
     bar: tuple[float, float, float]
     """Widths in per cent: gateway, wait for the first token, stream."""
 
@@ -120,21 +118,12 @@ def exchange(request: ConsoleRequest, exchange_id: str) -> HttpResponse:
 
 def _attempt(row: LedgerRow, whole: Exchange) -> AttemptRow:
     cost = cost_explained(row)
-    lines = tuple(
-        (
-            TOKEN_NAMES.get(line.kind, line.kind),
-            line.tokens,
-            line.rate_nano_usd_per_million,
-            line.amount_nano_usd_times_million // 1_000_000,
-        )
-        for line in (cost.lines if cost else ())
-    )
     total = max(whole.duration_us, 1)
     gateway = min(row.gateway_us, row.duration_us)
     wait = max((row.first_token_us or row.duration_us) - gateway, 0)
     stream = max(row.duration_us - gateway - wait, 0)
     scaled = [100 * part / total for part in (gateway, wait, stream)]
-    return AttemptRow(row, OUTCOME_TONES.get(row.outcome, "off"), cost, lines, (scaled[0], scaled[1], scaled[2]))
+    return AttemptRow(row, OUTCOME_TONES.get(row.outcome, "off"), cost, (scaled[0], scaled[1], scaled[2]))
 
 
 def _csv(request: ConsoleRequest, search: ExchangeSearch, names: Names) -> HttpResponseBase:
