@@ -8,6 +8,7 @@ import grpc
 from django.db import Error as DatabaseFailure
 
 from control_plane.fleet.database import DatabaseThreads
+from control_plane.keys.models import PodToken
 from control_plane.keys.services import pod_token_authenticate
 
 REMEMBERED_TOKENS = 64
@@ -18,10 +19,15 @@ class PodGate:
 
     def __init__(self, database: DatabaseThreads) -> None:
         self._database = database
-        self._accepted: OrderedDict[bytes, object] = OrderedDict()
+        self._accepted: OrderedDict[bytes, PodToken] = OrderedDict()
         """By digest, for the time in which the database is away."""
 
-    async def authenticate(self, context: Any) -> object | None:
+    @staticmethod
+    def may_be(token: PodToken, pod_id: str) -> bool:
+        """Whether a bearer of the token may call itself by this pod id."""
+        return token.may_be(pod_id)
+
+    async def authenticate(self, context: Any) -> PodToken | None:
         """Give the token's row when the call carries one that is in force, else None.
 
         While the database is away, what was accepted before is accepted again; other calls end UNAVAILABLE, because

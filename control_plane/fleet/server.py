@@ -83,6 +83,7 @@ async def serving(address: str) -> AsyncIterator[Serving]:
                 feed=feed,
                 recorder=recorder,
                 authenticate=gate.authenticate,
+                may_be=gate.may_be,
                 deployment=deployment.deployment_id,
                 signing_key=deployment.signing_key,
                 key_material=delivery_pb2.KeyMaterial(
@@ -92,7 +93,10 @@ async def serving(address: str) -> AsyncIterator[Serving]:
             server,
         )
         usage_pb2_grpc.add_UsageIntakeServicer_to_server(
-            UsageIntakeServicer(inbox=inbox, authenticate=gate.authenticate, stored=hint.want, floors=floors), server
+            UsageIntakeServicer(
+                inbox=inbox, authenticate=gate.authenticate, stored=hint.want, floors=floors, may_be=gate.may_be
+            ),
+            server,
         )
         health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
         lives = (feed.poll(), feed.listen(), recorder.run(), hint.run(), floors.poll(), recovery.run())

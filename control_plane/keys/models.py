@@ -1,8 +1,10 @@
 """Rows of credentials that Switchyard itself issues. Only digests are stored: a token is shown once."""
 
 from datetime import datetime
+from fnmatch import fnmatchcase
 from uuid import uuid4
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from control_plane.accounts.models import User
@@ -179,6 +181,8 @@ class PodToken(models.Model):
     prefix = models.CharField(max_length=20)
     digest = models.BinaryField()
     pepper_version = models.IntegerField()
+    pods = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    """Globs of the pod ids that its bearers may call themselves by; empty: any."""
     created_at = models.DateTimeField(auto_now_add=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
@@ -187,3 +191,7 @@ class PodToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    def may_be(self, pod_id: str) -> bool:
+        """Whether a bearer may call itself by this pod id."""
+        return not self.pods or any(fnmatchcase(pod_id, glob) for glob in self.pods)

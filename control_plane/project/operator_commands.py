@@ -19,6 +19,13 @@ def run_pod_token(argv: Sequence[str] | None = None) -> int:
     actions = parser.add_subparsers(dest="action", required=True)
     create = actions.add_parser("create", help="make a token; others stay valid, so that a rotation overlaps")
     create.add_argument("--name", default="pods", help="what people call it")
+    create.add_argument(
+        "--pod",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="only for pods of this id, such as eu-*; may be given several times; left out: for any pod",
+    )
     actions.add_parser("list", help="the tokens in force")
     revoke = actions.add_parser("revoke", help="end a token; pods that present it are refused when they dial in again")
     revoke.add_argument("token", help="id, name or prefix as `list` shows it")
@@ -27,7 +34,7 @@ def run_pod_token(argv: Sequence[str] | None = None) -> int:
     set_up()
     match arguments.action:
         case "create":
-            return _told("pod-token", lambda: _create_token(arguments.name))
+            return _told("pod-token", lambda: _create_token(arguments.name, arguments.pod))
         case "list":
             return _told("pod-token", _list_tokens)
         case _:
@@ -72,18 +79,22 @@ def _told(command: str, act: Callable[[], str]) -> int:
     return 0
 
 
-def _create_token(name: str) -> str:
+def _create_token(name: str, pods: Sequence[str]) -> str:
     from control_plane.audit.services import Actor
     from control_plane.keys.services import pod_token_mint
 
     # Only the token on standard output, so that a script can put it where it belongs.
-    return pod_token_mint(name=name, actor=Actor.system("operator")).token
+    return pod_token_mint(name=name, actor=Actor.system("operator"), pods=pods).token
 
 
 def _list_tokens() -> str:
     from control_plane.keys.selectors import pod_tokens
 
-    rows = [f"{row.id.hex}  {row.prefix:<14}  {row.created_at:%Y-%m-%d %H:%M}Z  {row.name}" for row in pod_tokens()]
+    rows = [
+        f"{row.id.hex}  {row.prefix:<14}  {row.created_at:%Y-%m-%d %H:%M}Z  {row.name}"
+        + (f"  for {', '.join(row.pods)}" if row.pods else "")
+        for row in pod_tokens()
+    ]
     return "\n".join(rows) or "There is no token in force."
 
 

@@ -32,6 +32,8 @@ Context = grpc.aio.ServicerContext[delivery_pb2.PodMessage, delivery_pb2.Control
 Authenticate = Callable[[Any], Awaitable[object | None]]
 """Given a call's context: something when its join token is in force, else None. Ends the call UNAVAILABLE itself when
 it cannot tell."""
+MayBe = Callable[[Any, str], bool]
+"""Given a join token: whether its bearer may call itself by this pod id."""
 
 
 class Feed(Protocol):
@@ -67,6 +69,7 @@ class SnapshotDeliveryServicer(delivery_pb2_grpc.SnapshotDeliveryServicer):
         feed: Feed,
         recorder: Recorder,
         authenticate: Authenticate,
+        may_be: MayBe = lambda token, pod_id: True,
         deployment: str,
         signing_key: SigningKey,
         key_material: delivery_pb2.KeyMaterial,
@@ -74,6 +77,7 @@ class SnapshotDeliveryServicer(delivery_pb2_grpc.SnapshotDeliveryServicer):
     ) -> None:
         self.live_pods = 0
         self._feed, self._recorder, self._authenticate = feed, recorder, authenticate
+        self._may_be = may_be
         self._deployment, self._signing_key, self._key_material = deployment, signing_key, key_material
         self._beacon_interval_s = beacon_interval_s
         self._beacons = 0
@@ -81,9 +85,13 @@ class SnapshotDeliveryServicer(delivery_pb2_grpc.SnapshotDeliveryServicer):
         self._sending = asyncio.Semaphore(SENDS_AT_ONCE)
 
     async def Subscribe(self, request_iterator: Any, context: Context) -> None:
-        if await self._authenticate(context) is None:
+        token = await self._authenticate(context)
+        if token is None:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no valid pod join token")
         hello = await self._read_hello(context)
+        if not self._may_be(token, hello.pod_id):
+            log.warning("pod refused: its join token is not for a pod of this name", pod=hello.pod_id)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "the join token is not for a pod of this name")
         stream = _Stream(self, hello, context)
         self._recorder.greeted(hello)
         self.live_pods += 1

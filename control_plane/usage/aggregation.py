@@ -10,7 +10,6 @@ Failure: `UnbookableBatches`, when PostgreSQL refuses the values of a claim.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from hashlib import blake2b
 from uuid import UUID
 
 import structlog
@@ -34,6 +33,7 @@ from control_plane.usage.entries import ADJUSTMENT, COLUMNS, FINAL, JSON_COLUMNS
 from control_plane.usage.judgement import Horizon, Oddity, judge
 from control_plane.usage.ledger_lock import lock_ledger
 from control_plane.usage.models import InboxBatch
+from control_plane.usage.quarantine import OddEvent, events_keep
 from switchyard_contract.v1 import usage_pb2
 
 log = structlog.get_logger(__name__)
@@ -134,21 +134,23 @@ def _book(batches: Sequence[_Batch], now: datetime, ledger_days: int) -> Booked:
     )
     arrived: list[LedgerRow] = []
     rules: dict[UUID, usage_pb2.RulesSeen] = {}
-    odd: list[tuple[object, ...]] = []
+    odd: list[OddEvent] = []
     events = 0
     for batch in batches:
         for sequenced in _events_of(batch):
             events += 1
+            # Who reported it is known, whatever the event says: a spool may have come to a pod of another name.
+            sequenced.event.pod_id = batch.pod_id
             verdict = judge(sequenced.event, horizon)
             if isinstance(verdict, Oddity):
-                odd.append(_odd_row(batch, sequenced, verdict))
+                odd.append(OddEvent(batch.pod_id, batch.boot_id, sequenced.sequence, sequenced.event, verdict))
             else:
                 arrived.append(verdict)
                 if verdict.rules_digest is not None and verdict.rules_digest not in rules:
                     rules[verdict.rules_digest] = sequenced.event.rules
     written = book_rows(arrived, rules=rules, now=now)
     if odd:
-        staging.quarantine(odd, at=now)
+        events_keep(odd, at=now)
         log.warning("usage events quarantined", count=len(odd))
     staging.delete_batches([batch.id for batch in batches])
     return Booked(len(batches), events, len(written), len(odd))
@@ -221,22 +223,6 @@ def _events_of(batch: _Batch) -> Iterable[usage_pb2.SequencedEvent]:
         return usage_pb2.UsageBatch.FromString(batch.payload).events
     except DecodeError as failure:
         raise UnbookableBatches([batch.id], "the payload is no UsageBatch") from failure
-
-
-def _odd_row(batch: _Batch, sequenced: usage_pb2.SequencedEvent, oddity: Oddity) -> tuple[object, ...]:
-    payload = sequenced.event.SerializeToString(deterministic=True)
-    digest = blake2b(digest_size=16)
-    for part in (batch.pod_id.encode(), batch.boot_id, str(sequenced.sequence).encode(), payload):
-        digest.update(len(part).to_bytes(4, "big") + part)
-    return (
-        UUID(bytes=digest.digest()),
-        oddity.reason,
-        oddity.detail[:500],
-        batch.pod_id,
-        batch.boot_id,
-        sequenced.sequence,
-        payload,
-    )
 
 
 def _park(failure: UnbookableBatches) -> None:

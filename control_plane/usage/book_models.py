@@ -1,4 +1,7 @@
-"""Rows that keep the books honest: closed months, corrections by people. Ids of other apps are plain columns."""
+"""Rows that keep the books honest: closed months, corrections by people, what is missing, what pods may not report.
+
+Ids of other apps are plain columns.
+"""
 
 from uuid import uuid4
 
@@ -54,3 +57,101 @@ class Adjustment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.counted_at:%Y-%m-%d} {self.cost_nano_usd}"
+
+
+class PodSequence(models.Model):
+    """How far the events of a pod's spool have come. A pod numbers its events 1, 2, 3 … as long as its spool lives."""
+
+    id = models.BigAutoField(primary_key=True)
+    pod_id = models.CharField(max_length=200)
+    boot_id = models.BinaryField()
+    """Names the spool, not the process: it outlives restarts."""
+    highest = models.BigIntegerField(default=0)
+    """The highest number that arrived; what is missing below it has rows of its own."""
+    first_seen_at = models.DateTimeField()
+    reported_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["pod_id", "boot_id"], name="usage_pod_sequence_once")]
+
+    def __str__(self) -> str:
+        return f"{self.pod_id} {self.highest}"
+
+
+class MissingEvents(models.Model):
+    """Numbers of a pod's spool that later ones overtook: events that are on their way, or lost."""
+
+    id = models.BigAutoField(primary_key=True)
+    pod_id = models.CharField(max_length=200)
+    boot_id = models.BinaryField()
+    first = models.BigIntegerField()
+    last = models.BigIntegerField()
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+    """None: still missing."""
+    closed_by = models.CharField(max_length=200, blank=True, default="")
+    """Empty: they arrived. Otherwise the name of whoever took note that they are lost."""
+    note = models.CharField(max_length=500, blank=True, default="")
+
+    class Meta:
+        ordering = ["-opened_at", "-id"]
+        indexes = [
+            models.Index(fields=["pod_id", "boot_id"], name="usage_missing_open", condition=Q(closed_at=None)),
+            models.Index(fields=["-opened_at"], name="usage_missing_newest"),
+        ]
+        constraints = [models.CheckConstraint(condition=Q(first__lte=models.F("last")), name="usage_missing_some")]
+
+    def __str__(self) -> str:
+        return f"{self.pod_id} {self.first}-{self.last}"
+
+    @property
+    def count(self) -> int:
+        return self.last - self.first + 1
+
+
+class RefusedReport(models.Model):
+    """Reports of a pod that the intake did not take, by reason. The pod keeps the events and comes again."""
+
+    id = models.BigAutoField(primary_key=True)
+    pod_id = models.CharField(max_length=200)
+    reason = models.CharField(max_length=40)
+    detail = models.CharField(max_length=500)
+    count = models.BigIntegerField(default=0)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-last_at"]
+        constraints = [models.UniqueConstraint(fields=["pod_id", "reason"], name="usage_refused_report_once")]
+
+    def __str__(self) -> str:
+        return f"{self.pod_id} {self.reason}: {self.count}"
+
+
+class Orphan(models.Model):
+    """An attempt of which only the counter store knows: its pod and the pod's disk are gone, or away for long."""
+
+    id = models.BigAutoField(primary_key=True)
+    organization_id = models.UUIDField()
+    exchange_id = models.CharField(max_length=26)
+    attempt = models.IntegerField()
+    pod_id = models.CharField(max_length=200)
+    cost_nano_usd = models.BigIntegerField()
+    """What was expected, and booked."""
+    estimated_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True)
+    """None: the truth has not come."""
+    settled_by = models.CharField(max_length=200, blank=True, default="")
+    """Empty: the truth came and took the estimate's place. Otherwise who took note that it will not come."""
+    note = models.CharField(max_length=500, blank=True, default="")
+
+    class Meta:
+        ordering = ["-estimated_at", "-id"]
+        indexes = [
+            models.Index(fields=["organization_id", "-estimated_at"], name="usage_orphan_newest"),
+            models.Index(fields=["estimated_at"], name="usage_orphan_open", condition=Q(settled_at=None)),
+        ]
+        constraints = [models.UniqueConstraint(fields=["exchange_id", "attempt"], name="usage_orphan_once")]
+
+    def __str__(self) -> str:
+        return f"{self.exchange_id} {self.attempt}"

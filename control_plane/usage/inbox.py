@@ -15,10 +15,14 @@ from typing import Any, Protocol, Self
 from uuid import UUID
 
 import psycopg
+import structlog
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from control_plane.usage.gaps import Range, follow, ranges_of
 from switchyard_contract.v1 import usage_pb2
+
+log = structlog.get_logger(__name__)
 
 STORE_TIMEOUT_S = 10.0
 _INSERT_BATCH = """
@@ -27,6 +31,35 @@ INSERT INTO usage_inboxbatch (pod_id, boot_id, first_sequence, last_sequence, ev
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '')
 ON CONFLICT (pod_id, boot_id, first_sequence, payload_digest) DO NOTHING
 RETURNING id
+"""
+# Nearly every batch follows the one before; then this is all that gaps cost.
+_FOLLOW = """
+UPDATE usage_podsequence SET highest = %(last)s, reported_at = %(now)s
+WHERE pod_id = %(pod)s AND boot_id = %(boot)s AND highest = %(before)s
+"""
+_BEGIN_SEQUENCE = """
+INSERT INTO usage_podsequence (pod_id, boot_id, highest, first_seen_at, reported_at)
+VALUES (%(pod)s, %(boot)s, 0, %(now)s, %(now)s) ON CONFLICT (pod_id, boot_id) DO NOTHING
+"""
+_LOCK_SEQUENCE = "SELECT highest FROM usage_podsequence WHERE pod_id = %(pod)s AND boot_id = %(boot)s FOR UPDATE"
+_SET_SEQUENCE = """
+UPDATE usage_podsequence SET highest = %(highest)s, reported_at = %(now)s
+WHERE pod_id = %(pod)s AND boot_id = %(boot)s
+"""
+_MISSING = """
+SELECT id, first, last, opened_at FROM usage_missingevents
+WHERE pod_id = %(pod)s AND boot_id = %(boot)s AND closed_at IS NULL AND first <= %(last)s AND last >= %(first)s
+"""
+_OPEN_MISSING = """
+INSERT INTO usage_missingevents (pod_id, boot_id, first, last, opened_at, closed_by, note)
+VALUES (%s, %s, %s, %s, %s, '', '')
+"""
+_CLOSE_MISSING = "UPDATE usage_missingevents SET closed_at = %s WHERE id = %s"
+_SHRINK_MISSING = "UPDATE usage_missingevents SET first = %s, last = %s WHERE id = %s"
+_COUNT_REFUSAL = """
+INSERT INTO usage_refusedreport AS known (pod_id, reason, detail, count, first_at, last_at)
+VALUES (%(pod)s, %(reason)s, %(detail)s, 1, %(now)s, %(now)s)
+ON CONFLICT (pod_id, reason) DO UPDATE SET count = known.count + 1, detail = excluded.detail, last_at = excluded.last_at
 """
 _COUNT_FAILURES = """
 INSERT INTO usage_failedauthenticationminute AS known (minute, reason, source, pod_id, count)
@@ -60,6 +93,8 @@ class IncomingBatch:
     event_count: int
     payload: bytes
     failures: tuple[Failures, ...]
+    arrived: tuple[Range, ...] = ()
+    """The numbers of its events."""
 
     @property
     def digest(self) -> UUID:
@@ -71,6 +106,9 @@ class Inbox(Protocol):
 
     async def store(self, batch: IncomingBatch) -> bool:
         """Make a batch durable. False: it was there already. Raises InboxUnavailable."""
+
+    async def note_refusal(self, pod_id: str, reason: str, detail: str) -> None:
+        """Count a report that was not taken, for people to see. Lost while the database is away: it comes again."""
 
 
 def read_batch(message: usage_pb2.UsageBatch) -> IncomingBatch:
@@ -93,6 +131,7 @@ def read_batch(message: usage_pb2.UsageBatch) -> IncomingBatch:
         event_count=len(sequences),
         payload=kept.SerializeToString(deterministic=True),
         failures=tuple(_read_failures(message)),
+        arrived=ranges_of(sequences),
     )
 
 
@@ -149,6 +188,14 @@ class PostgresInbox:
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError, OSError) as failure:
             raise InboxUnavailable(type(failure).__name__) from failure
 
+    async def note_refusal(self, pod_id: str, reason: str, detail: str) -> None:
+        said = {"pod": pod_id[:200].replace("\x00", "\ufffd"), "reason": reason, "detail": detail[:500]}
+        try:
+            async with asyncio.timeout(self._timeout_s), self._pool.connection() as connection:
+                await connection.execute(_COUNT_REFUSAL, {**said, "now": datetime.now(UTC)})
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError, OSError) as failure:
+            log.warning("refused report not counted", why=type(failure).__name__)
+
     async def _store(self, connection: psycopg.AsyncConnection[Any], batch: IncomingBatch) -> bool:
         is_new = True
         async with connection.transaction(), connection.cursor() as cursor:
@@ -167,12 +214,44 @@ class PostgresInbox:
                     ),
                 )
                 is_new = await cursor.fetchone() is not None
+                if is_new:
+                    await _follow_sequence(cursor, batch)
             if is_new and batch.failures:
                 await cursor.executemany(
                     _COUNT_FAILURES,
                     [(known.minute, known.reason, known.source, batch.pod_id, known.count) for known in batch.failures],
                 )
         return is_new
+
+
+async def _follow_sequence(cursor: psycopg.AsyncCursor[Any], batch: IncomingBatch) -> None:
+    """Note how far a spool has come, and which numbers are missing."""
+    known = {"pod": batch.pod_id, "boot": batch.boot_id, "now": datetime.now(UTC)}
+    first, last = batch.first_sequence, batch.last_sequence
+    if len(batch.arrived) == 1:
+        await cursor.execute(_FOLLOW, {**known, "last": last, "before": first - 1})
+        if cursor.rowcount:
+            return
+    await cursor.execute(_BEGIN_SEQUENCE, known)
+    await cursor.execute(_LOCK_SEQUENCE, known)
+    row = await cursor.fetchone()
+    assert row is not None
+    await cursor.execute(_MISSING, {**known, "first": first, "last": last})
+    missing = {Range(one[1], one[2]): (one[0], one[3]) for one in await cursor.fetchall()}
+    found = follow(row[0], missing, batch.arrived)
+    await cursor.execute(_SET_SEQUENCE, {**known, "highest": found.highest})
+    opened = [(one, known["now"]) for one in found.opened]
+    for one, rest in found.closed.items():
+        row_id, opened_at = missing[one]
+        if rest:
+            await cursor.execute(_SHRINK_MISSING, (rest[0].first, rest[0].last, row_id))
+            opened += [(piece, opened_at) for piece in rest[1:]]
+        else:
+            await cursor.execute(_CLOSE_MISSING, (known["now"], row_id))
+    if opened:
+        await cursor.executemany(
+            _OPEN_MISSING, [(batch.pod_id, batch.boot_id, one.first, one.last, since) for one, since in opened]
+        )
 
 
 def conninfo_of(database: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ The merging statements take rows in the order of the key, so that workers wait f
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -287,14 +287,3 @@ def merge_rule_days(days: Sequence[RuleDelta]) -> None:
 def delete_batches(ids: Sequence[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM usage_inboxbatch WHERE id = ANY(%s)", [list(ids)])
-
-
-def quarantine(rows: Sequence[tuple[Any, ...]], *, at: datetime) -> None:
-    """Keep odd events aside: (digest, reason, detail, pod, boot, sequence, payload) each, once."""
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO usage_quarantinedevent "
-            "(digest, reason, detail, pod_id, boot_id, sequence, payload, quarantined_at) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (digest) DO NOTHING",
-            [(*row, at) for row in rows],
-        )

@@ -151,7 +151,7 @@ class Load:
             async with session.post(self.gateway_url + ask.path, data=json.dumps(ask.body), headers=headers) as answer:
                 status = answer.status
                 request_id = answer.headers.get("x-switchyard-request-id", "")
-                provider_id = answer.headers.get("request-id") or answer.headers.get("x-request-id", "")
+                provider_id = answer.headers.get("request-id", "") or answer.headers.get("x-request-id", "")
                 async for chunk in answer.content.iter_any():
                     body += chunk
                     pieces += 1

@@ -1,6 +1,6 @@
 """Tokens of the admin API and of the fleet."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -165,8 +165,11 @@ def admin_token_authenticate(text: str) -> AdminToken | None:
 
 
 @transaction.atomic
-def pod_token_mint(*, name: str, actor: Actor) -> MintedPodToken:
-    """Make a join token of the fleet. Others stay valid until they are revoked, so that a rotation overlaps."""
+def pod_token_mint(*, name: str, actor: Actor, pods: Iterable[str] = ()) -> MintedPodToken:
+    """Make a join token of the fleet. Others stay valid until they are revoked, so that a rotation overlaps.
+
+    pods: globs of the pod ids that its bearers may call themselves by; none: any.
+    """
     issued = issue(KeyKind.POD)
     record = PodToken(
         token_id=issued.id,
@@ -174,6 +177,7 @@ def pod_token_mint(*, name: str, actor: Actor) -> MintedPodToken:
         prefix=issued.prefix,
         digest=issued.digest,
         pepper_version=issued.pepper_version,
+        pods=list(pods),
     )
     record.full_clean()
     record.save(force_insert=True)
@@ -182,7 +186,7 @@ def pod_token_mint(*, name: str, actor: Actor) -> MintedPodToken:
         actor=actor,
         action="pod_token.minted",
         subject=Subject("pod_token", record.id.hex, record.name),
-        after={"name": record.name, "prefix": record.prefix},
+        after={"name": record.name, "prefix": record.prefix, "pods": record.pods},
     )
     return MintedPodToken(record, issued.text)
 

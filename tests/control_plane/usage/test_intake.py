@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 
 from control_plane.usage.inbox import InboxUnavailable, IncomingBatch, PostgresInbox, conninfo_of, read_batch
 from control_plane.usage.intake import AggregationHint, UsageIntakeServicer
-from control_plane.usage.models import FailedAuthenticationMinute, InboxBatch
+from control_plane.usage.models import FailedAuthenticationMinute, InboxBatch, RefusedReport
 from switchyard_contract.v1 import usage_pb2, usage_pb2_grpc
 from tests.control_plane.usage.events import BOOT, POD, a_batch, an_event
 
@@ -28,6 +28,7 @@ class ListedInbox:
 
     is_away: bool = False
     stored: list[IncomingBatch] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
 
     async def store(self, batch: IncomingBatch) -> bool:
         if self.is_away:
@@ -36,6 +37,9 @@ class ListedInbox:
         if is_new:
             self.stored.append(batch)
         return is_new
+
+    async def note_refusal(self, pod_id: str, reason: str, detail: str) -> None:
+        self.refused.append((pod_id, reason))
 
 
 async def admit(context: Any) -> object | None:
@@ -56,7 +60,9 @@ class Service:
 async def serving(inbox: Any) -> AsyncIterator[Service]:
     hints: list[None] = []
     server = grpc.aio.server()
-    servicer = UsageIntakeServicer(inbox=inbox, authenticate=admit, stored=lambda: hints.append(None))
+    servicer = UsageIntakeServicer(
+        inbox=inbox, authenticate=admit, stored=lambda: hints.append(None), may_be=lambda _, pod_id: pod_id != "pod-9"
+    )
     usage_pb2_grpc.add_UsageIntakeServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -117,6 +123,46 @@ async def test_a_frame_that_cannot_be_is_refused(batch: usage_pb2.UsageBatch) ->
 
     assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert inbox.stored == []
+
+
+@pytest.mark.parametrize(
+    ("batches", "refused"),
+    [
+        ([a_batch([an_event(1)], pod="pod-9")], ("pod-9", "not_this_pod")),
+        ([a_batch([]), a_batch([an_event(1)], pod="pod-2")], ("pod-2", "another_pod")),
+    ],
+)
+async def test_a_pod_reports_as_nobody_else(batches: list[usage_pb2.UsageBatch], refused: tuple[str, str]) -> None:
+    inbox = ListedInbox()
+    async with serving(inbox) as service:
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await service.report(batches)
+
+    assert failure.value.code() == grpc.StatusCode.PERMISSION_DENIED
+    assert inbox.refused == [refused]
+    assert sum(batch.event_count for batch in inbox.stored) == 0
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_refused_reports_are_counted_by_pod_and_reason() -> None:
+    async with PostgresInbox(connection.settings_dict) as inbox:
+        await inbox.note_refusal("pod-\x001", "malformed", "sequences do not ascend")
+        await inbox.note_refusal("pod-\x001", "malformed", "boot_id is missing or too long")
+
+    (row,) = await sync_to_async(_refused)()
+    assert (row.pod_id, row.reason, row.count, row.detail) == (
+        "pod-\ufffd1",
+        "malformed",
+        2,
+        "boot_id is missing or too long",
+    )
+
+
+def _refused() -> list[RefusedReport]:
+    try:
+        return list(RefusedReport.objects.all())
+    finally:
+        connection.close()
 
 
 @pytest.mark.django_db(transaction=True)
