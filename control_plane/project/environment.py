@@ -63,6 +63,11 @@ class ControlSettings:
     web_threads: int
     worker_processes: int
     ledger_days: int
+    minutes_days: int
+    quarantine_days: int
+    failed_authentication_days: int
+    metadata_keys: int
+    metadata_values: int
     requires_reasons: bool
     """Whether dangerous actions need a reason over REST too."""
     audit_heads_file: str
@@ -134,6 +139,11 @@ def read_control_settings(environment: Mapping[str, str]) -> ControlSettings:
         web_threads=_integer(values, "SWITCHYARD_WEB_THREADS"),
         worker_processes=_integer(values, "SWITCHYARD_WORKER_PROCESSES"),
         ledger_days=_integer(values, "SWITCHYARD_LEDGER_DAYS"),
+        minutes_days=_integer(values, "SWITCHYARD_MINUTES_DAYS"),
+        quarantine_days=_integer(values, "SWITCHYARD_QUARANTINE_DAYS"),
+        failed_authentication_days=_integer(values, "SWITCHYARD_FAILED_AUTHENTICATION_DAYS"),
+        metadata_keys=_integer(values, "SWITCHYARD_METADATA_KEYS"),
+        metadata_values=_integer(values, "SWITCHYARD_METADATA_VALUES"),
         requires_reasons=_text(values, "SWITCHYARD_REASONS") == "everywhere",
         audit_heads_file=_text(values, "SWITCHYARD_AUDIT_HEADS_FILE"),
         audit_heads_minutes=_integer(values, "SWITCHYARD_AUDIT_HEADS_MINUTES"),

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import DataError, IntegrityError, connection, transaction
 from google.protobuf.message import DecodeError
 from psycopg import sql
@@ -21,10 +22,11 @@ from control_plane.organizations.models import Organization
 from control_plane.usage import (
     closing,
     decisions,
+    labels,
     listening,
+    merging,
     partitions,
     replacement,
-    rollups,
     rule_days,
     spending,
     staging,
@@ -38,6 +40,7 @@ from switchyard_contract.v1 import usage_pb2
 
 log = structlog.get_logger(__name__)
 
+_LABEL_BOUNDS = labels.LabelBounds(settings.SWITCHYARD.metadata_keys, settings.SWITCHYARD.metadata_values)
 MOST_BATCHES = 20
 """Batches per transaction: at most 10,000 events of a well-behaved pod."""
 
@@ -165,8 +168,9 @@ def book_rows(
     """
     rules = rules or {}
     partitions.partitions_ensure({row.day for row in arrived})
-    written = _write(arrived, now) if arrived else []
-    staging.merge_deltas(rollups.fold(written))
+    written = _write(arrived, now, rules) if arrived else []
+    if not written:
+        return []
     staging.merge_rules(_rules_to_keep(written, rules))
     decided = [(row, decisions.unpack(row.decision)) for row in written if row.decision or row.rules_digest]
     staging.merge_rule_days(rule_days.fold_rule_days(decided, rules))
@@ -178,25 +182,44 @@ def book_rows(
 
 def _rules_to_keep(
     written: Iterable[LedgerRow], rules: Mapping[UUID, usage_pb2.RulesSeen]
-) -> dict[UUID, tuple[bytes, date]]:
+) -> dict[UUID, tuple[bytes, date, Sequence[str]]]:
     """The rules that new rows name, with the newest of their days."""
     days: dict[UUID, date] = {}
     for row in written:
         if row.rules_digest is not None and row.rules_digest in rules:
             days[row.rules_digest] = max(row.day, days.get(row.rules_digest, row.day))
-    return {digest: (decisions.deflate_rules(rules[digest]), day) for digest, day in days.items()}
+    return {
+        digest: (decisions.deflate_rules(rules[digest]), day, labels.rule_ids_of(rules[digest]))
+        for digest, day in days.items()
+    }
 
 
-def _write(arrived: Sequence[LedgerRow], now: datetime) -> list[LedgerRow]:
-    """Insert what is to be added; returns the rows really inserted."""
+def _write(arrived: Sequence[LedgerRow], now: datetime, rules: Mapping[UUID, usage_pb2.RulesSeen]) -> list[LedgerRow]:
+    """Insert what is to be added, and add it to all that is summed up; returns the rows really inserted."""
     lock_ledger(is_exclusive=any(row.kind not in (FINAL, ADJUSTMENT) or row.revision for row in arrived))
     added = replacement.additions(arrived, replacement.standing(_stored(arrived)))
     if not added:
         return []
     if ends := closing.closed_ends():
         added = closing.date_rows(added, ends, now)
-    inserted = staging.insert_ledger(added)
-    return [row for row in added if row.key in inserted]
+    labelled = labels.label_sets(added, _rule_ids(added, rules), _LABEL_BOUNDS, now=now)
+    staging.arriving_stage(added, labelled.numbers)
+    new = staging.ledger_insert()
+    if new is not None:
+        added = [row for row in added if row.key in new]
+    if labelled.sets:
+        staging.label_sets_stage(labelled.sets)
+    merging.merge_rows(has_sessions=any(row.session_id for row in added), has_labels=bool(labelled.sets))
+    if labelled.overflow:
+        labels.overflow_add(labelled.overflow, now=now)
+    return added
+
+
+def _rule_ids(rows: Iterable[LedgerRow], rules: Mapping[UUID, usage_pb2.RulesSeen]) -> dict[UUID, tuple[str, ...]]:
+    """The rules that rows name by digest: as they came, or as earlier rows brought them."""
+    named = {row.rules_digest for row in rows if row.rules_digest is not None}
+    found = {digest: labels.rule_ids_of(rules[digest]) for digest in named if digest in rules}
+    return found | labels.stored_rule_ids(named - found.keys()) if named - found.keys() else found
 
 
 def _stored(arrived: Iterable[LedgerRow]) -> list[LedgerRow]:

@@ -4,13 +4,24 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
-from control_plane.usage import entries, histogram
+from control_plane.usage import entries
 from control_plane.usage.book_models import Adjustment as Adjustment
 from control_plane.usage.book_models import ClosedMonth as ClosedMonth
-from control_plane.usage.book_models import MissingEvents as MissingEvents
-from control_plane.usage.book_models import Orphan as Orphan
-from control_plane.usage.book_models import PodSequence as PodSequence
-from control_plane.usage.book_models import RefusedReport as RefusedReport
+from control_plane.usage.pseudonym_models import Pseudonym as Pseudonym
+from control_plane.usage.rollup_models import LabelDay as LabelDay
+from control_plane.usage.rollup_models import LabelHour as LabelHour
+from control_plane.usage.rollup_models import LabelOverflow as LabelOverflow
+from control_plane.usage.rollup_models import LabelValue as LabelValue
+from control_plane.usage.rollup_models import LatencyDay as LatencyDay
+from control_plane.usage.rollup_models import LatencyHour as LatencyHour
+from control_plane.usage.rollup_models import LatencyMinute as LatencyMinute
+from control_plane.usage.rollup_models import MeasuredRow
+from control_plane.usage.rollup_models import PrincipalLatencyDay as PrincipalLatencyDay
+from control_plane.usage.rollup_models import TeamDay as TeamDay
+from control_plane.usage.rollup_models import TeamHour as TeamHour
+from control_plane.usage.rollup_models import TeamMinute as TeamMinute
+from control_plane.usage.rollup_models import UsageDay as UsageDay
+from control_plane.usage.rollup_models import UsageHour as UsageHour
 
 
 class InboxBatch(models.Model):
@@ -148,24 +159,9 @@ class QuarantinedEvent(models.Model):
     payload = models.BinaryField()
     """The serialised UsageEvent."""
     quarantined_at = models.DateTimeField()
-    organization_id = models.UUIDField(null=True)
-    """As the event names it, whether there is such a one or not; None: it names none."""
-    settled_at = models.DateTimeField(null=True)
-    """None: it waits for somebody to look at it."""
-    settlement = models.CharField(max_length=20, blank=True, default="", db_default="")
-    """booked, dismissed."""
-    settled_by = models.CharField(max_length=200, blank=True, default="", db_default="")
-    note = models.CharField(max_length=500, blank=True, default="", db_default="")
 
     class Meta:
-        indexes = [
-            models.Index(fields=["-quarantined_at"], name="usage_quarantine_newest"),
-            models.Index(
-                fields=["organization_id", "-quarantined_at"],
-                name="usage_quarantine_open",
-                condition=models.Q(settled_at=None),
-            ),
-        ]
+        indexes = [models.Index(fields=["-quarantined_at"], name="usage_quarantine_newest")]
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"
@@ -190,91 +186,6 @@ class FailedAuthenticationMinute(models.Model):
 
     def __str__(self) -> str:
         return f"{self.minute:%Y-%m-%d %H:%M} {self.reason} {self.source}: {self.count}"
-
-
-class MeasuredRow(models.Model):
-    """Sums that roll-ups and sessions share; `control_plane.usage.rollups.Measures` in columns."""
-
-    requests = models.BigIntegerField(default=0)
-    attempts = models.BigIntegerField(default=0)
-    errors = models.BigIntegerField(default=0)
-    refusals = models.BigIntegerField(default=0)
-    estimates = models.BigIntegerField(default=0)
-    input_fresh = models.BigIntegerField(default=0)
-    input_tool = models.BigIntegerField(default=0)
-    cache_read = models.BigIntegerField(default=0)
-    cache_write_5m = models.BigIntegerField(default=0)
-    cache_write_1h = models.BigIntegerField(default=0)
-    cache_write_30m = models.BigIntegerField(default=0)
-    cache_write_12h = models.BigIntegerField(default=0)
-    cache_write_other = models.BigIntegerField(default=0)
-    output = models.BigIntegerField(default=0)
-    reasoning = models.BigIntegerField(default=0)
-    web_searches = models.BigIntegerField(default=0)
-    cost_nano_usd = models.BigIntegerField(default=0)
-    subscription_cost_nano_usd = models.BigIntegerField(default=0)
-    gateway_counts = ArrayField(models.BigIntegerField(), default=histogram.empty)
-    first_token_counts = ArrayField(models.BigIntegerField(), default=histogram.empty)
-    duration_counts = ArrayField(models.BigIntegerField(), default=histogram.empty)
-
-    class Meta:
-        abstract = True
-
-
-class RollUp(MeasuredRow):
-    """What a roll-up row is about, apart from its time; `control_plane.usage.rollups.Grain` in columns."""
-
-    grain = models.UUIDField()
-    organization_id = models.UUIDField()
-    team_id = models.UUIDField(null=True)
-    principal_id = models.UUIDField(null=True)
-    principal_kind = models.CharField(max_length=16)
-    key_id = models.CharField(max_length=200)
-    provider_id = models.UUIDField(null=True)
-    provider_name = models.CharField(max_length=200)
-    model = models.CharField(max_length=200)
-    requested_model = models.CharField(max_length=200)
-    client = models.CharField(max_length=200)
-    protocol = models.CharField(max_length=200)
-    outcome = models.CharField(max_length=10)
-    status_class = models.CharField(max_length=3)
-
-    class Meta:
-        abstract = True
-
-
-class UsageHour(RollUp):
-    """Sums of one UTC hour."""
-
-    pk = models.CompositePrimaryKey("hour", "grain")
-    hour = models.DateTimeField()
-
-    class Meta:
-        indexes = [
-            models.Index(fields=["organization_id", "hour"], name="usage_hour_organization"),
-            models.Index(fields=["organization_id", "principal_id", "hour"], name="usage_hour_principal"),
-            models.Index(fields=["organization_id", "key_id", "hour"], name="usage_hour_key"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.hour:%Y-%m-%d %H:00} {self.model}"
-
-
-class UsageDay(RollUp):
-    """Sums of one UTC day."""
-
-    pk = models.CompositePrimaryKey("day", "grain")
-    day = models.DateField()
-
-    class Meta:
-        indexes = [
-            models.Index(fields=["organization_id", "day"], name="usage_day_organization"),
-            models.Index(fields=["organization_id", "principal_id", "day"], name="usage_day_principal"),
-            models.Index(fields=["organization_id", "key_id", "day"], name="usage_day_key"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.day} {self.model}"
 
 
 class ConversationSession(MeasuredRow):
@@ -333,6 +244,8 @@ class RulesSeen(models.Model):
     """A compressed RulesSeen message."""
     last_day = models.DateField()
     """The newest day whose rows name it; it goes with that day's partition."""
+    rule_ids = ArrayField(models.CharField(max_length=200), db_default=[])
+    """Those of them that were about the exchange, so that rows can be grouped by rule."""
 
     class Meta:
         indexes = [models.Index(fields=["last_day"], name="usage_rules_seen_age")]

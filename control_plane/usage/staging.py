@@ -9,50 +9,19 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import IntegrityError, connection
 from psycopg import sql
+from psycopg.errors import UniqueViolation
 
 from control_plane.usage.entries import COLUMNS as LEDGER_COLUMNS
 from control_plane.usage.entries import LedgerKey, LedgerRow, values_of
-from control_plane.usage.histogram import BUCKETS
-from control_plane.usage.rollups import (
-    COUNTS,
-    GRAIN_COLUMNS,
-    MEASURES,
-    SUMS,
-    Deltas,
-    Grain,
-    LastUse,
-    Measures,
-    SessionDelta,
-)
+from control_plane.usage.merging import ARRIVING, LABEL_SETS
+from control_plane.usage.merging import names as _names
+from control_plane.usage.rollups import session_row_id
 from control_plane.usage.rule_days import RULE_SUMS, RuleDelta
 from control_plane.usage.spending import Posted, Spent
 
 LEDGER_KEY = ("day", "exchange_id", "attempt", "kind", "revision")
-SESSION_COLUMNS = (
-    "id",
-    "organization_id",
-    "key_id",
-    "session_id",
-    "team_id",
-    "principal_id",
-    "principal_kind",
-    "client",
-    "client_version",
-    "parent_session_id",
-    "is_derived",
-    "first_seen",
-    "last_seen",
-    "model_names",
-    "agent_ids",
-    *MEASURES,
-)
-LAST_USE_COLUMNS = ("key_id", "organization_id", "used_at", "exchange_id", "client")
-
-
-def _names(columns: Iterable[str]) -> sql.Composable:
-    return sql.SQL(", ").join(map(sql.Identifier, columns))
 
 
 def _stage(target: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -72,157 +41,101 @@ def _stage(target: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -
     return staged
 
 
-def insert_ledger(rows: Iterable[LedgerRow]) -> set[LedgerKey]:
-    """Write rows that are not there yet; returns the keys of those really written."""
-    staged = _stage("usage_ledger", LEDGER_COLUMNS, map(values_of, rows))
-    statement = sql.SQL(
-        "INSERT INTO usage_ledger ({columns}) SELECT {columns} FROM {staged} ORDER BY {key} "
-        "ON CONFLICT ({key}) DO NOTHING RETURNING {key}"
-    ).format(columns=_names(LEDGER_COLUMNS), staged=sql.Identifier("pg_temp", staged), key=_names(LEDGER_KEY))
+def arriving_stage(rows: Sequence[LedgerRow], label_sets: Sequence[int]) -> None:
+    """Copy rows, sorted by their key, to where the ledger and the roll-ups take them from.
+
+    label_sets: for each row the number of its set of labels; 0: it has none.
+    """
+    columns = _names((*LEDGER_COLUMNS, "label_set", "session_row"))
+    table = sql.Identifier(ARRIVING)
     with connection.cursor() as cursor:
-        cursor.execute(statement)
-        return {LedgerKey(*values) for values in cursor.fetchall()}
-
-
-def merge_deltas(deltas: Deltas) -> None:
-    """Add deltas to hours, days, sessions and keys: always in this order."""
-    _merge_rollup("usage_usagehour", "hour", deltas.hours)
-    _merge_rollup("usage_usageday", "day", deltas.days)
-    _merge_sessions(deltas.sessions)
-    _merge_last_uses(deltas.last_uses)
-
-
-def _measured(measures: Measures) -> tuple[Any, ...]:
-    return tuple([getattr(measures, name) for name in MEASURES])
-
-
-def _sums(target: str) -> sql.Composable:
-    """`column = target.column + excluded.column` for each measure, element by element for the histograms."""
-    table = sql.Identifier(target)
-    parts: list[sql.Composable] = [
-        sql.SQL("{name} = {table}.{name} + excluded.{name}").format(name=sql.Identifier(name), table=table)
-        for name in SUMS
-    ]
-    for name in COUNTS:
-        elements = sql.SQL(", ").join(
-            sql.SQL("{table}.{name}[{index}] + excluded.{name}[{index}]").format(
-                table=table, name=sql.Identifier(name), index=sql.Literal(index)
-            )
-            for index in range(1, BUCKETS + 1)
+        cursor.execute(
+            sql.SQL(
+                "CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE usage_ledger INCLUDING DEFAULTS,"
+                " label_set integer NOT NULL, session_row uuid) ON COMMIT DELETE ROWS"
+            ).format(table)
         )
-        parts.append(sql.SQL("{name} = ARRAY[{elements}]").format(name=sql.Identifier(name), elements=elements))
-    return sql.SQL(", ").join(parts)
+        cursor.execute(sql.SQL("TRUNCATE {}").format(table))
+        with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(table, columns)) as copy:
+            for row, label_set in zip(rows, label_sets, strict=True):
+                copy.write_row((*values_of(row), label_set, _session_row(row)))
 
 
-def _merge_rollup(target: str, period: str, rows: Sequence[tuple[Any, Grain, Measures]]) -> None:
-    if not rows:
-        return
-    columns = (period, "grain", *GRAIN_COLUMNS, *MEASURES)
-    staged = _stage(
-        target,
-        columns,
-        (
-            (start, grain.id, *[getattr(grain, name) for name in GRAIN_COLUMNS], *_measured(measures))
-            for start, grain, measures in rows
-        ),
-    )
-    statement = sql.SQL(
-        "INSERT INTO {target} ({columns}) SELECT {columns} FROM {staged} ORDER BY {period}, grain "
-        "ON CONFLICT ({period}, grain) DO UPDATE SET {sums}"
-    ).format(
-        target=sql.Identifier(target),
-        columns=_names(columns),
-        staged=sql.Identifier("pg_temp", staged),
-        period=sql.Identifier(period),
-        sums=_sums(target),
+def _session_row(row: LedgerRow) -> UUID | None:
+    if not row.session_id or not row.key_id:
+        return None
+    return session_row_id(row.organization_id, row.key_id, row.session_id)
+
+
+def ledger_insert() -> frozenset[LedgerKey] | None:
+    """Write the arriving rows to the ledger. None: all of them were new.
+
+    Otherwise the keys of those that were; the others no longer arrive. That happens only where another worker wrote the
+    same row after we looked.
+    """
+    into = sql.SQL("INSERT INTO usage_ledger ({columns}) SELECT {columns} FROM {arriving}").format(
+        columns=_names(LEDGER_COLUMNS), arriving=sql.Identifier(ARRIVING)
     )
     with connection.cursor() as cursor:
-        cursor.execute(statement)
+        cursor.execute("SAVEPOINT usage_all_new")
+        try:
+            cursor.execute(into)
+        except IntegrityError as failure:
+            if not isinstance(failure.__cause__, UniqueViolation):
+                raise
+            cursor.execute("ROLLBACK TO SAVEPOINT usage_all_new")
+        else:
+            cursor.execute("RELEASE SAVEPOINT usage_all_new")
+            return None
+        key = _names(LEDGER_KEY)
+        cursor.execute(sql.SQL("{} ORDER BY {} ON CONFLICT ({}) DO NOTHING RETURNING {}").format(into, key, key, key))
+        written = frozenset(LedgerKey(*values) for values in cursor.fetchall())
+        cursor.execute(
+            sql.SQL(
+                "DELETE FROM {arriving} AS arriving WHERE NOT EXISTS (SELECT FROM unnest(%s::date[], %s::text[],"
+                " %s::int[], %s::text[], %s::int[]) AS written ({key}) WHERE ({mine}) = ({theirs}))"
+            ).format(
+                arriving=sql.Identifier(ARRIVING),
+                key=key,
+                mine=sql.SQL(", ").join(sql.Identifier("arriving", name) for name in LEDGER_KEY),
+                theirs=sql.SQL(", ").join(sql.Identifier("written", name) for name in LEDGER_KEY),
+            ),
+            [[getattr(each, name) for each in written] for name in LEDGER_KEY],
+        )
+        return written
 
 
-def _merge_sessions(sessions: Sequence[SessionDelta]) -> None:
-    if not sessions:
-        return
-    target = "usage_conversationsession"
-    staged = _stage(target, SESSION_COLUMNS, map(_session_values, sessions))
-    statement = sql.SQL(
-        "INSERT INTO {target} AS known ({columns}, moved_at) SELECT {columns}, clock_timestamp() FROM {staged} "
-        "ORDER BY id ON CONFLICT (id) DO UPDATE SET moved_at = excluded.moved_at, "
-        "client = CASE WHEN excluded.last_seen >= known.last_seen AND excluded.client <> ''"
-        " THEN excluded.client ELSE known.client END, "
-        "client_version = CASE WHEN excluded.last_seen >= known.last_seen AND excluded.client_version <> ''"
-        " THEN excluded.client_version ELSE known.client_version END, "
-        "parent_session_id = COALESCE(NULLIF(known.parent_session_id, ''), excluded.parent_session_id), "
-        "first_seen = LEAST(known.first_seen, excluded.first_seen), "
-        "last_seen = GREATEST(known.last_seen, excluded.last_seen), "
-        "model_names = ARRAY(SELECT DISTINCT name FROM unnest(known.model_names || excluded.model_names) AS name"
-        " ORDER BY name), "
-        "agent_ids = ARRAY(SELECT DISTINCT name FROM unnest(known.agent_ids || excluded.agent_ids) AS name"
-        " ORDER BY name), "
-        "{sums}"
-    ).format(
-        target=sql.Identifier(target),
-        columns=_names(SESSION_COLUMNS),
-        staged=sql.Identifier("pg_temp", staged),
-        sums=_sums("known"),
-    )
+def label_sets_stage(sets: Mapping[int, Sequence[tuple[str, str]]]) -> None:
+    """Lay out which labels and values each set has."""
+    table = sql.Identifier(LABEL_SETS)
     with connection.cursor() as cursor:
-        cursor.execute(statement)
+        cursor.execute(
+            sql.SQL(
+                "CREATE TEMPORARY TABLE IF NOT EXISTS {} (label_set integer, label text, value text)"
+                " ON COMMIT DELETE ROWS"
+            ).format(table)
+        )
+        cursor.execute(sql.SQL("TRUNCATE {}").format(table))
+        with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(table)) as copy:
+            for number, labels in sets.items():
+                for label, value in labels:
+                    copy.write_row((number, label, value))
 
 
-def _session_values(session: SessionDelta) -> tuple[Any, ...]:
-    return (
-        session.id,
-        session.organization_id,
-        session.key_id,
-        session.session_id,
-        session.team_id,
-        session.principal_id,
-        session.principal_kind,
-        session.client,
-        session.client_version,
-        session.parent_session_id,
-        session.is_derived,
-        session.first_seen,
-        session.last_seen,
-        sorted(session.models),
-        sorted(session.agents),
-        *_measured(session.measures),
-    )
-
-
-def _merge_last_uses(last_uses: Sequence[LastUse]) -> None:
-    if not last_uses:
+def merge_rules(kept: Mapping[UUID, tuple[bytes, date, Sequence[str]]]) -> None:
+    """Keep the rules that rows name: by digest, their text, the newest day that names it, and their ids."""
+    if not kept:
         return
-    staged = _stage(
-        "usage_keylastuse",
-        LAST_USE_COLUMNS,
-        ((use.key_id, use.organization_id, use.used_at, use.exchange_id, use.client) for use in last_uses),
-    )
-    statement = sql.SQL(
-        "INSERT INTO usage_keylastuse AS known ({columns}) SELECT {columns} FROM {staged} ORDER BY key_id "
-        "ON CONFLICT (key_id) DO UPDATE SET used_at = excluded.used_at, exchange_id = excluded.exchange_id, "
-        "client = excluded.client "
-        "WHERE known.organization_id = excluded.organization_id AND known.used_at < excluded.used_at"
-    ).format(columns=_names(LAST_USE_COLUMNS), staged=sql.Identifier("pg_temp", staged))
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-
-
-def merge_rules(payloads: Mapping[UUID, tuple[bytes, date]]) -> None:
-    """Keep the rules that rows name: by digest, their text and the newest day that names it."""
-    if not payloads:
-        return
+    columns = ("digest", "payload", "last_day", "rule_ids")
     staged = _stage(
         "usage_rulesseen",
-        ("digest", "payload", "last_day"),
-        ((digest, payload, day) for digest, (payload, day) in payloads.items()),
+        columns,
+        ((digest, payload, day, list(rule_ids)) for digest, (payload, day, rule_ids) in kept.items()),
     )
     statement = sql.SQL(
-        "INSERT INTO usage_rulesseen AS known (digest, payload, last_day) "
-        "SELECT digest, payload, last_day FROM {staged} ORDER BY digest "
+        "INSERT INTO usage_rulesseen AS known ({columns}) SELECT {columns} FROM {staged} ORDER BY digest "
         "ON CONFLICT (digest) DO UPDATE SET last_day = excluded.last_day WHERE known.last_day < excluded.last_day"
-    ).format(staged=sql.Identifier("pg_temp", staged))
+    ).format(columns=_names(columns), staged=sql.Identifier("pg_temp", staged))
     with connection.cursor() as cursor:
         cursor.execute(statement)
 

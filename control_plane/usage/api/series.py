@@ -1,10 +1,11 @@
 """REST: `usage`, series of requests, tokens, cost, errors and latencies."""
 
-import csv
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponseBase, StreamingHttpResponse
@@ -21,7 +22,9 @@ from control_plane.rest.caller import caller_of
 from control_plane.rest.fields import money
 from control_plane.rest.pagination import cursor_of, next_link
 from control_plane.rest.renderers import CsvRenderer
-from control_plane.usage import histogram
+from control_plane.usage.api.measures import LATENCIES, QUANTILES, measures_out, quantiles
+from control_plane.usage.api.measures import MeasuresOut as MeasuresOut
+from control_plane.usage.api.measures import TokensOut as TokensOut
 from control_plane.usage.api.parameters import (
     RANGE_PARAMETERS,
     key_of,
@@ -33,72 +36,43 @@ from control_plane.usage.api.parameters import (
     team_of,
     zone_of,
 )
-from control_plane.usage.rollups import Measures
-from control_plane.usage.selectors import (
-    GROUPINGS,
+from control_plane.usage.api.streams import csv_answer, wants_csv
+from control_plane.usage.labels import METADATA, RULE
+from control_plane.usage.rollups import SUMS, Measures
+from control_plane.usage.selectors.names import Names, names_of
+from control_plane.usage.selectors.series import (
     Interval,
     Point,
+    Position,
+    SeriesPage,
     SeriesQuery,
-    UnknownGrouping,
+    latency_is_known,
+    usage_check,
     usage_page,
+    usage_points,
     usage_total,
 )
-from control_plane.usage.selectors.names import Names, names_of
+from control_plane.usage.selectors.sources import GROUPINGS, IDS, UnknownGrouping
+from control_plane.usage.selectors.tags import TagBound, tag_bounds
 from switchyard_contract.usage import KINDS as TOKEN_KINDS
 
 DEFAULT_RANGE = timedelta(days=30)
 MOST_GROUPINGS = 4
-LONGEST = {Interval.HOUR: timedelta(days=400), Interval.DAY: timedelta(days=3660)}
+LONGEST = {
+    Interval.MINUTE: timedelta(days=7),
+    Interval.HOUR: timedelta(days=400),
+    Interval.DAY: timedelta(days=3660),
+}
 """Ranges by narrow intervals end somewhere: nobody reads a hundred thousand points."""
-METADATA = "metadata."
 POINTS = 500
 MOST_POINTS = 2_000
-FILTERS = (*GROUPINGS, "session")
-LATENCIES: Final = {"first_token": "first_token_counts", "duration": "duration_counts", "gateway": "gateway_counts"}
-QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-
-
-class QuantilesOut(serializers.Serializer[Any]):
-    p50_ms = serializers.FloatField(allow_null=True)
-    p90_ms = serializers.FloatField(allow_null=True)
-    p99_ms = serializers.FloatField(allow_null=True)
-
-
-class LatenciesOut(serializers.Serializer[Any]):
-    first_token = QuantilesOut()
-    duration = QuantilesOut()
-    gateway = QuantilesOut()
-
-
-class TokensOut(serializers.Serializer[Any]):
-    """Disjoint counters: output is without reasoning."""
-
-    input_fresh = serializers.IntegerField()
-    input_tool = serializers.IntegerField()
-    cache_read = serializers.IntegerField()
-    cache_write_5m = serializers.IntegerField()
-    cache_write_1h = serializers.IntegerField()
-    cache_write_30m = serializers.IntegerField()
-    cache_write_12h = serializers.IntegerField()
-    cache_write_other = serializers.IntegerField()
-    output = serializers.IntegerField()
-    reasoning = serializers.IntegerField()
-
-
-class MeasuresOut(serializers.Serializer[Any]):
-    requests = serializers.IntegerField(help_text="Exchanges, refused ones included.")
-    attempts = serializers.IntegerField(help_text="Tries at a provider.")
-    errors = serializers.IntegerField()  # type: ignore[assignment]  # a field, in place of the property
-    refusals = serializers.IntegerField()
-    estimates = serializers.IntegerField(help_text="Attempts whose usage is an estimate.")
-    tokens = TokensOut()
-    web_searches = serializers.IntegerField()
-    cache_read_share = serializers.FloatField(allow_null=True, help_text="Of all that models read.")
-    cost_nano_usd = serializers.IntegerField()
-    cost_usd = serializers.CharField()
-    subscription_cost_nano_usd = serializers.IntegerField(help_text="The part that callers' own accounts paid.")
-    subscription_cost_usd = serializers.CharField()
-    latency = LatenciesOut()
+FILTERS = (*GROUPINGS, "session", RULE)
+CSV_CHUNK = 500
+CSV_SUMS = (
+    *("requests", "attempts", "errors", "refusals", "estimates", *TOKEN_KINDS, "web_searches"),
+    *("cost_usd", "cost_nano_usd", "subscription_cost_nano_usd"),
+    *("saved_cache_nano_usd", "saved_downgrade_nano_usd", "unpriced", "dearest"),
+)
 
 
 class PointOut(MeasuresOut):
@@ -106,6 +80,14 @@ class PointOut(MeasuresOut):
     group = serializers.DictField(
         child=serializers.CharField(), help_text="A value per grouping; ids beside names as <grouping>_id."
     )
+
+
+class BoundOut(serializers.Serializer[Any]):
+    label = serializers.CharField(help_text="metadata.<key>; metadata.(other): keys beyond the bound.")  # type: ignore[assignment]  # a field, in place of the attribute
+    values = serializers.IntegerField(help_text="That have sums of their own.")
+    most_values = serializers.IntegerField(help_text="The others are summed as (other).")
+    rows_in_other = serializers.IntegerField(help_text="Attempts that were counted as (other) so far.")
+    since = serializers.DateTimeField(allow_null=True, help_text="When the first of them came.")
 
 
 class UsageOut(serializers.Serializer[Any]):
@@ -117,6 +99,12 @@ class UsageOut(serializers.Serializer[Any]):
     series = PointOut(many=True)
     next = serializers.CharField(allow_null=True, help_text="Address of the next page; null: this is the last one.")
     total = MeasuresOut(help_text="Of the whole range, not only of this page.")
+    previous_total = MeasuresOut(allow_null=True, help_text="Of the range before, with compare=previous.")
+    latency_is_known = serializers.BooleanField(
+        help_text="Latencies are known by provider, model, client, protocol and region for any range, by user, team "
+        "and key for whole UTC days, and by anything for ranges of up to two days."
+    )
+    bounds = BoundOut(many=True, help_text="Keys of metadata in this answer, with how many values have their own sums.")
 
 
 class UsageView(APIView):
@@ -132,6 +120,7 @@ class UsageView(APIView):
             query("interval", enum=[interval.value for interval in Interval]),
             query("group_by", f"Comma between: {', '.join((*FILTERS, METADATA + '<key>'))}."),
             *(query(name, "Only these; comma between alternatives.") for name in FILTERS),
+            query("compare", "previous: the sums of the range before, as long, are told too.", enum=["previous"]),
             query("limit", f"Points of a page: 1 to {MOST_POINTS}; left out: {POINTS}."),
             query("cursor", "Of the address in `next`."),
             query("format", "csv: rows as CSV, like Accept: text/csv.", enum=["json", "csv"]),
@@ -140,24 +129,18 @@ class UsageView(APIView):
     )
     def get(self, request: Request) -> HttpResponseBase:
         wanted = read_query(request)
-        is_csv = request.query_params.get("format") == "csv"
-        is_csv = is_csv or getattr(request.accepted_renderer, "format", "") == "csv"
-        offset = 0 if is_csv else _offset(request)
         try:
-            page = usage_page(wanted if is_csv else replace(wanted, most_points=_limit(request)), offset=offset)
+            if wants_csv(request):
+                usage_check(wanted)
+                return _csv(wanted)
+            after = _position(request, wanted)
+            page = usage_page(replace(wanted, most_points=_limit(request)), after=after)
+            previous = _previous(request, wanted)
+            total = _total(wanted, page, is_first=after is None)
         except UnknownGrouping as failure:
             raise ValidationError({"group_by": str(failure)}) from failure
-        points = page.points
-        names = _names(points, wanted)
-        if is_csv:
-            return _csv(points, wanted, names)
-        if offset == 0 and page.count == len(points):
-            total = Measures()
-            for point in points:
-                total.merge(point.measures)
-        else:
-            total = usage_total(wanted.scope, since=wanted.since, until=wanted.until, filters=wanted.filters)
-        following = offset + len(points)
+        names = _names(page.points, wanted)
+        bounds = [bound_out(each) for each in tag_bounds(wanted.scope.organization_id, labels=wanted.labels)]
         return Response(
             {
                 "since": wanted.since.astimezone(wanted.zone).isoformat(),
@@ -171,12 +154,46 @@ class UsageView(APIView):
                         "group": _group(point, wanted, names),
                         **measures_out(point.measures),
                     }
-                    for point in points
+                    for point in page.points
                 ],
-                "next": next_link(request, str(following) if points and following < page.count else ""),
+                "next": next_link(request, _written(page.next) if page.next else ""),
                 "total": measures_out(total),
+                "previous_total": None if previous is None else measures_out(previous),
+                "latency_is_known": latency_is_known(wanted),
+                "bounds": bounds,
             }
         )
+
+
+def bound_out(bound: TagBound) -> dict[str, object]:
+    return {
+        "label": bound.label,
+        "values": bound.values,
+        "most_values": bound.most_values,
+        "rows_in_other": bound.rows_in_other,
+        "since": bound.first_at.isoformat() if bound.first_at else None,
+    }
+
+
+def _total(wanted: SeriesQuery, page: SeriesPage, *, is_first: bool) -> Measures:
+    """Of the whole range. Points by rule are not parts of a whole: several rules are about one exchange."""
+    if is_first and page.next is None and RULE not in wanted.group_by:
+        total = Measures()
+        for point in page.points:
+            total.merge(point.measures)
+        return total
+    return usage_total(wanted.scope, since=wanted.since, until=wanted.until, filters=wanted.filters)
+
+
+def _previous(request: Request, wanted: SeriesQuery) -> Measures | None:
+    """Sums of the range before, as long as this one; None: they were not asked for."""
+    compare = request.query_params.get("compare", "")
+    if compare not in ("", "previous"):
+        raise ValidationError({"compare": "previous, or nothing."})
+    if not compare:
+        return None
+    since = wanted.since - (wanted.until - wanted.since)
+    return usage_total(wanted.scope, since=since, until=wanted.since, filters=wanted.filters, measures=SUMS)
 
 
 def _limit(request: Request) -> int:
@@ -186,12 +203,29 @@ def _limit(request: Request) -> int:
     return int(text)
 
 
-def _offset(request: Request) -> int:
-    """Where the page begins: points are ordered by what they cost, which no position but their number tells."""
-    cursor = cursor_of(request) or "0"
-    if not cursor.isdecimal() or len(cursor) > 9:
-        raise ValidationError({"cursor": "This is no cursor of ours."})
-    return int(cursor)
+def _written(position: Position) -> str:
+    start = position.start.isoformat() if position.start else None
+    return json.dumps([start, position.cost_nano_usd, *position.group], ensure_ascii=False)
+
+
+def _position(request: Request, wanted: SeriesQuery) -> Position | None:
+    """Where the page before ended: time, cost and group of its last point."""
+    text = cursor_of(request)
+    if not text:
+        return None
+    refusal = ValidationError({"cursor": "This is no cursor of ours. Begin again without one."})
+    try:
+        start, cost, *group = json.loads(text)
+        position = Position(datetime.fromisoformat(start) if start else None, int(cost), tuple(map(str, group)))
+        for name, value in zip(wanted.group_by, position.group, strict=True):
+            if name in IDS and value:
+                UUID(value)
+    except (ValueError, TypeError) as failure:
+        raise refusal from failure
+    has_start = position.start is not None and position.start.tzinfo is not None
+    if has_start == (wanted.interval is Interval.TOTAL) or abs(position.cost_nano_usd) >= 1 << 62 or "\x00" in text:
+        raise refusal
+    return position
 
 
 def read_query(request: Request) -> SeriesQuery:
@@ -222,34 +256,6 @@ def read_query(request: Request) -> SeriesQuery:
         group_by=group_by,
         filters=filters,
     )
-
-
-def measures_out(measures: Measures) -> dict[str, Any]:
-    tokens = {kind: getattr(measures, kind) for kind in TOKEN_KINDS}
-    prompt = sum(tokens.values()) - measures.output - measures.reasoning
-    return {
-        "requests": measures.requests,
-        "attempts": measures.attempts,
-        "errors": measures.errors,
-        "refusals": measures.refusals,
-        "estimates": measures.estimates,
-        "tokens": tokens,
-        "web_searches": measures.web_searches,
-        "cache_read_share": round(measures.cache_read / prompt, 6) if prompt else None,
-        "cost_nano_usd": measures.cost_nano_usd,
-        "cost_usd": money(measures.cost_nano_usd),
-        "subscription_cost_nano_usd": measures.subscription_cost_nano_usd,
-        "subscription_cost_usd": money(measures.subscription_cost_nano_usd),
-        "latency": {name: _quantiles(getattr(measures, counts)) for name, counts in LATENCIES.items()},
-    }
-
-
-def _quantiles(counts: list[int]) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
-    for name, share in QUANTILES.items():
-        duration_us = histogram.quantile_us(counts, share)
-        found[f"{name}_ms"] = None if duration_us is None else round(duration_us / 1000, 3)
-    return found
 
 
 def _resolved(request: Request, name: str, value: str) -> str:
@@ -303,47 +309,39 @@ def _group(point: Point, wanted: SeriesQuery, names: Names) -> dict[str, str]:
     return group
 
 
-class _Line:
-    """A file that hands back what is written to it, so that csv can be streamed."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def _csv(points: Sequence[Point], wanted: SeriesQuery, names: Names) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(_csv_lines(points, wanted, names), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="usage.csv"'
-    return response
-
-
-def _csv_lines(points: Sequence[Point], wanted: SeriesQuery, names: Names) -> Iterator[str]:
-    writer: Any = csv.writer(_Line())
-    groups = list(_group(points[0], wanted, names)) if points else list(wanted.group_by)
-    measures = ("requests", "attempts", "errors", "refusals", "estimates", *TOKEN_KINDS, "web_searches")
+def _csv(wanted: SeriesQuery) -> StreamingHttpResponse:
+    groups = [column for name in wanted.group_by for column in _columns(name)]
     latencies = [f"{name}_{quantile}_ms" for name in LATENCIES for quantile in QUANTILES]
-    yield writer.writerow(
-        ["start", *groups, *measures, "cost_usd", "cost_nano_usd", "subscription_cost_nano_usd", *latencies]
-    )
-    for point in points:
-        group = _group(point, wanted, names)
-        quantiles = [
-            _quantiles(getattr(point.measures, counts))[f"{quantile}_ms"]
-            for counts in LATENCIES.values()
-            for quantile in QUANTILES
-        ]
-        yield writer.writerow(
-            [
+    return csv_answer("usage", ["start", *groups, *CSV_SUMS, *latencies], _csv_rows(wanted))
+
+
+def _columns(name: str) -> tuple[str, ...]:
+    if name == "key":
+        return ("key", "key_name")
+    return (name, f"{name}_id") if name in ("user", "team", "provider") else (name,)
+
+
+def _csv_rows(wanted: SeriesQuery) -> Iterator[list[object]]:
+    for points in _chunks(usage_points(wanted)):
+        names = _names(points, wanted)
+        for point in points:
+            group = _group(point, wanted, names)
+            sums: dict[str, object] = {name: getattr(point.measures, name) for name in SUMS}
+            sums["cost_usd"] = money(point.measures.cost_nano_usd)
+            yield [
                 point.start.isoformat() if point.start else "",
-                *(_cell(group[name]) for name in groups),
-                *(getattr(point.measures, name) for name in measures),
-                money(point.measures.cost_nano_usd),
-                point.measures.cost_nano_usd,
-                point.measures.subscription_cost_nano_usd,
-                *quantiles,
+                *(group[column] for name in wanted.group_by for column in _columns(name)),
+                *(sums[name] for name in CSV_SUMS),
+                *(
+                    quantiles(getattr(point.measures, counts))[f"{quantile}_ms"]
+                    for counts in LATENCIES.values()
+                    for quantile in QUANTILES
+                ),
             ]
-        )
 
 
-def _cell(text: str) -> str:
-    # A spreadsheet would run a cell that begins like a formula, and these names come from clients.
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+def _chunks(points: Iterable[Point]) -> Iterator[tuple[Point, ...]]:
+    """So many points at a time that their names are few questions."""
+    waiting = iter(points)
+    while chunk := tuple(islice(waiting, CSV_CHUNK)):
+        yield chunk

@@ -1,36 +1,55 @@
-"""Where usage over time is read from: days and hours of the roll-ups, or the ledger's rows. SQL pieces, no queries."""
+"""Where usage over time is read from: roll-ups, or the ledger's rows. SQL pieces; the only query asks for known labels.
 
-from collections.abc import Iterable, Mapping, Sequence
+The narrowest table that knows everything a question speaks of: by team, where nothing is said of people, keys or
+versions; whole rows otherwise; labels, where one rule or one tag is asked for besides the team; rows for the rest, over
+a limited range.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from psycopg import sql
 
-from control_plane.usage.histogram import BUCKETS, LOWEST_BOUND_US
-from control_plane.usage.rollups import COUNTS, SUMS
+from control_plane.usage.labels import METADATA, OTHER, RULE
+from control_plane.usage.models import LabelValue
+from control_plane.usage.rollups import COUNTS, MODEL_LATENCY_GRAIN, PRINCIPAL_LATENCY_GRAIN, TEAM_GRAIN
+from control_plane.usage.row_sums import COUNTS_NEED, FAILURE, STATUS_CLASS, SUMS_NEED, row_sums
 from control_plane.usage.selectors.scope import Scope, all_of
 
 GROUPINGS: Final[Mapping[str, str]] = {
     "user": "principal_id",
+    "principal_kind": "principal_kind",
     "team": "team_id",
     "key": "key_id",
     "provider": "provider_id",
     "model": "model",
     "requested_model": "requested_model",
+    "region": "region",
     "client": "client",
+    "client_version": "client_version",
+    "agent": "agent",
     "protocol": "protocol",
+    "stage": "stage",
     "outcome": "outcome",
     "status": "status_class",
+    "reason": "reason",
+    "failure": "failure",
 }
 """What a series may be grouped and filtered by, and the roll-up's column for it."""
 SESSION = "session"
-METADATA = "metadata."
 MOST_TAG_LENGTH = 200
 NOBODY = UUID(int=0)
 """Stands for an id that is not there, so that groups can be joined by equality."""
-_IDS: Final = frozenset({"user", "team", "provider"})
+IDS: Final = frozenset({"user", "team", "provider"})
+_BY_TEAM: Final = frozenset(name for name, column in GROUPINGS.items() if column in TEAM_GRAIN)
+_BY_MODEL: Final = frozenset(name for name, column in GROUPINGS.items() if column in MODEL_LATENCY_GRAIN)
+_BY_PRINCIPAL: Final = frozenset(name for name, column in GROUPINGS.items() if column in PRINCIPAL_LATENCY_GRAIN)
+_COMPUTED: Final = {"status": STATUS_CLASS, "failure": FAILURE}
+
+Period = Literal["minute", "hour", "day"]
 
 
 class UnknownGrouping(ValueError):
@@ -38,51 +57,150 @@ class UnknownGrouping(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What a question speaks of: names of groups and filters, and the values wanted of each filter."""
+
+    scope: Scope
+    groups: tuple[str, ...]
+    filters: Mapping[str, Sequence[str]]
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset((*self.groups, *self.filters))
+
+    @property
+    def labels(self) -> frozenset[str]:
+        return frozenset(name for name in self.names if is_label(name))
+
+
+@dataclass(frozen=True, slots=True)
 class Arm:
-    """One table with the time of its rows and the part of the range that is read there."""
+    """One table with the time of its rows and the part of the range that is read there.
+
+    label: of a table of labels, the one that is meant. share: what its rows count in a sum; part: which value of the
+    label they are, None: what they say themselves.
+    """
 
     table: str
     at: sql.Composable
     range: sql.Composable
+    label: str = ""
+    share: int = 1
+    part: str | None = None
 
     @property
     def is_ledger(self) -> bool:
         return self.table == "usage_ledger"
 
 
-def rollup_arms(since: datetime, until: datetime, now: datetime, *, days: bool) -> tuple[Arm, ...]:
+def is_label(name: str) -> bool:
+    return name == RULE or name.startswith(METADATA)
+
+
+def has_sums_by_label(asked: Asked) -> bool:
+    """Whether sums by label answer it; it asks for one label, and for nothing else but the team."""
+    if len(asked.labels) != 1 or not asked.scope.is_everything or asked.names - asked.labels - {"team"}:
+        return False
+    (label,) = asked.labels
+    values = {value for value in asked.filters.get(label, ()) if value} - {OTHER}
+    known = LabelValue.objects.filter(organization_id=asked.scope.organization_id, label=label)
+    if values:
+        return known.filter(value__in=values).count() == len(values)
+    return label == RULE or known.exists()
+
+
+def label_arms(asked: Asked, since: datetime, until: datetime, now: datetime, *, days: bool) -> tuple[Arm, ...]:
+    """Read sums by one label. What has no such tag is all there is, less what has one."""
+    (label,) = asked.labels
+    arms = list(rollup_arms("usage_label", since, until, now, days=days, label=label))
+    wants_rest = label in asked.groups and (label not in asked.filters or "" in asked.filters[label])
+    wants_rest = wants_rest or "" in asked.filters.get(label, ())
+    if label != RULE and wants_rest:
+        arms += rollup_arms("usage_label", since, until, now, days=days, label=label, share=-1, part="")
+        arms += rollup_arms("usage_team", since, until, now, days=days, part="")
+    return tuple(arms)
+
+
+def sum_arms(asked: Asked, since: datetime, until: datetime, now: datetime, *, days: bool) -> tuple[Arm, ...]:
+    """Read days and hours: by team if nothing more is spoken of, else whole rows."""
+    is_by_team = asked.scope.is_everything and asked.names <= _BY_TEAM
+    return rollup_arms("usage_team" if is_by_team else "usage_usage", since, until, now, days=days)
+
+
+def minute_arms(asked: Asked, since: datetime, until: datetime) -> tuple[Arm, ...] | None:
+    """Read minutes. None: they do not know all that is spoken of."""
+    if not asked.scope.is_everything or not asked.names <= _BY_TEAM:
+        return None
+    return (_minutes("usage_teamminute", since, until),)
+
+
+def latency_arms(
+    asked: Asked, since: datetime, until: datetime, now: datetime, *, period: Period
+) -> tuple[Arm, ...] | None:
+    """Read latencies from roll-ups: by model in any period, by people and keys in whole days of UTC.
+
+    None: they do not know all that is spoken of.
+    """
+    if asked.scope.is_everything and asked.names <= _BY_MODEL:
+        if period == "minute":
+            return (_minutes("usage_latencyminute", since, until),)
+        return rollup_arms("usage_latency", since, until, now, days=period == "day")
+    if asked.names <= _BY_PRINCIPAL and until - since > timedelta(days=1) and period == "day":
+        first, last = since.astimezone(UTC).date(), (until.astimezone(UTC) - timedelta(microseconds=1)).date()
+        # Noon: a day of UTC is the reader's day of the same name nearly everywhere.
+        at = sql.SQL("((day + time '12:00') AT TIME ZONE 'UTC')")
+        between = sql.SQL("day >= {} AND day <= {}").format(sql.Literal(first), sql.Literal(last))
+        return (Arm("usage_principallatencyday", at, between),)
+    return None
+
+
+def rollup_arms(
+    prefix: str,
+    since: datetime,
+    until: datetime,
+    now: datetime,
+    *,
+    days: bool,
+    label: str = "",
+    share: int = 1,
+    part: str | None = None,
+) -> tuple[Arm, ...]:
     """Read whole UTC days from the days, if the question allows it, and what is left of the range from the hours.
 
     Whole hours: an hour that the range touches at its beginning is not cut in two. A range that reaches into the
     present hour holds all of today there is.
     """
+
+    def hours(lower: datetime, upper: datetime) -> Arm:
+        between = sql.SQL("hour >= {} AND hour < {}").format(sql.Literal(lower), sql.Literal(upper))
+        return Arm(f"{prefix}hour", sql.Identifier("hour"), between, label, share, part)
+
     lower, upper = _hour(since.astimezone(UTC)), until.astimezone(UTC)
     first = _midnight(lower) if lower == _midnight(lower) else _midnight(lower) + timedelta(days=1)
     reaches_now = upper >= _hour(now.astimezone(UTC))
     last = _midnight(upper) + timedelta(days=1) if reaches_now and upper != _midnight(upper) else _midnight(upper)
     if not days or first >= last:
-        return (_hours(lower, upper),)
-    arms = [
-        Arm(
-            "usage_usageday",
-            sql.SQL("(day::timestamp AT TIME ZONE 'UTC')"),
-            sql.SQL("day >= {} AND day < {}").format(sql.Literal(first.date()), sql.Literal(last.date())),
-        )
-    ]
+        return (hours(lower, upper),)
+    between = sql.SQL("day >= {} AND day < {}").format(sql.Literal(first.date()), sql.Literal(last.date()))
+    arms = [Arm(f"{prefix}day", sql.SQL("(day::timestamp AT TIME ZONE 'UTC')"), between, label, share, part)]
     if lower < first:
-        arms.append(_hours(lower, first))
+        arms.append(hours(lower, first))
     if last < upper:
-        arms.append(_hours(last, upper))
+        arms.append(hours(last, upper))
     return tuple(arms)
 
 
 def ledger_arm(since: datetime, until: datetime) -> Arm:
-    """Read rows. The partition's day is that of admission, at most minutes before the start; a day of slack is free."""
+    """Read rows, by the instant that they count at.
+
+    The partition's day is that of admission, at most minutes before; a day of slack is free. What came so late that its
+    month was closed counts long after its day: that is in the roll-ups only.
+    """
     since, until = since.astimezone(UTC), until.astimezone(UTC)
     return Arm(
         "usage_ledger",
-        sql.Identifier("started_at"),
-        sql.SQL("started_at >= {} AND started_at < {} AND day >= {} AND day <= {}").format(
+        sql.Identifier("counted_at"),
+        sql.SQL("counted_at >= {} AND counted_at < {} AND day >= {} AND day <= {}").format(
             sql.Literal(since),
             sql.Literal(until),
             sql.Literal((since - timedelta(days=1)).date()),
@@ -91,27 +209,27 @@ def ledger_arm(since: datetime, until: datetime) -> Arm:
     )
 
 
-def used(
-    arms: Iterable[Arm],
-    scope: Scope,
-    groups: Sequence[str],
-    filters: Mapping[str, Sequence[str]],
-    columns: Iterable[str],
-) -> sql.Composable:
+def used(arms: Iterable[Arm], asked: Asked, columns: Sequence[str]) -> sql.Composable:
     """All rows of a question as one table: `at`, a column `group_<number>` for each grouping, never NULL, and the
     columns named."""
     selects = []
     for arm in arms:
         found: list[sql.Composable] = [sql.SQL("{} AS at").format(arm.at)]
         found += [
-            sql.SQL("{} AS {}").format(_group(name, arm), group_column(number)) for number, name in enumerate(groups)
+            sql.SQL("COALESCE({}, {}) AS {}").format(
+                _value(name, arm), sql.Literal(NOBODY if name in IDS else ""), group_column(number)
+            )
+            for number, name in enumerate(asked.groups)
         ]
-        found += [sql.Identifier(name) for name in columns]
-        conditions = [*scope.conditions(), arm.range]
-        conditions += [_filter(name, values, arm) for name, values in filters.items()]
+        found += [_shared(name, arm.share) for name in columns]
+        conditions = [*asked.scope.conditions(), arm.range]
+        if arm.label:
+            conditions.append(sql.SQL("label = {}").format(sql.Literal(arm.label)))
+        conditions += _filters(asked, arm)
+        joined = _RULES_OF_ROWS if arm.is_ledger and RULE in asked.groups else sql.SQL("")
         selects.append(
-            sql.SQL("SELECT {} FROM {} WHERE {}").format(
-                sql.SQL(", ").join(found), sql.Identifier(arm.table), all_of(conditions)
+            sql.SQL("SELECT {} FROM {}{} WHERE {}").format(
+                sql.SQL(", ").join(found), sql.Identifier(arm.table), joined, all_of(conditions)
             )
         )
     return sql.SQL("({}) AS used").format(sql.SQL(" UNION ALL ").join(selects))
@@ -123,21 +241,31 @@ def group_column(number: int) -> sql.Composable:
 
 def columns_of(measures: Sequence[str], *, is_ledger: bool) -> tuple[str, ...]:
     """The columns that sums over these measures need."""
-    return (*SUMS_OF_ROWS_NEED,) if is_ledger else tuple(measures)
+    if not is_ledger:
+        return tuple(measures)
+    return COUNTS_NEED if any(name in COUNTS for name in measures) else SUMS_NEED
 
 
 def sums_of(measures: Sequence[str], *, is_ledger: bool) -> list[sql.Composable]:
-    """The sums over `used`, in the order of the measures."""
-    made = _row_sum if is_ledger else _rollup_sum
-    return [made(name) for name in measures]
+    """The sums over `used`, in the order of the measures; none of them a latency."""
+    if is_ledger:
+        return row_sums(measures)
+    return [sql.SQL("sum({})::bigint").format(sql.Identifier(name)) for name in measures]
 
 
-def _hours(lower: datetime, upper: datetime) -> Arm:
-    return Arm(
-        "usage_usagehour",
-        sql.Identifier("hour"),
-        sql.SQL("hour >= {} AND hour < {}").format(sql.Literal(lower), sql.Literal(upper)),
-    )
+_RULES_OF_ROWS: Final = sql.SQL(
+    " CROSS JOIN LATERAL (SELECT unnest(rule_ids) AS rule_id FROM usage_rulesseen WHERE digest = rules_digest) AS ruled"
+)
+
+
+def _shared(name: str, share: int) -> sql.Composable:
+    return sql.Identifier(name) if share == 1 else sql.SQL("{0} * {1} AS {0}").format(sql.Identifier(name), share)
+
+
+def _minutes(table: str, since: datetime, until: datetime) -> Arm:
+    lower = since.astimezone(UTC).replace(second=0, microsecond=0)
+    between = sql.SQL("minute >= {} AND minute < {}").format(sql.Literal(lower), sql.Literal(until.astimezone(UTC)))
+    return Arm(table, sql.Identifier("minute"), between)
 
 
 def _hour(at: datetime) -> datetime:
@@ -148,30 +276,45 @@ def _midnight(at: datetime) -> datetime:
     return at.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _group(name: str, arm: Arm) -> sql.Composable:
-    value = _value(name, arm)
-    return sql.SQL("COALESCE({}, {})").format(value, sql.Literal(NOBODY if name in _IDS else ""))
-
-
 def _value(name: str, arm: Arm) -> sql.Composable:
+    if is_label(name) and not arm.is_ledger:
+        return sql.Identifier("value") if arm.part is None else sql.SQL("{}::text").format(sql.Literal(arm.part))
     if name == SESSION:
         return sql.Identifier("session_id")
+    if name == RULE:
+        return sql.Identifier("rule_id")
     if name.startswith(METADATA) and 0 < len(name) - len(METADATA) <= MOST_TAG_LENGTH:
         tag = sql.Literal(name.removeprefix(METADATA))
         # What key, principal and team say wins over what the request's header said.
         return sql.SQL("COALESCE(tags ->> {tag}, request_tags ->> {tag})").format(tag=tag)
     if name not in GROUPINGS:
-        raise UnknownGrouping(f"{name[:60]!r} is none of {', '.join((*GROUPINGS, SESSION, METADATA + '<key>'))}")
-    if name == "status" and arm.is_ledger:
-        return sql.SQL("CASE WHEN client_status = 0 THEN '' ELSE client_status / 100 || 'xx' END")
+        known = ", ".join((*GROUPINGS, SESSION, RULE, METADATA + "<key>"))
+        raise UnknownGrouping(f"{name[:60]!r} is none of {known}")
+    if name in _COMPUTED and arm.is_ledger:
+        return _COMPUTED[name]
     return sql.Identifier(GROUPINGS[name])
+
+
+def _filters(asked: Asked, arm: Arm) -> Iterator[sql.Composable]:
+    for name, values in asked.filters.items():
+        if is_label(name) and arm.part is not None:
+            # What has no such tag was chosen when the arm was.
+            continue
+        if name == RULE and arm.is_ledger:
+            yield sql.SQL(
+                "rules_digest IN (SELECT digest FROM usage_rulesseen WHERE rule_ids && {}::varchar[])"
+            ).format(sql.Literal(list(values)))
+            if RULE in asked.groups:
+                yield sql.SQL("rule_id = ANY({})").format(sql.Literal(list(values)))
+            continue
+        yield _filter(name, values, arm)
 
 
 def _filter(name: str, values: Sequence[str], arm: Arm) -> sql.Composable:
     """One of several values; an empty one: not known. Columns are compared as they are, so that indexes serve."""
     value = _value(name, arm)
-    if name not in _IDS:
-        if name.startswith(METADATA):
+    if name not in IDS:
+        if name.startswith(METADATA) or (name in _COMPUTED and arm.is_ledger):
             value = sql.SQL("COALESCE({}, '')").format(value)
         return sql.SQL("{} = ANY({})").format(value, sql.Literal(list(values)))
     ids = [found for found in map(_uuid, values) if found is not None]
@@ -184,66 +327,3 @@ def _uuid(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
-
-
-def _rollup_sum(name: str) -> sql.Composable:
-    if name not in COUNTS:
-        return sql.SQL("sum({})::bigint").format(sql.Identifier(name))
-    elements = sql.SQL(", ").join(
-        sql.SQL("sum({}[{}])::bigint").format(sql.Identifier(name), sql.Literal(index))
-        for index in range(1, BUCKETS + 1)
-    )
-    return sql.SQL("ARRAY[{}]").format(elements)
-
-
-_SIGN = sql.SQL("(CASE WHEN kind = 'reversal' THEN -1 ELSE 1 END)")
-# The same meaning as `rollups.Measures.add`, written once more for PostgreSQL; a test holds the two together.
-_ROW_SUMS: Final[Mapping[str, sql.Composable]] = {
-    "requests": sql.SQL("sum({sign}) FILTER (WHERE attempt <= 1)").format(sign=_SIGN),
-    "attempts": sql.SQL("sum({sign}) FILTER (WHERE attempt >= 1)").format(sign=_SIGN),
-    "errors": sql.SQL("sum({sign}) FILTER (WHERE outcome IN ('failed', 'internal'))").format(sign=_SIGN),
-    "refusals": sql.SQL("sum({sign}) FILTER (WHERE outcome = 'refused')").format(sign=_SIGN),
-    "estimates": sql.SQL(
-        "sum({sign}) FILTER (WHERE kind = 'estimated' OR (kind = 'reversal' AND revision % 4 = 1))"
-    ).format(sign=_SIGN),
-    "subscription_cost_nano_usd": sql.SQL("sum(cost_nano_usd) FILTER (WHERE is_subscription)"),
-}
-_ROW_COUNTS: Final[Mapping[str, tuple[str, str]]] = {
-    "gateway_counts": ("gateway_us", "true"),
-    "first_token_counts": ("first_token_us", "first_token_us > 0"),
-    "duration_counts": ("duration_us", "attempt >= 1"),
-}
-
-
-_NOT_SUMMED: Final = frozenset({*_ROW_SUMS, "subscription_cost_nano_usd"})
-SUMS_OF_ROWS_NEED: Final = (
-    "kind",
-    "revision",
-    "attempt",
-    "outcome",
-    "is_subscription",
-    *(column for column, _ in _ROW_COUNTS.values()),
-    *(name for name in SUMS if name not in _NOT_SUMMED),
-)
-
-
-def _row_sum(name: str) -> sql.Composable:
-    if name not in COUNTS:
-        expression = _ROW_SUMS.get(name, sql.SQL("sum({})").format(sql.Identifier(name)))
-        return sql.SQL("COALESCE({}, 0)::bigint").format(expression)
-    bounds = sql.Literal([LOWEST_BOUND_US << power for power in range(BUCKETS - 1)])
-    column, condition = _ROW_COUNTS[name]
-    elements = sql.SQL(", ").join(
-        sql.SQL(
-            "COALESCE(sum({sign}) FILTER (WHERE {condition} AND"
-            " width_bucket({column}, {bounds}::bigint[]) = {index}), 0)::bigint"
-        ).format(
-            sign=_SIGN,
-            condition=sql.SQL(condition),
-            column=sql.Identifier(column),
-            bounds=bounds,
-            index=sql.Literal(index),
-        )
-        for index in range(BUCKETS)
-    )
-    return sql.SQL("ARRAY[{}]").format(elements)

@@ -1,18 +1,18 @@
 """What the ledger and its roll-ups hold, to be compared."""
 
 from collections import Counter
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from django.apps import apps
 from django.db import connection
 
 from control_plane.organizations.models import Organization
-from control_plane.usage import rollups
 from control_plane.usage.aggregation import Booked, book_waiting
 from control_plane.usage.entries import COLUMNS, JSON_COLUMNS, LedgerRow
 from control_plane.usage.inbox import read_batch
-from control_plane.usage.models import ConversationSession, InboxBatch, UsageDay, UsageHour
+from control_plane.usage.models import ConversationSession, InboxBatch, RulesSeen
 from switchyard_contract.v1 import usage_pb2
+from tests.control_plane.usage import oracle
 from tests.control_plane.usage.events import NOW, ORGANIZATION
 
 LEDGER_DAYS = 396
@@ -66,16 +66,20 @@ def shape() -> list[tuple[str, str, int]]:
 
 def assert_books_agree() -> None:
     """The sum of the roll-ups is the sum of the ledger, in every grain and every measure."""
-    deltas = rollups.fold(ledger())
-    assert _stored(UsageHour.objects.all(), "hour") == {
-        (hour, grain.id): _measures(measures) for hour, grain, measures in deltas.hours
-    }
-    assert _stored(UsageDay.objects.all(), "day") == {
-        (day, grain.id): _measures(measures) for day, grain, measures in deltas.days
-    }
-    assert {session.id: _measures(session) for session in ConversationSession.objects.all()} == {
-        session.id: _measures(session.measures) for session in deltas.sessions
-    }
+    expected = oracle.fold(ledger(), {seen.digest: seen.rule_ids for seen in RulesSeen.objects.all()})
+    for table, (period, grain) in oracle.GRAINS.items():
+        measured = oracle.counts_of if table.startswith(("latency", "principal")) else oracle.sums_of
+        rows = apps.get_model("usage", table)._default_manager.all()
+        found = {(getattr(row, period), *(getattr(row, name) for name in grain)): measured(row) for row in rows}
+        assert len(found) == len(rows), table
+        assert found == {where: measured(measures) for where, measures in expected.tables[table].items()}, table
+    sessions = {row.id: row for row in ConversationSession.objects.all()}
+    assert sessions.keys() == expected.sessions.keys()
+    for row_id, session in expected.sessions.items():
+        row = sessions[row_id]
+        assert oracle.sums_of(row) == oracle.sums_of(session.measures)
+        assert (row.first_seen, row.last_seen) == (session.first_seen, session.last_seen)
+        assert (set(row.model_names), set(row.agent_ids)) == (session.models, session.agents)
 
 
 def assert_one_standing_row_each() -> None:
@@ -83,11 +87,3 @@ def assert_one_standing_row_each() -> None:
     for row in ledger():
         signs[row.exchange_id, row.attempt] += row.sign
     assert set(signs.values()) <= {1}
-
-
-def _stored(rows: Iterable[UsageHour | UsageDay], period: str) -> dict[object, object]:
-    return {(getattr(row, period), row.grain): _measures(row) for row in rows}
-
-
-def _measures(holder: object) -> tuple[object, ...]:
-    return tuple(getattr(holder, name) for name in rollups.MEASURES)

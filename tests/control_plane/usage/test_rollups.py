@@ -1,86 +1,202 @@
-"""What rows add to hours, days, sessions and keys."""
+"""What rows add to minutes, hours, days, latencies, labels, sessions and keys."""
 
+from collections.abc import Iterable
 from datetime import date, timedelta
+from typing import Any
 
-from control_plane.usage import rollups
-from control_plane.usage.entries import reversal_of
-from control_plane.usage.rollups import fold
-from tests.control_plane.usage.events import KEY, NOW, a_row
+import pytest
 
-HOUR = rollups.hour_of(NOW)
+from control_plane.usage.models import (
+    ConversationSession,
+    KeyLastUse,
+    LabelDay,
+    LabelHour,
+    LatencyDay,
+    LatencyMinute,
+    PrincipalLatencyDay,
+    TeamDay,
+    TeamMinute,
+    UsageDay,
+    UsageHour,
+)
+from switchyard_contract.v1 import usage_pb2
+from tests.control_plane.usage.books import an_organization, assert_books_agree, put_and_book
+from tests.control_plane.usage.charges import a_rule_seen
+from tests.control_plane.usage.events import KEY, NOW, a_batch, a_refusal, an_event, estimated
+from tests.control_plane.usage.oracle import start_of
+
+pytestmark = pytest.mark.django_db
+
+HOUR = start_of(NOW, "hour")
+
+
+@pytest.fixture(autouse=True)
+def _organization(db: None) -> None:
+    an_organization()
+
+
+def booked(*events: usage_pb2.UsageEvent) -> None:
+    put_and_book(a_batch(events))
+    assert_books_agree()
+
+
+def only(rows: Iterable[Any]) -> Any:
+    (row,) = rows
+    return row
 
 
 def test_rows_of_one_grain_become_one_hour_and_one_day() -> None:
-    deltas = fold([a_row(1), a_row(2), a_row(3, at=NOW - timedelta(hours=1))])
+    booked(an_event(1), an_event(2), an_event(3, at=NOW - timedelta(hours=1)))
 
-    assert [(hour, measures.requests) for hour, _, measures in deltas.hours] == [
+    assert list(UsageHour.objects.order_by("hour").values_list("hour", "requests")) == [
         (HOUR - timedelta(hours=1), 1),
         (HOUR, 2),
     ]
-    ((day, _, measures),) = deltas.days
-    assert day == date(2026, 11, 21)
-    assert (measures.requests, measures.attempts, measures.cost_nano_usd) == (3, 3, 9_000_000)
-    assert (measures.input_fresh, measures.cache_read, measures.output) == (300, 3000, 150)
-    assert sum(measures.duration_counts) == sum(measures.gateway_counts) == 3
+    day = UsageDay.objects.get()
+    assert day.day == date(2026, 11, 21)
+    assert (day.requests, day.attempts, day.cost_nano_usd) == (3, 3, 9_000_000)
+    assert (day.input_fresh, day.cache_read, day.output) == (300, 3000, 150)
+    latency = LatencyDay.objects.get()
+    assert sum(latency.duration_counts) == sum(latency.gateway_counts) == sum(latency.inter_token_counts) == 3
+
+
+def test_people_keys_and_versions_share_a_row_by_team() -> None:
+    booked(
+        an_event(1),
+        an_event(2, principal_id="0e" * 16, key_id="Key000000002", client_version="2.1.1", requested_model="opus"),
+        an_event(3, at=NOW - timedelta(minutes=1)),
+    )
+
+    assert TeamDay.objects.get().requests == 3
+    assert sorted(TeamMinute.objects.values_list("requests", flat=True)) == [1, 2]
+    assert sorted(UsageHour.objects.values_list("requests", flat=True)) == [1, 2]
+    assert sorted(sum(row.duration_counts) for row in PrincipalLatencyDay.objects.all()) == [1, 2]
+    assert sorted(sum(row.duration_counts) for row in LatencyMinute.objects.all()) == [1, 2]
 
 
 def test_a_row_and_its_reversal_add_nothing() -> None:
-    row = a_row(kind="estimated")
-    ((_, _, measures),) = fold([row, reversal_of(row)]).hours
+    put_and_book(a_batch([estimated(an_event(1))]))
+    booked(an_event(1))
 
-    assert measures == rollups.Measures()
+    undone = UsageHour.objects.get(outcome="internal")
+    assert (undone.requests, undone.estimates, undone.cost_nano_usd) == (0, 0, 0)
+    assert undone.failure == "internal"
 
 
 def test_a_refusal_is_a_request_without_an_attempt() -> None:
-    ((_, grain, measures),) = fold([a_row(attempt=0, outcome="refused", client_status=403, first_token_us=0)]).hours
+    booked(a_refusal(1))
 
-    assert (measures.requests, measures.attempts, measures.refusals, measures.errors) == (1, 0, 1, 0)
-    assert sum(measures.duration_counts) == 0
-    assert (grain.outcome, grain.status_class) == ("refused", "4xx")
+    hour = UsageHour.objects.get()
+    assert (hour.requests, hour.attempts, hour.refusals, hour.errors) == (1, 0, 1, 0)
+    assert (hour.outcome, hour.status_class, hour.reason) == ("refused", "4xx", "model_not_allowed")
+    assert sum(LatencyDay.objects.get().duration_counts) == 0
 
 
 def test_a_second_attempt_is_not_a_second_request() -> None:
-    deltas = fold([a_row(outcome="failed"), a_row(attempt=2)])
+    booked(an_event(1, outcome=usage_pb2.OUTCOME_FAILED, upstream_status=529), an_event(1, attempt=2))
 
-    assert sum(measures.requests for _, _, measures in deltas.hours) == 1
-    assert sum(measures.attempts for _, _, measures in deltas.hours) == 2
-    assert sum(measures.errors for _, _, measures in deltas.hours) == 1
+    rows = UsageHour.objects.values_list("outcome", "failure", "requests", "attempts", "errors")
+    assert sorted(rows) == [("failed", "overloaded", 1, 1, 1), ("served", "", 0, 1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "failure"),
+    [
+        (0, "upstream_failed", "unreachable"),
+        (200, "upstream_truncated", "truncated"),
+        (200, "", "told_in_answer"),
+        (429, "", "rate_limited"),
+        (504, "", "timeout"),
+        (500, "", "server_error"),
+        (401, "", "unauthorized"),
+        (404, "", "rejected"),
+    ],
+)
+def test_a_failure_has_a_kind(status: int, reason: str, failure: str) -> None:
+    booked(an_event(1, outcome=usage_pb2.OUTCOME_FAILED, upstream_status=status, reason=reason))
+
+    assert UsageHour.objects.get().failure == TeamDay.objects.get().failure == failure
 
 
 def test_what_a_subscription_paid_is_told_apart() -> None:
-    ((_, _, measures),) = fold([a_row(1), a_row(2, is_subscription=True)]).days
+    booked(an_event(1), an_event(2, is_subscription=True))
 
-    assert (measures.cost_nano_usd, measures.subscription_cost_nano_usd) == (6_000_000, 3_000_000)
+    day = UsageDay.objects.get()
+    assert (day.cost_nano_usd, day.subscription_cost_nano_usd) == (6_000_000, 3_000_000)
+
+
+def test_what_was_saved_and_what_has_no_price_is_summed() -> None:
+    moved = usage_pb2.Downgrade(is_taken=True, stay_nano_usd=900, move_nano_usd=200, budget_id="0f" * 16)
+    booked(
+        an_event(1, saved_cache_nano_usd=50, downgrade=moved, stage="downgrade"),
+        an_event(2, saved_cache_nano_usd=-7, price_version="", cost_nano_usd=0),
+        an_event(3, price_note="dearest"),
+    )
+
+    total = {row.stage: row for row in UsageDay.objects.all()}
+    assert total["downgrade"].saved_downgrade_nano_usd == 700
+    assert (total["downgrade"].saved_cache_nano_usd, total[""].saved_cache_nano_usd) == (50, -7)
+    assert (total[""].unpriced, total[""].dearest) == (1, 1)
 
 
 def test_a_session_spans_its_rows() -> None:
     later = NOW + timedelta(minutes=3)
-    (session,) = fold(
-        [a_row(2, at=later, model="claude-haiku-4-5", agent_id="explorer", client_version="2.1.1"), a_row(1)]
-    ).sessions
+    booked(
+        an_event(2, at=later, model="claude-haiku-4-5", agent_id="explorer", client_version="2.1.1"),
+        an_event(1),
+    )
 
+    session = ConversationSession.objects.get()
     assert (session.first_seen, session.last_seen) == (NOW, later)
-    assert session.models == {"claude-sonnet-4-6", "claude-haiku-4-5"}
-    assert session.agents == {"explorer"}
+    assert session.model_names == ["claude-haiku-4-5", "claude-sonnet-4-6"]
+    assert session.agent_ids == ["explorer"]
     assert session.client_version == "2.1.1"
-    assert session.measures.cost_nano_usd == 6_000_000
+    assert session.cost_nano_usd == 6_000_000
+    assert sorted(UsageHour.objects.values_list("agent", flat=True)) == ["main", "subagent"]
 
 
 def test_the_same_session_name_on_two_keys_is_two_sessions() -> None:
-    assert len(fold([a_row(1), a_row(2, key_id="Key000000002")]).sessions) == 2
+    booked(an_event(1), an_event(2, key_id="Key000000002"))
+
+    assert ConversationSession.objects.count() == 2
 
 
 def test_the_last_use_of_a_key_is_its_newest_row() -> None:
     later = NOW + timedelta(minutes=3)
-    (use,) = fold([a_row(2, at=later), a_row(1)]).last_uses
+    booked(an_event(2, at=later), an_event(1))
 
+    use = KeyLastUse.objects.get()
     assert (use.key_id, use.used_at) == (KEY, later)
 
 
-def test_deltas_come_sorted_by_key() -> None:
-    rows = [a_row(number, model=f"model-{number % 7}", key_id=f"key-{number % 5}") for number in range(50)]
-    deltas = fold(rows)
+def test_rules_and_tags_have_sums_of_their_own() -> None:
+    seen = usage_pb2.RulesSeen(rules=[a_rule_seen(), a_rule_seen(kind="access", matched=False, id="ff" * 16)])
+    rule_id = seen.rules[0].id
+    booked(
+        an_event(1, rules=seen),
+        an_event(2, request_tags={"environment": "prod", "repository": "switchyard"}, tags={"environment": "dev"}),
+        an_event(3, tags={}, request_tags={}),
+    )
 
-    hours = [(hour, grain.id) for hour, grain, _ in deltas.hours]
-    assert hours == sorted(hours)
-    assert [session.id for session in deltas.sessions] == sorted(session.id for session in deltas.sessions)
+    rows = LabelDay.objects.values_list("label", "value", "requests", "cost_nano_usd")
+    assert sorted(rows) == [
+        ("metadata.environment", "dev", 2, 6_000_000),
+        ("metadata.repository", "switchyard", 2, 6_000_000),
+        ("rule", rule_id, 1, 3_000_000),
+    ]
+    assert LabelHour.objects.count() == 3
+
+
+def test_what_a_rule_was_about_is_taken_back_with_its_row() -> None:
+    seen = usage_pb2.RulesSeen(rules=[a_rule_seen()])
+    event = an_event(1, rules=seen)
+    put_and_book(a_batch([estimated(event)]))
+    booked(event)
+
+    assert only(LabelDay.objects.filter(label="rule")).cost_nano_usd == 3_000_000
+
+
+def test_names_cannot_be_made_to_fall_together() -> None:
+    booked(an_event(1, client='a","b', client_version="c"), an_event(2, client="a", client_version='b","c'))
+
+    assert UsageHour.objects.count() == 2

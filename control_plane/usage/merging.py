@@ -1,0 +1,361 @@
+"""What rows really added to the ledger add to everything that sums it up. All of it is done by PostgreSQL.
+
+The rows lie in a temporary table (`control_plane.usage.staging`). They are folded by minute first, and minutes into
+hours and days, so that each row is read few times. Statements take the rows of a table in the order of its key and
+tables come in one order, so that workers wait for one another in one direction only; what every worker touches comes
+last and is held shortest.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Final
+
+from django.db import connection
+from psycopg import sql
+
+from control_plane.usage.histogram import BUCKETS
+from control_plane.usage.rollups import (
+    COUNTS,
+    LABEL_GRAIN,
+    MODEL_LATENCY_GRAIN,
+    PRINCIPAL_LATENCY_GRAIN,
+    SUMS,
+    TEAM_GRAIN,
+    WHOLE_GRAIN,
+)
+from control_plane.usage.row_sums import FAILURE, STATUS_CLASS, added_counts, bucket_sums, row_buckets, row_sums
+
+ARRIVING: Final = "usage_arriving"
+"""The rows, with the number of their set of labels and the id of their session."""
+_FOLDED: Final = "usage_folded"
+_LATENCIES: Final = "usage_latencies_folded"
+_LABELS: Final = "usage_labels_folded"
+LABEL_SETS: Final = "usage_label_sets"
+_IDS: Final = frozenset({"organization_id", "team_id", "principal_id", "provider_id"})
+_COMPUTED: Final = {"status_class": STATUS_CLASS, "failure": FAILURE}
+
+
+def merge_rows(*, has_sessions: bool, has_labels: bool) -> None:
+    """Add what the arriving rows add to sessions, keys and all roll-ups."""
+    statements = [*_temporary_tables()]
+    if has_sessions:
+        statements.append(_sessions())
+    statements += [_last_uses(), _fold(), _whole("usage_usagehour", "hour"), _whole("usage_usageday", "day")]
+    statements.append(_principal_latencies())
+    if has_labels:
+        statements += [_fold_labels(), _labels("usage_labelhour", "hour"), _labels("usage_labelday", "day")]
+    statements += [_by_team("usage_teamminute", "minute"), _by_team("usage_teamhour", "hour")]
+    statements.append(_by_team("usage_teamday", "day"))
+    statements.append(_fold_latencies())
+    statements += [_latencies(f"usage_latency{period}", period) for period in ("minute", "hour", "day")]
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def names(columns: Iterable[str]) -> sql.Composable:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
+
+
+def _text(statement: sql.Composable) -> str:
+    """Written once: some of these are long."""
+    return statement.as_string(None)
+
+
+@cache
+def _temporary_tables() -> tuple[str, ...]:
+    def made(name: str, columns: str) -> str:
+        return f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} ({columns}) ON COMMIT DELETE ROWS"
+
+    def typed(columns: Iterable[str]) -> str:
+        return ", ".join(f"{name} {'uuid' if name in _IDS else 'text'}" for name in columns)
+
+    sums = ", ".join(f"{name} bigint" for name in SUMS)
+    counts = ", ".join(f"{name} bigint[]" for name in COUNTS)
+    return (
+        made(_FOLDED, f"minute timestamptz, team_grain uuid, whole_grain uuid, {typed(WHOLE_GRAIN)}, {sums}"),
+        made(_LATENCIES, f"minute timestamptz, grain uuid, {typed(MODEL_LATENCY_GRAIN)}, {counts}"),
+        made(_LABELS, f"hour timestamptz, grain uuid, {typed(LABEL_GRAIN)}, {sums}"),
+        # Several claims may share a transaction, in tests.
+        f"TRUNCATE {_FOLDED}, {_LATENCIES}, {_LABELS}",
+    )
+
+
+def grain_of(columns: Sequence[str]) -> sql.Composable:
+    """Sixteen bytes in place of many columns. A record's text quotes, so two grains never have one text."""
+    return sql.SQL("md5(ROW({})::text)::uuid").format(names(columns))
+
+
+def _columns_of_rows(columns: Iterable[str]) -> sql.Composable:
+    """Columns of a grain out of rows of the ledger."""
+    found = [
+        sql.SQL("{} AS {}").format(_COMPUTED[name], sql.Identifier(name)) if name in _COMPUTED else sql.Identifier(name)
+        for name in columns
+    ]
+    return sql.SQL(", ").join(found)
+
+
+def _period(period: str, of: str = "minute") -> sql.Composable:
+    if period == of:
+        return sql.Identifier(of)
+    if period == "day":
+        return sql.SQL("({} AT TIME ZONE 'UTC')::date").format(sql.Identifier(of))
+    return sql.SQL("date_trunc({}, {}, 'UTC')").format(sql.Literal(period), sql.Identifier(of))
+
+
+def _numbered(count: int, first: int = 1) -> sql.Composable:
+    return sql.SQL(", ").join(sql.SQL(str(number)) for number in range(first, first + count))
+
+
+def _sums(columns: Iterable[str] = SUMS) -> sql.Composable:
+    return sql.SQL(", ").join(sql.SQL("sum({})::bigint").format(sql.Identifier(name)) for name in columns)
+
+
+@cache
+def _adding(table: str) -> sql.Composable:
+    """`column = known.column + excluded.column` for each sum."""
+    return sql.SQL(", ").join(
+        sql.SQL("{name} = {table}.{name} + excluded.{name}").format(
+            name=sql.Identifier(name), table=sql.Identifier(table)
+        )
+        for name in SUMS
+    )
+
+
+@cache
+def _adding_counts() -> sql.Composable:
+    parts = []
+    for name in COUNTS:
+        elements = sql.SQL(", ").join(
+            sql.SQL("known.{name}[{index}] + excluded.{name}[{index}]").format(
+                name=sql.Identifier(name), index=sql.Literal(index)
+            )
+            for index in range(1, BUCKETS + 1)
+        )
+        parts.append(sql.SQL("{} = ARRAY[{}]").format(sql.Identifier(name), elements))
+    return sql.SQL(", ").join(parts)
+
+
+@cache
+def _fold() -> str:
+    """Rows to minutes of whole rows, with the digests of both grains."""
+    return _text(
+        sql.SQL(
+            "INSERT INTO {folded} (minute, team_grain, whole_grain, {grain}, {sums})"
+            " SELECT minute, {team_grain}, {whole_grain}, {grain}, {sums} FROM (SELECT"
+            " date_trunc('minute', counted_at) AS minute, {columns}, {expressions} FROM {arriving}"
+            " GROUP BY {numbers}) AS summed (minute, {grain}, {sums})"
+        ).format(
+            folded=sql.Identifier(_FOLDED),
+            grain=names(WHOLE_GRAIN),
+            sums=names(SUMS),
+            team_grain=grain_of(TEAM_GRAIN),
+            whole_grain=grain_of(WHOLE_GRAIN),
+            columns=_columns_of_rows(WHOLE_GRAIN),
+            expressions=sql.SQL(", ").join(row_sums(SUMS)),
+            arriving=sql.Identifier(ARRIVING),
+            numbers=_numbered(1 + len(WHOLE_GRAIN)),
+        )
+    )
+
+
+@cache
+def _whole(table: str, period: str) -> str:
+    return _text(_upsert(table, period, "whole_grain", WHOLE_GRAIN))
+
+
+@cache
+def _by_team(table: str, period: str) -> str:
+    return _text(_upsert(table, period, "team_grain", TEAM_GRAIN))
+
+
+def _upsert(table: str, period: str, digest: str, grain: Sequence[str]) -> sql.Composable:
+    return sql.SQL(
+        "INSERT INTO {table} AS known ({period}, grain, {grain}, {sums})"
+        " SELECT {start}, {digest}, {grain}, {summed} FROM {folded} GROUP BY {numbers}"
+        " ORDER BY organization_id, 1, 2 ON CONFLICT (organization_id, {period}, grain) DO UPDATE SET {adding}"
+    ).format(
+        table=sql.Identifier(table),
+        period=sql.Identifier(period),
+        grain=names(grain),
+        sums=names(SUMS),
+        start=_period(period),
+        digest=sql.Identifier(digest),
+        summed=_sums(),
+        folded=sql.Identifier(_FOLDED),
+        numbers=_numbered(2 + len(grain)),
+        adding=_adding("known"),
+    )
+
+
+@cache
+def _fold_labels() -> str:
+    return _text(
+        sql.SQL(
+            "WITH by_set AS MATERIALIZED (SELECT {hour} AS hour, organization_id, team_id, label_set, {expressions}"
+            " FROM {arriving} WHERE label_set > 0 GROUP BY 1, 2, 3, 4)"
+            " INSERT INTO {labels} (hour, grain, {grain}, {sums}) SELECT hour, {digest}, {grain}, {summed}"
+            " FROM by_set JOIN {sets} USING (label_set) GROUP BY hour, {grain}"
+        ).format(
+            hour=_period("hour", "counted_at"),
+            expressions=sql.SQL(", ").join(
+                sql.SQL("{} AS {}").format(value, sql.Identifier(name))
+                for name, value in zip(SUMS, row_sums(SUMS), strict=True)
+            ),
+            arriving=sql.Identifier(ARRIVING),
+            labels=sql.Identifier(_LABELS),
+            grain=names(LABEL_GRAIN),
+            sums=names(SUMS),
+            digest=grain_of(LABEL_GRAIN),
+            summed=_sums(),
+            sets=sql.Identifier(LABEL_SETS),
+        )
+    )
+
+
+@cache
+def _labels(table: str, period: str) -> str:
+    return _text(
+        sql.SQL(
+            "INSERT INTO {table} AS known ({period}, grain, {grain}, {sums})"
+            " SELECT {start}, grain, {grain}, {summed} FROM {labels} GROUP BY {numbers}"
+            " ORDER BY organization_id, label, 1, 2"
+            " ON CONFLICT (organization_id, label, {period}, grain) DO UPDATE SET {adding}"
+        ).format(
+            table=sql.Identifier(table),
+            period=sql.Identifier(period),
+            grain=names(LABEL_GRAIN),
+            sums=names(SUMS),
+            start=_period(period, "hour"),
+            summed=_sums(),
+            labels=sql.Identifier(_LABELS),
+            numbers=_numbered(2 + len(LABEL_GRAIN)),
+            adding=_adding("known"),
+        )
+    )
+
+
+@cache
+def _fold_latencies() -> str:
+    return _text(
+        sql.SQL(
+            "INSERT INTO {folded} (minute, grain, {grain}, {counts}) SELECT minute, {digest}, {grain}, {summed}"
+            " FROM (SELECT date_trunc('minute', counted_at) AS minute, {grain}, {buckets} FROM {arriving}) AS rows"
+            " GROUP BY minute, {grain}"
+        ).format(
+            folded=sql.Identifier(_LATENCIES),
+            grain=names(MODEL_LATENCY_GRAIN),
+            counts=names(COUNTS),
+            digest=grain_of(MODEL_LATENCY_GRAIN),
+            summed=sql.SQL(", ").join(bucket_sums()),
+            buckets=sql.SQL(", ").join(row_buckets()),
+            arriving=sql.Identifier(ARRIVING),
+        )
+    )
+
+
+@cache
+def _latencies(table: str, period: str) -> str:
+    return _text(
+        sql.SQL(
+            "INSERT INTO {table} AS known ({period}, grain, {grain}, {counts})"
+            " SELECT {start}, grain, {grain}, {summed} FROM {folded} GROUP BY {numbers}"
+            " ORDER BY organization_id, 1, 2 ON CONFLICT (organization_id, {period}, grain) DO UPDATE SET {adding}"
+        ).format(
+            table=sql.Identifier(table),
+            period=sql.Identifier(period),
+            grain=names(MODEL_LATENCY_GRAIN),
+            counts=names(COUNTS),
+            start=_period(period),
+            summed=sql.SQL(", ").join(added_counts(COUNTS)),
+            folded=sql.Identifier(_LATENCIES),
+            numbers=_numbered(2 + len(MODEL_LATENCY_GRAIN)),
+            adding=_adding_counts(),
+        )
+    )
+
+
+@cache
+def _principal_latencies() -> str:
+    return _text(
+        sql.SQL(
+            "INSERT INTO usage_principallatencyday AS known (day, grain, {grain}, {counts})"
+            " SELECT day, {digest}, {grain}, {summed}"
+            " FROM (SELECT {day} AS day, {grain}, {buckets} FROM {arriving}) AS rows GROUP BY day, {grain}"
+            " ORDER BY organization_id, day, 2 ON CONFLICT (organization_id, day, grain) DO UPDATE SET {adding}"
+        ).format(
+            grain=names(PRINCIPAL_LATENCY_GRAIN),
+            counts=names(COUNTS),
+            digest=grain_of(PRINCIPAL_LATENCY_GRAIN),
+            summed=sql.SQL(", ").join(bucket_sums()),
+            day=_period("day", "counted_at"),
+            buckets=sql.SQL(", ").join(row_buckets()),
+            arriving=sql.Identifier(ARRIVING),
+            adding=_adding_counts(),
+        )
+    )
+
+
+_SESSION_HEAD: Final = (
+    *("organization_id", "key_id", "session_id", "team_id", "principal_id", "principal_kind"),
+    *("client", "client_version"),
+)
+
+
+@cache
+def _sessions() -> str:
+    return _text(
+        sql.SQL(
+            "WITH newest AS MATERIALIZED (SELECT DISTINCT ON (session_row) session_row, {head},"
+            " session_is_derived AS is_derived FROM {arriving} WHERE session_row IS NOT NULL"
+            " ORDER BY session_row, started_at DESC),"
+            " summed AS MATERIALIZED (SELECT session_row, max(parent_session_id) AS parent_session_id,"
+            " min(started_at) AS first_seen, max(started_at) AS last_seen,"
+            " COALESCE(array_agg(DISTINCT model) FILTER (WHERE kind <> 'reversal' AND model <> ''), '{{}}')"
+            " AS model_names,"
+            " COALESCE(array_agg(DISTINCT agent_id) FILTER (WHERE kind <> 'reversal' AND agent_id <> ''), '{{}}')"
+            " AS agent_ids, {expressions} FROM {arriving} WHERE session_row IS NOT NULL GROUP BY session_row)"
+            " INSERT INTO usage_conversationsession AS known (id, {head}, is_derived, parent_session_id, first_seen,"
+            " last_seen, model_names, agent_ids, {sums}, moved_at)"
+            " SELECT session_row, {head}, is_derived, parent_session_id, first_seen, last_seen, model_names,"
+            " agent_ids, {sums}, clock_timestamp() FROM newest JOIN summed USING (session_row) ORDER BY session_row"
+            " ON CONFLICT (id) DO UPDATE SET moved_at = excluded.moved_at,"
+            " client = CASE WHEN excluded.last_seen >= known.last_seen AND excluded.client <> ''"
+            " THEN excluded.client ELSE known.client END,"
+            " client_version = CASE WHEN excluded.last_seen >= known.last_seen AND excluded.client_version <> ''"
+            " THEN excluded.client_version ELSE known.client_version END,"
+            " parent_session_id = COALESCE(NULLIF(known.parent_session_id, ''), excluded.parent_session_id),"
+            " first_seen = LEAST(known.first_seen, excluded.first_seen),"
+            " last_seen = GREATEST(known.last_seen, excluded.last_seen),"
+            " model_names = CASE WHEN known.model_names @> excluded.model_names THEN known.model_names ELSE"
+            " ARRAY(SELECT DISTINCT name FROM unnest(known.model_names || excluded.model_names) AS name"
+            " ORDER BY name) END,"
+            " agent_ids = CASE WHEN known.agent_ids @> excluded.agent_ids THEN known.agent_ids ELSE"
+            " ARRAY(SELECT DISTINCT name FROM unnest(known.agent_ids || excluded.agent_ids) AS name"
+            " ORDER BY name) END,"
+            " {adding}"
+        ).format(
+            head=names(_SESSION_HEAD),
+            arriving=sql.Identifier(ARRIVING),
+            expressions=sql.SQL(", ").join(
+                sql.SQL("{} AS {}").format(value, sql.Identifier(name))
+                for name, value in zip(SUMS, row_sums(SUMS), strict=True)
+            ),
+            sums=names(SUMS),
+            adding=_adding("known"),
+        )
+    )
+
+
+@cache
+def _last_uses() -> str:
+    return _text(
+        sql.SQL(
+            "INSERT INTO usage_keylastuse AS known (key_id, organization_id, used_at, exchange_id, client)"
+            " SELECT DISTINCT ON (key_id) key_id, organization_id, started_at, exchange_id, client FROM {}"
+            " WHERE key_id <> '' ORDER BY key_id, started_at DESC"
+            " ON CONFLICT (key_id) DO UPDATE SET used_at = excluded.used_at, exchange_id = excluded.exchange_id,"
+            " client = excluded.client"
+            " WHERE known.organization_id = excluded.organization_id AND known.used_at < excluded.used_at"
+        ).format(sql.Identifier(ARRIVING))
+    )
