@@ -7,6 +7,10 @@ from django.db.models.functions import Now
 from control_plane.usage import entries
 from control_plane.usage.book_models import Adjustment as Adjustment
 from control_plane.usage.book_models import ClosedMonth as ClosedMonth
+from control_plane.usage.book_models import MissingEvents as MissingEvents
+from control_plane.usage.book_models import Orphan as Orphan
+from control_plane.usage.book_models import PodSequence as PodSequence
+from control_plane.usage.book_models import RefusedReport as RefusedReport
 from control_plane.usage.pseudonym_models import Pseudonym as Pseudonym
 from control_plane.usage.rollup_models import LabelDay as LabelDay
 from control_plane.usage.rollup_models import LabelHour as LabelHour
@@ -159,9 +163,24 @@ class QuarantinedEvent(models.Model):
     payload = models.BinaryField()
     """The serialised UsageEvent."""
     quarantined_at = models.DateTimeField()
+    organization_id = models.UUIDField(null=True)
+    """As the event names it, whether there is such a one or not; None: it names none."""
+    settled_at = models.DateTimeField(null=True)
+    """None: it waits for somebody to look at it."""
+    settlement = models.CharField(max_length=20, blank=True, default="", db_default="")
+    """booked, dismissed."""
+    settled_by = models.CharField(max_length=200, blank=True, default="", db_default="")
+    note = models.CharField(max_length=500, blank=True, default="", db_default="")
 
     class Meta:
-        indexes = [models.Index(fields=["-quarantined_at"], name="usage_quarantine_newest")]
+        indexes = [
+            models.Index(fields=["-quarantined_at"], name="usage_quarantine_newest"),
+            models.Index(
+                fields=["organization_id", "-quarantined_at"],
+                name="usage_quarantine_open",
+                condition=models.Q(settled_at=None),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("usage", "0009_adjustments"),
+        ("usage", "0010_rollups"),
     ]
 
     operations = [
