@@ -48,6 +48,15 @@ PLACES: tuple[Place, ...] = (
         TEAM_BUDGETS,
         ("budget", "budget-request", "budget-requests", "budget-request-decide", "budget-raise"),
     ),
+    Place(
+        "Spend",
+        "Statements",
+        "statements",
+        "scroll-text",
+        "z",
+        TEAM_USAGE,
+        ("statement", "statement-close", "statement-correct"),
+    ),
     Place("Traffic", "Live", "live", "activity", "j", Permission.EXCHANGES_READ),
     Place("Traffic", "Exchanges", "exchanges", "arrow-left-right", "e", Permission.EXCHANGES_READ, ("exchange",)),
     Place(

@@ -62,6 +62,7 @@ INSTALLED_APPS = [
     "control_plane.forecasts",
     "control_plane.sessions",
     "control_plane.alerts",
+    "control_plane.statements",
     "control_plane.snapshots",
     "control_plane.fleet",
     "control_plane.dashboards",
