@@ -10,6 +10,7 @@ Why not a client library: docs/decisions/0030-own-http-client.md
 """
 
 import asyncio
+import select
 import socket
 import ssl
 import time
@@ -29,11 +30,14 @@ from data_plane.upstream.failure import (
     TlsFailed,
     UpstreamTimeout,
 )
-from data_plane.upstream.link import LetGo, Link
+from data_plane.upstream.link import Link
 from data_plane.upstream.request import Origin, Timeouts, UpstreamRequest, encode_head
 from data_plane.upstream.response import Sink, UpstreamResponse
 
 __all__ = ["Origin", "PoolStats", "Sink", "Timeouts", "UpstreamPool", "UpstreamRequest", "UpstreamResponse"]
+
+
+_HEARD = select.POLLIN | select.POLLRDHUP
 
 
 @cache
@@ -62,6 +66,10 @@ class PoolStats:
     expired_idle: int
 
 
+LetGo = Callable[[Callable[[], None]], None]
+"""Calls what it is given, at once or in a moment: when requests may leave."""
+
+
 def _at_once(send: Callable[[], None]) -> None:
     send()
 
@@ -69,7 +77,7 @@ def _at_once(send: Callable[[], None]) -> None:
 class _Lane:
     """The connections to one place: an origin, reached under one rule about private networks."""
 
-    __slots__ = ("allow_private", "dialling", "host_header", "idle", "let_go", "open", "origin", "pool")
+    __slots__ = ("allow_private", "dialling", "host_header", "idle", "open", "origin", "pool", "send_soon")
 
     def __init__(self, pool: "UpstreamPool", origin: Origin, allow_private: bool) -> None:
         self.pool = pool
@@ -80,7 +88,7 @@ class _Lane:
         self.idle: dict[Link, None] = {}
         self.open = 0
         self.dialling = 0
-        self.let_go = pool.let_go
+        self.send_soon = pool.send_soon
 
     def link_opened(self, link: Link) -> None:
         self.open += 1
@@ -104,8 +112,8 @@ class UpstreamPool:
     private_networks: CIDRs in which providers may live besides the public internet, for requests that say
     `allow_private`. max_connections: per origin, dialling ones included. idle_s: shorter than any provider's own limit,
     so that we close first. max_age_s: so that a change in DNS or behind a load balancer is followed in the end.
-    sweep_ms: by so much any timeout may be exceeded. tls: another trust than the system's. let_go: decides when a
-    request leaves; without it, at once.
+    sweep_ms: by so much any timeout may be exceeded. tls: another trust than the system's. let_go: decides when
+    requests leave; without it, at once.
     Belongs to one event loop.
     """
 
@@ -122,7 +130,9 @@ class UpstreamPool:
         clock: Callable[[], float] = time.perf_counter,
         let_go: LetGo = _at_once,
     ) -> None:
-        self.let_go = let_go
+        self._let_go = let_go
+        self._unsent: list[Link] = []
+        """Those whose requests leave together."""
         self._private_networks = parse_networks(private_networks)
         self._max_connections = max_connections
         self._idle_s, self._max_age_s, self._sweep_s = idle_s, max_age_s, sweep_ms / 1000
@@ -152,11 +162,13 @@ class UpstreamPool:
             link.give_up(waiter)
             raise
         except ConnectionLost as lost:
-            if not (lost.was_reused and lost.bytes_received == 0 and request.retry_stale):
+            is_stale = lost.was_reused and lost.bytes_received == 0 and request.retry_stale
+            if lost.was_sent and not is_stale:
                 raise
+            if lost.was_sent:
+                self._retried_stale += 1
         # The provider closed a kept connection, most likely while our request was on its way: once more, and on a
         # fresh connection, since the other kept ones are probably as dead.
-        self._retried_stale += 1
         link = await self._dial(lane, request.timeouts)
         waiter = link.ask(head, request.body, request.method, request.timeouts)
         try:
@@ -217,6 +229,29 @@ class UpstreamPool:
         else:
             self._sweep_timer = None
 
+    # Sending.
+
+    def send_soon(self, link: Link) -> None:
+        """Let the request of a link leave with those of this moment."""
+        self._unsent.append(link)
+        if len(self._unsent) == 1:
+            self._let_go(self._send_all)
+
+    def _send_all(self) -> None:
+        """Send what waits, unless its provider has spoken or closed: surplus of the last answer must not become the
+        beginning of the next one. The kernel is asked once about all kept connections."""
+        unsent, self._unsent = self._unsent, []
+        poll = select.poll()
+        for link in unsent:
+            if link.served > 1 and link.fileno >= 0:
+                poll.register(link.fileno, _HEARD)
+        heard = {fileno for fileno, _ in poll.poll(0)}
+        for link in unsent:
+            if heard and link.fileno in heard:
+                link.lose_unsent()
+            else:
+                link.send()
+
     # Finding and dialling.
 
     def _lane(self, origin: Origin, allow_private: bool) -> _Lane:
@@ -229,7 +264,7 @@ class UpstreamPool:
     def _take_idle(self, lane: _Lane) -> Link | None:
         while lane.idle:
             link, _ = lane.idle.popitem()
-            if link.is_usable and link.is_quiet:
+            if link.is_usable:
                 self._reused += 1
                 return link
             link.abort()

@@ -102,14 +102,15 @@ class ConnectionLost(UpstreamError):
     """The connection was reset, or closed before the head of an answer was complete.
 
     bytes_received: bytes of this answer, head included, that had arrived. was_reused: the connection had served before,
-    so with no byte received the provider most likely closed it while it was idle.
+    so with no byte received the provider most likely closed it while it was idle. was_sent: the request had left.
     """
 
     kind = "connection_lost"
 
-    def __init__(self, *, origin: str, bytes_received: int, was_reused: bool, why: str) -> None:
+    def __init__(self, *, origin: str, bytes_received: int, was_reused: bool, why: str, was_sent: bool = True) -> None:
         super().__init__(f"connection to {origin} lost after {bytes_received} bytes: {why}", origin=origin)
         self.bytes_received, self.was_reused, self.why = bytes_received, was_reused, why
+        self.was_sent = self.may_have_run = was_sent
 
 
 class TruncatedAnswer(UpstreamError):

@@ -6,10 +6,8 @@ calls `check` on every connection from its one sweep.
 """
 
 import asyncio
-import select
 import socket
 from collections.abc import Callable
-from functools import partial
 from typing import Protocol, cast
 
 from data_plane.upstream.failure import ConnectionLost, MalformedAnswer, Phase, UpstreamError, UpstreamTimeout
@@ -25,19 +23,14 @@ JOINED_BYTES = 16 * 1024
 SLICES_PER_TURN = 4
 
 
-LetGo = Callable[[Callable[[], None]], None]
-"""Calls what it is given, at once or in a moment: when a request may leave."""
-
-
 class Owner(Protocol):
     """What a connection tells the pool."""
 
     def link_opened(self, link: "Link") -> None: ...
     def link_freed(self, link: "Link") -> None: ...
     def link_lost(self, link: "Link") -> None: ...
-
-    @property
-    def let_go(self) -> "LetGo": ...
+    def send_soon(self, link: "Link") -> None:
+        """Call its `send` when its request may leave, at once or in a moment; `lose_unsent` if it spoke before."""
 
 
 class Link(asyncio.Protocol):
@@ -57,9 +50,9 @@ class Link(asyncio.Protocol):
         "_is_write_paused",
         "_loop",
         "_method",
+        "_outgoing",
         "_owner",
         "_pending_seen",
-        "_poll",
         "_quiet_since",
         "_response",
         "_timeouts",
@@ -69,6 +62,7 @@ class Link(asyncio.Protocol):
         "_waiter",
         "born_at",
         "connect_us",
+        "fileno",
         "free_since",
         "has_heard",
         "host_address",
@@ -97,7 +91,8 @@ class Link(asyncio.Protocol):
         self.served = 0
         self.has_heard = False
         self._owner = owner
-        self._poll: select.poll | None = None
+        self.fileno = -1
+        """Of its socket; -1: none that the kernel could be asked about."""
         self._clock = clock
         self._loop = loop
         self._transport: asyncio.Transport | None = None
@@ -109,6 +104,7 @@ class Link(asyncio.Protocol):
         self._head_bytes = 0
         self._asked_at = self._first_byte_at = self._quiet_since = 0.0
         self._pending_seen = 0
+        self._outgoing: tuple[bytes, Body] = (b"", b"")
         # What is left of a sliced upload, the next part last.
         self._unsent: list[memoryview] = []
         self._is_write_paused = False
@@ -121,17 +117,7 @@ class Link(asyncio.Protocol):
 
     def watch(self, connected: socket.socket) -> None:
         """Remember how to ask the kernel about this connection."""
-        self._poll = select.poll()
-        self._poll.register(connected.fileno(), select.POLLIN | select.POLLRDHUP)
-
-    @property
-    def is_quiet(self) -> bool:
-        """Nothing is waiting in the kernel that the event loop has not seen yet: neither bytes nor an end.
-
-        Half a microsecond before each reuse. It keeps surplus bytes of the last answer from becoming the beginning of
-        the next one, and most requests from being sent to a provider that has closed.
-        """
-        return self._poll is None or not self._poll.poll(0)
+        self.fileno = connected.fileno()
 
     @property
     def is_usable(self) -> bool:
@@ -155,20 +141,25 @@ class Link(asyncio.Protocol):
         self._first_byte_at = 0.0
         self._asked_at = self._quiet_since = self._clock()
         self.served += 1
+        self._is_sent = False
         if transport is None or not self.is_usable:
             waiter.set_exception(self._loss("closed before the request was sent"))
             return waiter
         self._waiter = waiter
-        self._is_sent = False
-        self._owner.let_go(partial(self._send, waiter, head, body))
+        self._outgoing = head, body
+        self._owner.send_soon(self)
         return waiter
 
-    def _send(self, waiter: "asyncio.Future[UpstreamResponse]", head: bytes, body: Body) -> None:
+    def send(self) -> None:
         """Write the request for whoever waits, if it still does."""
         transport = self._transport
-        if waiter is not self._waiter or transport is None:
+        if self._is_sent or self._waiter is None or transport is None:
             return
         self._is_sent = True
+        (head, body), self._outgoing = self._outgoing, (b"", b"")
+        if type(body) is bytes and len(body) <= JOINED_BYTES:
+            transport.write(head + body)
+            return
         size = size_of(body)
         if not size:
             transport.write(head)
@@ -184,6 +175,12 @@ class Link(asyncio.Protocol):
             else:
                 # One writev without a copy on uvloop.
                 transport.writelines((head, *parts))
+
+    def lose_unsent(self) -> None:
+        """The provider has spoken or closed before the request left: whatever that is, it is no answer to it."""
+        if self._is_sent or self._waiter is None:
+            return
+        self._fail_head(self._loss("spoke or closed before it was asked"))
 
     def give_up(self, waiter: "asyncio.Future[UpstreamResponse]") -> None:
         """Abort on behalf of a caller that no longer waits for this future.
@@ -217,6 +214,7 @@ class Link(asyncio.Protocol):
         """Close now, without sending what is left."""
         self._response = None
         self._unsent = []
+        self.fileno = -1
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
@@ -270,7 +268,7 @@ class Link(asyncio.Protocol):
         elif self._is_sent and self._waiter is not None:
             self._take_head(data)
         elif self._waiter is not None:
-            self._fail_head(self._loss("spoke before it was asked"))
+            self.lose_unsent()
         else:
             # Nothing was asked. Whatever this is, it must not become the beginning of the next answer.
             self.abort()
@@ -288,6 +286,7 @@ class Link(asyncio.Protocol):
             return
         self._transport = None
         self._unsent = []
+        self.fileno = -1
         self._owner.link_lost(self)
         why = "closed without an end" if exc is None else (str(exc) or type(exc).__name__)
         response = self._response
@@ -379,7 +378,13 @@ class Link(asyncio.Protocol):
         received = self._head_bytes + len(self._gathered or b"")
         if self._response is not None:
             received += self._response.received_bytes
-        return ConnectionLost(origin=str(self.origin), bytes_received=received, was_reused=self.served > 1, why=why)
+        return ConnectionLost(
+            origin=str(self.origin),
+            bytes_received=received,
+            was_reused=self.served > 1,
+            why=why,
+            was_sent=self._is_sent,
+        )
 
     def _malformed(self, why: str) -> MalformedAnswer:
         return MalformedAnswer(origin=str(self.origin), why=why)

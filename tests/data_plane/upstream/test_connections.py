@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,32 @@ async def test_an_end_the_loop_has_not_read_yet_costs_no_retry() -> None:
         socket.socket(fileno=os.dup(raw.fileno())).shutdown(socket.SHUT_WR)
         response = await pool.send(a_request(upstream.origin))
         assert (response.is_reused, pool.stats().retried_stale) == (False, 0)
+
+
+async def test_of_requests_that_leave_together_only_one_whose_provider_spoke_first_goes_elsewhere() -> None:
+    together: list[Callable[[], None]] = []
+    is_held_back = False
+
+    def let_go(send: Callable[[], None]) -> None:
+        if is_held_back:
+            together.append(send)
+        else:
+            send()
+
+    async with provider(answering(OK)) as upstream, a_pool(let_go=let_go) as pool:
+        await asyncio.gather(*(pool.send(a_request(upstream.origin)) for _ in range(3)))
+        is_held_back = True
+        # Not even this one is asked twice: nothing of it was sent.
+        asked = [asyncio.ensure_future(pool.send(a_request(upstream.origin, retry_stale=False))) for _ in range(3)]
+        await until(lambda: pool.stats().idle == 0)
+        assert len(together) == 1
+        upstream.peers[1].writer.write(OK)
+        is_held_back = False
+        together[0]()
+        answers = await asyncio.gather(*asked)
+        assert sorted(answer.is_reused for answer in answers) == [False, True, True]
+        assert [await read_all(answer) for answer in answers] == [b"ok"] * 3
+        assert (pool.stats().retried_stale, len(upstream.peers)) == (0, 4)
 
 
 async def test_idle_connections_are_closed_after_their_time() -> None:

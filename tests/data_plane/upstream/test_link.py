@@ -77,12 +77,12 @@ class Bench:
     def link_lost(self, link: Link) -> None:
         self.is_lost = True
 
-    def let_go(self, send: Callable[[], None]) -> None:
+    def send_soon(self, link: Link) -> None:
         """At once, unless the test holds requests back."""
         if self.held_back is None:
-            send()
+            link.send()
         else:
-            self.held_back.append(send)
+            self.held_back.append(link.send)
 
     def ask(
         self, body: bytes = b"", timeouts: Timeouts | None = None, method: str = "POST"
