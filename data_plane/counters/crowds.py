@@ -15,12 +15,13 @@ MOST_ASKING = 16
 class Asking:
     """Attempts that wait for the same call. It is open until it leaves."""
 
-    __slots__ = ("_aim", "_asks", "_open", "_told", "_waiting")
+    __slots__ = ("_aim", "_asks", "_loop", "_open", "_told", "_waiting")
 
     def __init__(self, aim: Aim, told: Sequence[str | int], open_calls: "dict[Aim, Asking]") -> None:
         """told: what `reserve.lua` is told once for all of them. open_calls: where others find this one until then."""
         self._aim, self._told, self._open = aim, told, open_calls
         open_calls[aim] = self
+        self._loop = asyncio.get_running_loop()
         self._asks: list[bytes] = []
         self._waiting: list[asyncio.Future[object]] = []
 
@@ -30,10 +31,11 @@ class Asking:
 
     def join(self, ask: bytes) -> "asyncio.Future[object]":
         """Ask with the others. Gives the answer, or None."""
-        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self._asks.append(ask)
+        answer: asyncio.Future[object] = self._loop.create_future()
         self._waiting.append(answer)
-        if len(self._asks) >= MOST_ASKING:
+        asks = self._asks
+        asks.append(ask)
+        if len(asks) >= MOST_ASKING:
             self.close()
         return answer
 

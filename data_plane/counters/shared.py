@@ -194,15 +194,15 @@ class SharedCounters:
                 # The store may have let it in before it fell silent.
                 self._give_back(aim, ask)
             return decided
-        return self._take_answer(aim, ask, contents, reply, first)
+        return self._take_answer(aim, ask, contents, reply, member, first)
 
     async def extend(self, grant: Grant, amounts: Amounts) -> bool:
         """Have a running attempt's reservation be this much from now on."""
-        running = self._running.get(member_of(grant.ask))
+        running = self._running.get(grant.member)
         if running is None:
             return True
         aim, numbers = running.aim, numbers_of(amounts)
-        told = encode_numbers((member_of(grant.ask), grant.ask.is_tool_loop * TOOL_LOOP, *numbers[:3]))
+        told = encode_numbers((grant.member, grant.ask.is_tool_loop * TOOL_LOOP, *numbers[:3]))
         answer = self.link.ask(aim.extend(told)) if not grant.degraded else None
         reply = await answer if answer is not None else None
         if reply == 0:
@@ -216,22 +216,25 @@ class SharedCounters:
 
     def settle(self, grant: Grant, spent: Spent) -> None:
         """Replace a reservation by the truth and free its slots."""
-        member = member_of(grant.ask)
+        member = grant.member
         running = self._running.pop(member, None)
         if running is None:
             return
         aim = running.aim
         for slot in running.slots:
             self._alone.leave(slot)
-        flags = POST_UNHELD
-        if grant.degraded == "bounded":
-            self._alone.settled(aim, running.numbers[1:3], spent.cost)
-            flags |= FROM_ALLOWANCE
-        input_tokens, output_tokens = spent.input_tokens, spent.output_tokens
-        # What was let in here was charged here: there is nothing to correct there.
-        charged = running.numbers[3:] if not grant.degraded else (input_tokens, output_tokens)
+        flags, input_tokens, output_tokens = POST_UNHELD, spent.input_tokens, spent.output_tokens
+        if grant.degraded:
+            # What was let in here was charged here: there is nothing to correct there.
+            charged_input, charged_output = input_tokens, output_tokens
+            if grant.degraded == "bounded":
+                self._alone.settled(aim, running.numbers[1:3], spent.cost)
+                flags |= FROM_ALLOWANCE
+        else:
+            _, _, _, charged_input, charged_output = running.numbers
         told = (
-            member, micro_near(spent.cost), input_tokens, output_tokens, *charged, grant.counted, flags,
+            member, micro_near(spent.cost), input_tokens, output_tokens, charged_input, charged_output, grant.counted,
+            flags,
         )  # fmt: skip
         self._settlements.send(Settlement(aim, told))
 
@@ -271,7 +274,7 @@ class SharedCounters:
     # Answers.
 
     def _take_answer(
-        self, aim: Aim, ask: Ask, contents: _Contents, reply: bytes, first: _Numbers
+        self, aim: Aim, ask: Ask, contents: _Contents, reply: bytes, member: str, first: _Numbers
     ) -> Grant | Denial | Restart:
         verdict, candidate, fullest, counted, generation, sequence, posted = SAID_FIRST.unpack_from(reply)
         text = reply[SAID_FIRST.size :]
@@ -283,7 +286,7 @@ class SharedCounters:
             if generation > known or (generation == known and sequence > contents.sequence):
                 contents.generation, contents.sequence = generation, sequence
         if verdict == _ADMITTED:
-            grant = Grant(ask, aim.claims, candidate, text, counted, fullest, posted)
+            grant = Grant(ask, aim.claims, candidate, text, counted, fullest, posted, "", member)
             if not aim.is_issued:
                 self._note_issued(aim, grant.numbers)
             self._start(aim, grant, first if candidate == FIRST else numbers_of(grant.amounts))
@@ -306,7 +309,7 @@ class SharedCounters:
         slots = aim.slots
         for slot in slots:
             self._alone.enter(slot)
-        self._running[member_of(grant.ask)] = _Running(aim, grant, reserved, slots)
+        self._running[grant.member] = _Running(aim, grant, reserved, slots)
 
     def _deny(self, aim: Aim, ask: Ask, reply: bytes, numbers: tuple[int, ...]) -> Denial:
         answer = answer_of(numbers)
@@ -357,7 +360,7 @@ class SharedCounters:
         self._meters.decided_alone(alone.degraded, is_admitted)
         if is_admitted:
             counted = numbers[HEAD_NUMBERS - 1]
-            grant = Grant(ask, aim.claims, FIRST, text, counted, degraded=alone.degraded)
+            grant = Grant(ask, aim.claims, FIRST, text, counted, degraded=alone.degraded, member=member_of(ask))
             self._start(aim, grant, numbers_of(ask.first))
             return grant
         claim = aim.claim(answer.index)
@@ -420,7 +423,7 @@ class SharedCounters:
         contents = self._contents[organization_id]
         for start in range(0, max(1, len(running)), AT_ONCE):
             some = running[start : start + AT_ONCE]
-            held = [(member_of(each.grant.ask), each.slots) for each in some]
+            held = [(each.grant.member, each.slots) for each in some]
             command = renewal_of(
                 organization_id, held, generation=contents.wanted, seen=(contents.generation, contents.sequence)
             )
@@ -434,7 +437,7 @@ class SharedCounters:
                 contents.generation, contents.sequence = generation, sequence
             for number in missing:
                 # Only what still runs: it may have been settled while the store answered.
-                if member_of(some[number - 1].grant.ask) in self._running:
+                if some[number - 1].grant.member in self._running:
                     self._register(some[number - 1])
 
     def _register(self, running: _Running) -> None:
@@ -443,7 +446,7 @@ class SharedCounters:
         is_second = grant.candidate == SECOND
         flags = UNCHECKED | is_second * OFFERED | grant.ask.is_further * FURTHER | grant.ask.is_tool_loop * TOOL_LOOP
         both = (*NO_AMOUNTS, *numbers) if is_second else numbers
-        ask = encode_numbers((member_of(grant.ask), flags, *both))
+        ask = encode_numbers((grant.member, flags, *both))
         self.link.tell(running.aim.reserve((-1, 0, self._pod_id, 0, 0, 0), [ask]), _ignore)
 
     async def _resend_on(self) -> None:

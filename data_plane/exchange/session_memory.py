@@ -76,8 +76,7 @@ class SessionMemory:
         place = (organization_id, session_id, turn.provider_id, turn.model)
         turns = self._turns
         # Taken out and put in again: what stands first is what has not been written for longest.
-        turns.pop(place, None)
-        if len(turns) >= self._limit:
+        if turns.pop(place, None) is None and len(turns) >= self._limit:
             del turns[next(iter(turns))]
         turns[place] = turn
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from string import punctuation
 from urllib.parse import quote
 
-from data_plane.policy.claims import BudgetClaim, percent_of, stage_at
+from data_plane.policy.claims import BudgetClaim, stage_at
 from data_plane.policy.grant import Grant
 from data_plane.protocols.meters import Gauge, budget_header, native_meter
 from data_plane.protocols.refusals import CODEX
@@ -26,24 +26,24 @@ def standing_lines(grant: Grant, client_name: str, *, passes_caller: bool) -> st
 
     passes_caller: the account is the caller's own, whose provider tells its own meter.
     """
-    degraded = f"x-switchyard-degraded: {grant.degraded}\r\n" if grant.degraded else ""
-    budgets = grant.claims.budgets
-    if degraded or not grant.answer:
+    if grant.degraded or not grant.answer:
         # What stood in for the counters knows nothing of what is spent.
-        return degraded
-    place, micro = grant.fullest - len(grant.claims.rates), grant.posted
+        return degraded_line(grant.degraded)
+    claims = grant.claims
+    budgets, place, micro = claims.budgets, grant.fullest - len(claims.rates), grant.posted
     if not 0 <= place < len(budgets):
         # The counters name none of those that only warn.
         numbers = grant.numbers
         posted_of = numbers[HEAD_NUMBERS + RATE_NUMBERS * numbers[_RATES] + 1 :: BUDGET_NUMBERS]
         place = _fullest(budgets, posted_of)
         micro = posted_of[place] if place >= 0 else 0
-    if place < 0 or budgets[place].is_shadow:
-        return degraded
+        if place < 0 or budgets[place].is_shadow:
+            return ""
     claim = budgets[place]
     beginning, end = _lasting(claim.budget_name, claim.limit, claim.period_end_ms)
     posted = NanoUsd(micro * MICRO)
-    lines = f"{beginning}{percent_of(claim, posted)}\r\nx-switchyard-budget-used: {dollars(posted)}{end}"
+    percent = posted * 100 // claim.limit if claim.limit > 0 else 100
+    lines = f"{beginning}{percent}\r\nx-switchyard-budget-used: {dollars(posted)}{end}"
     if claim.stages and posted >= claim.stages[0].at:
         lines = f"{lines}x-switchyard-stage: {stage_at(claim, posted)}\r\n"
     if client_name == CODEX and not passes_caller:

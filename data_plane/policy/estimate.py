@@ -59,6 +59,9 @@ class Tariff(msgspec.Struct, frozen=True):
     """Where a request asks for a tier by name."""
     context_tokens: int
     max_output_tokens: int
+    flat: tuple[int, int, int, int, int] | None
+    """Where nothing hangs on the size of a prompt: rates of the ceiling (input, output), and those that are likely
+    (fresh, read from a cache, output; nano-USD per million tokens)."""
 
 
 class Quote(msgspec.Struct, frozen=True):
@@ -88,6 +91,7 @@ def tariff_of(price: Price, facts: ModelFacts, *, context_tokens: int = 0, max_o
         tier_ceilings=tuple((tier.name, _ceilings(price, tier.name)) for tier in price.tiers),
         context_tokens=max(facts.context_tokens, context_tokens) or UNKNOWN_CONTEXT_TOKENS,
         max_output_tokens=max(facts.max_output_tokens, max_output_tokens) or UNKNOWN_OUTPUT_TOKENS,
+        flat=None if price.bands else (*_flat_ceiling(price), *_likely_rates(price.rates)),
     )
 
 
@@ -96,6 +100,8 @@ def quote(tariff: Tariff | None, size: RequestSize, last: LastTurn | None = None
 
     tariff: None where nobody is charged; tokens are counted all the same.
     """
+    if tariff is not None and tariff.flat is not None and size.is_plain:
+        return _quote_plainly(tariff, tariff.flat, size, last)
     if not size.is_billable:
         return FREE
     if tariff is None:
@@ -103,7 +109,6 @@ def quote(tariff: Tariff | None, size: RequestSize, last: LastTurn | None = None
         prompt, output = _likely(size, last, UNKNOWN_CONTEXT_TOKENS, output_bound if size.answers_with_text else 0)
         return Quote(Amounts(NanoUsd(0), NanoUsd(0), NanoUsd(0), prompt, output), 0, 0, output_bound, 1000)
     facts, price, body_bytes, answers = tariff.facts, tariff.price, size.body_bytes, size.answers
-    # Asked for every exchange that a budget counts: written out, because calls cost more than what they work out.
     input_bound = tariff.context_tokens
     if not size.is_unbounded:
         tokens = body_bytes + ALLOWANCE_TOKENS
@@ -148,6 +153,56 @@ def quote(tariff: Tariff | None, size: RequestSize, last: LastTurn | None = None
     return Quote(_amounts(expected, calibrated, worst, prompt, output), fixed, output_rate, output_bound, per_mille)
 
 
+def _quote_plainly(
+    tariff: Tariff, rates: tuple[int, int, int, int, int], size: RequestSize, last: LastTurn | None
+) -> Quote:
+    """The same for most requests, and for every one that a budget counts: written out, because calls and checks cost
+    more than what they lead to."""
+    input_rate, output_rate, fresh, read, answer_rate = rates
+    body_bytes, facts = size.body_bytes, tariff.facts
+    input_bound, output_bound, asked = body_bytes + ALLOWANCE_TOKENS, tariff.max_output_tokens, size.max_output_tokens
+    if input_bound > tariff.context_tokens:
+        input_bound = tariff.context_tokens
+    if 0 < asked < output_bound:
+        output_bound = asked
+    fixed = input_bound * input_rate
+    worst = calibrated = -(-(fixed + output_bound * output_rate) // _SCALE)
+    if facts.bytes_per_token_milli > 1000:
+        measured = _measured_input(size, facts.bytes_per_token_milli)
+        if measured < input_bound:
+            calibrated = _nano(measured * input_rate + output_bound * output_rate)
+    if facts.calibrated_per_mille:
+        calibrated = min(calibrated, -(-worst * facts.calibrated_per_mille // 1000))
+    output, warm = LIKELY_OUTPUT_TOKENS, 0
+    if last is None or last.prompt_tokens <= 0 or last.body_bytes <= 0:
+        prompt = -(-body_bytes * 10 // BYTES_PER_TOKEN_TENTHS)
+    else:
+        prompt = body_bytes * last.prompt_tokens // last.body_bytes
+    if last is not None:
+        output, warm = last.output_tokens * 3 // 2, last.warm_tokens
+        if output < LIKELY_OUTPUT_TOKENS // 2:
+            output = LIKELY_OUTPUT_TOKENS // 2
+    if prompt < 1:
+        prompt = 1
+    if prompt > input_bound:
+        prompt = input_bound
+    if output > output_bound:
+        output = output_bound
+    if last is None and facts.expected_per_mille:
+        expected = worst * facts.expected_per_mille // 1000
+    else:
+        if warm > prompt:
+            warm = prompt
+        expected = -(-(warm * read + (prompt - warm) * fresh + output * answer_rate) // PER_MILLION)
+    floor = -(-worst * FLOOR_PER_MILLE // 1000)
+    if expected < floor:
+        expected = floor
+    if expected > calibrated:
+        expected = calibrated
+    per_mille = 1000 if calibrated == worst else -(-calibrated * 1000 // worst)
+    return Quote(_amounts(expected, calibrated, worst, prompt, output), fixed, output_rate, output_bound, per_mille)
+
+
 def likely_cost(price: Price, prompt_tokens: int, warm_tokens: int, output_tokens: int) -> int:
     """What a turn costs of whose prompt so much is read from the provider's cache. Nano-USD.
 
@@ -157,12 +212,17 @@ def likely_cost(price: Price, prompt_tokens: int, warm_tokens: int, output_token
     for band in price.bands:
         if prompt_tokens >= band.from_prompt_tokens:
             rates = band.rates
+    fresh, read, output = _likely_rates(rates)
+    return -(-(warm_tokens * read + (prompt_tokens - warm_tokens) * fresh + output_tokens * output) // PER_MILLION)
+
+
+def _likely_rates(rates: Rates) -> tuple[int, int, int]:
+    """What is not read from the cache, what is, and output."""
     fresh = rates.input
     read = fresh if rates.cache_read is None else rates.cache_read
     if rates.cache_write_5m is not None and rates.cache_write_5m > fresh:
         fresh = rates.cache_write_5m
-    scaled = warm_tokens * read + (prompt_tokens - warm_tokens) * fresh + output_tokens * rates.output
-    return -(-scaled // PER_MILLION)
+    return fresh, read, rates.output
 
 
 def likely_prompt(size: RequestSize, last: LastTurn | None) -> int:
@@ -251,6 +311,11 @@ def _ceilings(price: Price, tier: str) -> tuple[Ceiling, ...]:
         reached.append(band.rates)
         ceilings.append(_ceiling(band.from_prompt_tokens, reached, multiplier))
     return tuple(ceilings)
+
+
+def _flat_ceiling(price: Price) -> tuple[int, int]:
+    ceiling = _ceilings(price, "")[0]
+    return ceiling.input, ceiling.output
 
 
 def _ceiling(from_prompt_tokens: int, reached: list[Rates], multiplier: int) -> Ceiling:

@@ -46,6 +46,8 @@ class Grant(msgspec.Struct, frozen=True, gc=False):
     """To that budget, before this exchange; micro-USD."""
     degraded: str = ""
     """Which rule of an outage decided: bounded, allow, local_rates; "": the counters themselves."""
+    member: str = ""
+    """What the counters know the attempt by."""
 
     @property
     def numbers(self) -> tuple[int, ...]:

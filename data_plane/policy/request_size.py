@@ -28,6 +28,8 @@ class RequestSize(msgspec.Struct, frozen=True):
     """False: it is free of charge, like a count of tokens."""
     answers_with_text: bool = True
     """False: nothing is generated, as with embeddings."""
+    is_plain: bool = False
+    """Only the first two are not as above: most requests, whose price is worked out in a few steps."""
 
 
 class LastTurn(msgspec.Struct, frozen=True):

@@ -50,14 +50,13 @@ def asked_for(facts: RequestFacts) -> tuple[int, int]:
         output = output_of(facts)
         return output.tokens, output.answers
     fields, tokens, answers = facts.fields, 0, 1
+    spans = fields.spans
     for name in names:
-        if name in fields.spans:
+        if name in spans:
             told = _number(fields, name)
             tokens = min(tokens, told) if tokens and told else tokens or told
-    if facts.protocol == "openai_chat":
-        for name in ("n", "N"):
-            if name in fields.spans:
-                answers = max(answers, _number(fields, name))
+    if ("n" in spans or "N" in spans) and facts.protocol == "openai_chat":
+        answers = max([answers, *(_number(fields, name) for name in ("n", "N") if name in spans)])
     return tokens, answers
 
 

@@ -22,8 +22,6 @@ _KIND = rb'"type"[ \t\n\r]*:[ \t\n\r]*"(%b)'
 class _Marks(msgspec.Struct, frozen=True):
     """What to look for in one protocol."""
 
-    hint: bytes
-    """Part of whatever `parts` finds; a body without it is not looked through."""
     parts: re.Pattern[bytes]
     """Over the whole body; its group says what was found."""
     pictures: frozenset[bytes]
@@ -36,7 +34,6 @@ class _Marks(msgspec.Struct, frozen=True):
 
 _MARKS: Mapping[str, _Marks] = {
     ANTHROPIC_MESSAGES: _Marks(
-        b'"type"',
         re.compile(_KIND % b"image|document|url|file|container_upload" + b'"'),
         frozenset({b"image"}),
         re.compile(_KIND % b"web_search_|web_fetch_|code_execution_"),
@@ -44,7 +41,6 @@ _MARKS: Mapping[str, _Marks] = {
         ("mcp_servers", "container"),
     ),
     OPENAI_CHAT: _Marks(
-        b'"type"',
         re.compile(_KIND % b"image_url|file" + b'"'),
         frozenset({b"image_url"}),
         re.compile(_KIND % b"web_search|file_search|code_interpreter|mcp"),
@@ -52,7 +48,6 @@ _MARKS: Mapping[str, _Marks] = {
         ("web_search_options",),
     ),
     OPENAI_RESPONSES: _Marks(
-        b'"type"',
         re.compile(_KIND % b"input_image|input_file|item_reference" + b'"'),
         frozenset({b"input_image"}),
         re.compile(_KIND % b"web_search|file_search|code_interpreter|mcp|image_generation"),
@@ -60,7 +55,6 @@ _MARKS: Mapping[str, _Marks] = {
         ("previous_response_id", "conversation", "prompt"),
     ),
     GEMINI_CONTENT: _Marks(
-        b'ata"',
         re.compile(rb'"(inlineData|inline_data|fileData|file_data)"[ \t\n\r]*:'),
         frozenset({b"inlineData", b"inline_data"}),
         re.compile(
@@ -87,8 +81,7 @@ def read_size(facts: RequestFacts, body: Body) -> RequestSize:
             answers_with_text=is_generation,
         )
     fields, (max_output, answers) = facts.fields.raw, asked_for(facts)
-    # A view of bytes is asked for single bytes by "in".
-    found = marks.parts.findall(body) if isinstance(body, memoryview) or marks.hint in body else ()
+    found = marks.parts.findall(body)
     is_unbounded = bool(found) and not marks.pictures.issuperset(found)
     for name in marks.elsewhere:
         if name in fields and bytes(fields[name]) not in _NOTHING:
@@ -101,6 +94,8 @@ def read_size(facts: RequestFacts, body: Body) -> RequestSize:
             searches = _most_searches(bytes(tools))
     if "web_search_options" in fields:
         searches = SEARCHES_UNSAID
+    if not (found or is_unbounded or searches or answers != 1 or "service_tier" in fields or "speed" in fields):
+        return RequestSize(facts.body_bytes, max_output, is_plain=True)
     images = sum(1 for each in found if each in marks.pictures) if found else 0
     tier = _tier(fields) if "service_tier" in fields or "speed" in fields else ""
     return RequestSize(facts.body_bytes, max_output, answers, images, is_unbounded, searches, tier)

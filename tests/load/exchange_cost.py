@@ -159,7 +159,11 @@ def main() -> None:
 
 async def _measure_counting(chosen: argparse.Namespace, url: str) -> None:
     counters = SharedCounters(
-        url, pod_id="bench", live_pods=lambda: 1, meters=PodMetrics(lambda _reason, _source: None)
+        url,
+        pod_id="bench",
+        live_pods=lambda: 1,
+        meters=PodMetrics(lambda _reason, _source: None),
+        patience=_PATIENT,
     )
     running = asyncio.create_task(counters.run())
     while not counters.is_up:

@@ -76,6 +76,31 @@ PRICES = st.builds(
 PARTS = st.lists(st.integers(0, 5), min_size=8, max_size=8)
 
 
+FACTS = st.builds(
+    ModelFacts,
+    context_tokens=st.sampled_from([0, 8000]),
+    max_output_tokens=st.sampled_from([0, 2000]),
+    bytes_per_token_milli=st.sampled_from([0, 1000, 3500]),
+    calibrated_per_mille=st.sampled_from([0, 300, 1000]),
+    expected_per_mille=st.sampled_from([0, 10, 700]),
+)
+LAST_TURNS = st.none() | st.builds(
+    LastTurn, st.integers(0, 9000), st.integers(0, 3000), st.integers(0, 3000), st.integers(0, 3000)
+)
+
+
+@PATIENT
+@given(PRICES, FACTS, st.integers(0, 10_000), st.sampled_from([0, 50, 5000]), LAST_TURNS)
+def test_a_plain_request_comes_to_the_same_on_the_short_way(
+    price: Price, facts: ModelFacts, body_bytes: int, output: int, last: LastTurn | None
+) -> None:
+    tariff = tariff_of(price, facts)
+
+    assert quote(tariff, RequestSize(body_bytes, output, is_plain=True), last) == quote(
+        tariff, RequestSize(body_bytes, output), last
+    )
+
+
 @PATIENT
 @given(PRICES, st.data())
 def test_no_answer_costs_more_than_the_worst_case(price: Price, data: st.DataObject) -> None:
