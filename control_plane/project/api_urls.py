@@ -49,8 +49,9 @@ from control_plane.project.api.rule_preview import RulePreviewView
 from control_plane.rest.problems import not_found
 from control_plane.routing.api import ModelViewSet, VirtualModelViewSet
 from control_plane.rules.api import MetadataKeyViewSet
+from control_plane.sessions.api import SessionSettingsView, SessionViewSet
 from control_plane.snapshots.api import SnapshotViewSet
-from control_plane.usage.api import AdjustmentViewSet, ExchangeViewSet, SessionViewSet, UsageView
+from control_plane.usage.api import AdjustmentViewSet, ExchangeViewSet, UsageView
 
 app_name = "api"
 
@@ -98,6 +99,11 @@ router.register("policy-revisions", PolicyRevisionViewSet, "policy-revision")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^usage/?$", UsageView.as_view(), name="usage"),
+    re_path(
+        r"^session-settings/?$",
+        SessionSettingsView.as_view({"get": "retrieve", "patch": "partial_update"}),
+        name="session-settings",
+    ),
     re_path(r"^key-rules/?$", KeyRulesView.as_view({"get": "retrieve", "patch": "partial_update"}), name="key-rules"),
     re_path(
         r"^budgets/(?P<pk>[^/]+)/standing/?$",

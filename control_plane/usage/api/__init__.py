@@ -1,8 +1,7 @@
-"""REST: usage series, exchanges, corrections, conversation sessions."""
+"""REST: usage series, exchanges, corrections."""
 
 from control_plane.usage.api.adjustments import AdjustmentViewSet
 from control_plane.usage.api.exchanges import ExchangeViewSet
 from control_plane.usage.api.series import UsageView
-from control_plane.usage.api.sessions import SessionViewSet
 
-__all__ = ["AdjustmentViewSet", "ExchangeViewSet", "SessionViewSet", "UsageView"]
+__all__ = ["AdjustmentViewSet", "ExchangeViewSet", "UsageView"]

@@ -1,27 +1,38 @@
 """Conversations as events of pods, booked into the ledger."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from control_plane.audit.services import Actor
-from control_plane.catalog.selectors import price_for
-from control_plane.catalog.services import list_prices_load
+from control_plane.catalog.models import ListPrice
+from control_plane.catalog.selectors import contract_price
 from control_plane.sessions.analysis.turns import Facts, Turn
 from control_plane.usage.models import ConversationSession
 from switchyard_contract.pricing import Price, amount_of
 from switchyard_contract.v1 import usage_pb2
 from tests.control_plane.sessions.conversations import START_MS
-from tests.control_plane.usage.books import put_and_book
-from tests.control_plane.usage.events import NOW, ORGANIZATION, a_batch, an_event, an_exchange_id
+from tests.control_plane.usage.books import book, put
+from tests.control_plane.usage.events import NOW, a_batch, an_event, an_exchange_id
 
 
 def opus() -> Price:
     """The list price of Claude Opus 4.8: 5 in, 0.50 read, 6.25 written, 25 out."""
-    list_prices_load(actor=Actor.system("test"))
-    price = price_for(ORGANIZATION, "anthropic", "claude-opus-4-8", NOW)
-    assert price is not None
-    return price
+    row, _ = ListPrice.objects.get_or_create(
+        version="list:anthropic:claude-opus-4-8",
+        defaults={
+            "vendor": "anthropic",
+            "model": "claude-opus-4-8",
+            "rates": {
+                "input": 5_000_000_000,
+                "cache_read": 500_000_000,
+                "cache_write_5m": 6_250_000_000,
+                "cache_write_1h": 10_000_000_000,
+                "output": 25_000_000_000,
+            },
+            "source": "https://example.org/prices",
+        },
+    )
+    return contract_price(row, is_override=False)
 
 
 def turn_facts(facts: Facts) -> usage_pb2.TurnFacts:
@@ -65,5 +76,6 @@ def event_of(turn: Turn, number: int, price: Price, *, begin: datetime = NOW, **
 def book_turns(turns: Iterable[Turn], price: Price, *, first_sequence: int = 1, **changes: Any) -> ConversationSession:
     """Book turns as one session; returns it."""
     events = [event_of(turn, first_sequence + number, price, **changes) for number, turn in enumerate(turns)]
-    put_and_book(a_batch(events, first_sequence=first_sequence))
+    put(a_batch(events, first_sequence=first_sequence))
+    book(max(NOW, changes.get("begin", NOW) + timedelta(hours=1)))
     return ConversationSession.objects.get(session_id=events[0].session_id, key_id=events[0].key_id)
