@@ -82,7 +82,8 @@ class DeliveryOut(serializers.Serializer[Delivery]):
     budget = serializers.SerializerMethodField(help_text="Name of the budget, as it was; null for a test.")
     budget_id = serializers.SerializerMethodField()
     counter = serializers.SerializerMethodField(help_text="In words; empty: everybody's together.")
-    stage = serializers.SerializerMethodField(help_text="Percent of the limit.")
+    stage = serializers.SerializerMethodField(help_text="Percent of the limit; null for a forecast.")
+    is_forecast = serializers.SerializerMethodField(help_text="It was heading above its limit; no stage was reached.")
     spent_usd = serializers.SerializerMethodField()
     limit_usd = serializers.SerializerMethodField()
 
@@ -102,7 +103,10 @@ class DeliveryOut(serializers.Serializer[Delivery]):
         return None if row.crossing is None else row.crossing.counter_text
 
     def get_stage(self, row: Delivery) -> int | None:
-        return None if row.crossing is None else row.crossing.at_percent
+        return None if row.crossing is None or row.crossing.is_forecast else row.crossing.at_percent
+
+    def get_is_forecast(self, row: Delivery) -> bool:
+        return row.crossing is not None and row.crossing.is_forecast
 
     def get_spent_usd(self, row: Delivery) -> str | None:
         return None if row.crossing is None else money(row.crossing.posted_nano_usd)

@@ -80,7 +80,7 @@ class StageCrossing(models.Model):
     anchor = models.IntegerField()
     at_percent = models.IntegerField()
     action = models.CharField(max_length=10)
-    """alert, downgrade or block."""
+    """alert, downgrade or block; forecast: it is heading above its limit (`alerts.foreseen`)."""
     next_percent = models.IntegerField(null=True)
     """The next stage above this one; None: there is none."""
     next_action = models.CharField(max_length=10, blank=True)
@@ -92,6 +92,8 @@ class StageCrossing(models.Model):
     crossed_at = models.DateTimeField()
     dispatched_at = models.DateTimeField(null=True)
     """When its deliveries were made; None: not yet."""
+    forecast = models.JSONField(null=True)
+    """Where it was heading: `alerts.foreseen.Foreseen` as stored; None: a stage was reached."""
 
     class Meta:
         constraints = [
@@ -107,6 +109,10 @@ class StageCrossing(models.Model):
 
     def __str__(self) -> str:
         return f"{self.budget_name} {self.counter!r} {self.period_ms}: {self.at_percent} %"
+
+    @property
+    def is_forecast(self) -> bool:
+        return self.forecast is not None
 
     @property
     def percent(self) -> int:

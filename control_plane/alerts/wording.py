@@ -7,11 +7,13 @@ from uuid import UUID
 from django.conf import settings
 
 from control_plane.alerts.channels.channel import Message
+from control_plane.alerts.foreseen import Foreseen
 from control_plane.alerts.models import StageCrossing
 from control_plane.rules.periods import FOR_EVER, PeriodRule, period_at, zone_of
 from switchyard_contract.quantity import NanoUsd, usd_text
 
 STAGE_CROSSED = "budget.stage_crossed"
+FORECAST_CROSSED = "budget.forecast_crossed"
 TEST = "channel.test"
 LARGE = 1_000_000_000
 LONGEST_SUBJECT = 200
@@ -19,6 +21,8 @@ LONGEST_SUBJECT = 200
 
 def crossing_message(delivery_id: UUID, crossing: StageCrossing, *, organization: str) -> Message:
     """Put a crossing into words."""
+    if crossing.forecast is not None:
+        return _forecast_message(delivery_id, crossing, Foreseen.from_json(crossing.forecast), organization)
     resets_at = resets_at_of(crossing)
     whose = f" ({crossing.counter_text})" if crossing.counter_text else ""
     spent, limit = dollars(crossing.posted_nano_usd), dollars(crossing.limit_nano_usd)
@@ -41,6 +45,38 @@ def crossing_message(delivery_id: UUID, crossing: StageCrossing, *, organization
         event=STAGE_CROSSED,
         at=crossing.crossed_at,
         body=_body(delivery_id, crossing, organization, resets_at, address),
+    )
+
+
+def _forecast_message(delivery_id: UUID, crossing: StageCrossing, foreseen: Foreseen, organization: str) -> Message:
+    """It has not happened yet: when it will, how sure that is, and who makes it."""
+    resets_at = resets_at_of(crossing)
+    whose = f" ({crossing.counter_text})" if crossing.counter_text else ""
+    limit = dollars(crossing.limit_nano_usd)
+    address = f"{settings.SWITCHYARD.console_public_url}/budgets/{crossing.budget_id}"
+    about = f" around {foreseen.day_words}" if foreseen.day_words else " before it ends"
+    lines = [
+        f"Budget: {crossing.budget_name}{whose}, {organization}",
+        f"Spent: {dollars(crossing.posted_nano_usd)} of {limit} ({crossing.percent} %)",
+        f"Heading for: {dollars(foreseen.p50)} (P50); {dollars(foreseen.p10)} to {dollars(foreseen.p90)} in 8 of 10"
+        " courses",
+        f"Reset: {reset_words(resets_at, crossing.timezone)}",
+        "",
+        f"It passes its limit{about} (P50). {foreseen.drivers_words}".rstrip(),
+        "Raise the budget, or look at what is spent.",
+        "",
+        f"The budget: {address}",
+        "",
+    ]
+    body = _body(delivery_id, crossing, organization, resets_at, address)
+    del body["stage"], body["next_stage"]
+    return Message(
+        id=delivery_id.hex,
+        subject=_one_line(f"{crossing.budget_name}{whose}: heading for {dollars(foreseen.p50)} of {limit}"),
+        text="\n".join(lines),
+        event=FORECAST_CROSSED,
+        at=crossing.crossed_at,
+        body={**body, "event": FORECAST_CROSSED, "forecast": foreseen.told()},
     )
 
 

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.urls import reverse
 
 from control_plane.accounts.models import User
+from control_plane.alerts.models import StageCrossing
 from control_plane.alerts.selectors import crossings_told_to
 from control_plane.budgets.models import Budget, BudgetRequest, RequestState
 from control_plane.organizations.roles import Permission, Reach, Standing, reach_of
@@ -46,7 +47,7 @@ def stages_reached(standing: Standing, now: datetime) -> Iterator[Notice]:
             id=f"crossing:{crossing.id.hex}",
             tone="stopped" if crossing.action == "block" else "look",
             icon="wallet",
-            title=f"{crossing.budget_name} is at {crossing.at_percent} %",
+            title=_title(crossing),
             text=f"{whose}{numbers.money(crossing.posted_nano_usd)} of {numbers.money(crossing.limit_nano_usd)}",
             at=crossing.crossed_at,
             address=address,
@@ -54,6 +55,13 @@ def stages_reached(standing: Standing, now: datetime) -> Iterator[Notice]:
             action_address=address,
             opens_sheet=False,
         )
+
+
+def _title(crossing: StageCrossing) -> str:
+    if crossing.forecast is None:
+        return f"{crossing.budget_name} is at {crossing.at_percent} %"
+    around = crossing.forecast.get("day_words")
+    return f"{crossing.budget_name} passes its limit {f'around {around}' if around else 'before it ends'} (P50)"
 
 
 def _asked(one: BudgetRequest) -> Notice:
