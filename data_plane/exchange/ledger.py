@@ -255,9 +255,8 @@ class Entry:
 
     def _owe(self, admission: Admission, cost: Charge | None, input_tokens: int, output_tokens: int) -> None:
         """Keep in mind what the attempt would be settled with now."""
-        # What the caller's own account pays is no money of the organization's.
-        counts = cost is not None and not admission.destination.passthrough_caller
-        self._spent = Spent(cost.amount if counts and cost else NanoUsd(0), input_tokens, output_tokens)
+        # Of what the caller's own account pays, only budgets hold a part that count it (weighing.py).
+        self._spent = Spent(cost.amount if cost is not None else NanoUsd(0), input_tokens, output_tokens)
 
     def note_progress(self, admission: Admission, tally: Tally) -> None:
         """Write down how far a stream is, so that a kill now leaves a count behind that is a moment old.

@@ -4,6 +4,8 @@ What is asked is lasting (`terms.py`) but for the amounts. Where only the output
 with less of it; where a session's reasoning is signed by another model than the one asked for, it stays there.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from data_plane.conversation.session_signs import NO_SIGNS, SessionSigns
@@ -41,6 +43,7 @@ from switchyard_contract.v1 import usage_pb2
 
 _KNOWS_NEW_LIMIT = frozenset({"openai", "azure_openai", "openrouter", "xai"})
 """Vendors that take the field which limits the output of a chat where the request has none."""
+_STAGE_LINE = "x-switchyard-stage: "
 _NO_QUOTE = Quote(NOTHING, 0, 0, 0, 1000)
 
 
@@ -104,10 +107,10 @@ async def _pass_plainly(asked: Asked, terms: Terms, ports: Ports, entry: Entry) 
         turn = _Turn(asked, terms, NO_SIGNS, size, whole, last, b"")
         return await _follow(turn, ask, grant, None, grows is not None, ports, entry)
     passes_caller = first.destination.passthrough_caller
-    # What the caller's own account pays is posted to no budget.
-    charges = b"" if passes_caller else charges_for(terms, FIRST, session_id)
-    decided = charges + decision_part(grant.answer, grant.degraded) + terms.dropped
+    decided = charges_for(terms, FIRST, session_id) + decision_part(grant.answer, grant.degraded) + terms.dropped
     lines = standing_lines(grant, client.name, passes_caller=passes_caller)
+    if _STAGE_LINE in lines:
+        decided += _stage_part(_stage_in(lines))
     entry.take(Hold(grant, decided, weighed.claims.rules_seen, lines))
     return Passed(terms, terms.destination, "", 0, grows)
 
@@ -187,7 +190,9 @@ async def _stay_there(turn: _Turn, offered: Offer, ports: Ports, entry: Entry) -
         move_nano_usd=offered.move,
         why=offered.why,
     )
-    entry.add(usage_pb2.UsageEvent(downgrade=told).SerializeToString(), moved_line(turn.asked.facts.model))
+    entry.add(
+        usage_pb2.UsageEvent(downgrade=told, stage="downgrade").SerializeToString(), moved_line(turn.asked.facts.model)
+    )
     return msgspec.structs.replace(passed, moved_to=second.asked)
 
 
@@ -224,7 +229,7 @@ async def _follow(
         entry.note_rules(rules)
         return Refusal(Reason.COUNTERS_UNAVAILABLE, retry_after_s=1)
     entry.note_rules(rules, decision_part(said.answer, said.degraded) + _facts_part(turn.signs))
-    entry.add(b"", degraded_line(said.degraded))
+    entry.add(_stage_part("block") if said.refused is Refused.BUDGET else b"", degraded_line(said.degraded))
     return refusal_of(said, ask)
 
 
@@ -313,21 +318,34 @@ def _take(
     """Hand what is held over to the entry, with all that is written down and told of it."""
     asked, terms, weighed = turn.asked, turn.terms, turn.terms.weighed
     decided = charges_for(terms, grant.candidate, asked.client.session_id)
-    if weighed.first.destination.passthrough_caller:
-        # What the caller's own account pays is posted to no budget.
-        decided = b""
     decided += decision_part(grant.answer, grant.degraded) + terms.dropped + _facts_part(turn.signs)
     lines = standing_lines(grant, asked.client.name, passes_caller=weighed.first.destination.passthrough_caller)
+    stage = _stage_in(lines) if _STAGE_LINE in lines else ""
     destination, moved_to = terms.destination, ""
     if grant.candidate == SECOND and weighed.second is not None:
         destination, moved_to, max_output, grows = weighed.second.destination, weighed.second.asked, 0, None
         lines += moved_line(asked.facts.model)
+        stage = "downgrade"
     elif max_output:
         lines += lowered_line(max_output)
     if offered is not None and weighed.second is not None:
         decided += _downgrade_part(turn, grant, offered, weighed.second)
+    if stage:
+        decided += _stage_part(stage)
     entry.take(Hold(grant, decided, weighed.claims.rules_seen + turn.shown, lines))
     return Passed(terms, destination, moved_to, max_output, grows)
+
+
+def _stage_in(lines: str) -> str:
+    """The stage that an answer's head tells of."""
+    rest = lines.partition(_STAGE_LINE)[2]
+    return rest[: rest.index("\r")]
+
+
+@lru_cache(maxsize=8)
+def _stage_part(stage: str) -> bytes:
+    """The same as a part of the event."""
+    return usage_pb2.UsageEvent(stage=stage).SerializeToString()
 
 
 def _downgrade_part(turn: _Turn, grant: Grant, offered: Offer, second: Candidate) -> bytes:

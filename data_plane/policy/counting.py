@@ -30,7 +30,7 @@ class Candidate(msgspec.Struct, frozen=True):
     request_model: str
     """The counter of requests by model."""
     tariff: Tariff | None = None
-    """None: no price is known, or the caller's own subscription pays."""
+    """None: no price is known."""
 
 
 @dataclass(frozen=True, slots=True)

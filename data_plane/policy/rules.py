@@ -113,6 +113,10 @@ class Raise:
     until_ms: int
 
 
+Counts = Literal["paid", "shadow", "both"]
+"""What a budget counts: what the organization pays, what callers' own accounts would have cost, or all of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     id: str
@@ -131,6 +135,7 @@ class Budget:
     grace: NanoUsd
     raises: tuple[Raise, ...]
     contact: str
+    counts: Counts = "paid"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from data_plane.policy.periods import Periods
 from data_plane.policy.rules import (
     AccessRule,
     Budget,
+    Counts,
     MetadataKey,
     ModelFacts,
     Parts,
@@ -62,6 +63,7 @@ _OUTAGES: Mapping[int, Outage] = {
     pb.OUTAGE_POLICY_BOUNDED: "bounded",
     pb.OUTAGE_POLICY_ALLOW: "allow",
 }
+_COUNTS: Mapping[str, Counts] = {"": "paid", "paid": "paid", "shadow": "shadow", "both": "both"}
 _ACTIONS: Mapping[int, StageAction] = {
     pb.STAGE_ACTION_ALERT: "alert",
     pb.STAGE_ACTION_DOWNGRADE: "downgrade",
@@ -192,6 +194,9 @@ def _read_budget(where: str, rule: pb.Budget, known: Known) -> Budget:
         raise InvalidSnapshot(f"{where}.on_counter_outage", "is neither deny, bounded nor allow")
     if rule.bound not in (pb.BOUND_UNSPECIFIED, pb.BOUND_STRICT, pb.BOUND_CALIBRATED):
         raise InvalidSnapshot(f"{where}.bound", "is neither strict nor calibrated")
+    counts = _COUNTS.get(rule.counts)
+    if counts is None:
+        raise InvalidSnapshot(f"{where}.counts", "is neither paid, shadow nor both")
     return Budget(
         id=rule.id,
         name=rule.name,
@@ -209,6 +214,7 @@ def _read_budget(where: str, rule: pb.Budget, known: Known) -> Budget:
         grace=NanoUsd(rule.grace_turn_nano_usd),
         raises=tuple(_read_raise(f"{where}.raises[{place}]", each) for place, each in enumerate(rule.raises)),
         contact=rule.contact,
+        counts=counts,
     )
 
 

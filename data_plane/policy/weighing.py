@@ -17,7 +17,7 @@ from data_plane.policy.budgets import block_line, budget_claim, downgrade_stage,
 from data_plane.policy.caps import CAPPED, SignCap, amount_of_cap, cap_costs, cap_rates, sign_cap
 from data_plane.policy.claims import FIRST, SECOND, BudgetClaim, Claims, RateClaim, counter_for
 from data_plane.policy.conditions import NEVER_MS, Rule, Scene, next_edge_ms, scene_of
-from data_plane.policy.counting import Candidate, Counter, counter_in
+from data_plane.policy.counting import Candidate, Counter, NoCounter, counter_in
 from data_plane.policy.decision import Caller, Destination, Refusal
 from data_plane.policy.downgrade import Dropped, Move, Second, facts_of, find_second
 from data_plane.policy.estimate import tariff_of
@@ -34,6 +34,7 @@ from switchyard_contract.reason import Reason
 
 FREE_OPERATIONS = frozenset({"count_tokens"})
 """What providers do not charge for."""
+_SUBSCRIPTION = "the caller's own subscription pays"
 
 
 class Weighed(msgspec.Struct, frozen=True):
@@ -126,7 +127,7 @@ class _Scales:
     def weigh(self, requested: str, destination: Destination) -> Weighed | Refusal:
         rules = self._own.rules
         first = self._candidate(FIRST, requested, requested, destination)
-        # What nobody's money is spent on is no budget's business, and no spent budget stops it.
+        # What nobody's money is spent on is the business of no cap, and of those budgets alone that count it.
         self._costs_nothing = _costs_nothing(first, self._operation)
         applying, missed = self._budgets((first,))
         budgets_of_first = [each.rule for each in applying]
@@ -198,7 +199,7 @@ class _Scales:
         span = price_span(self._policy, destination.organization_id, destination.vendor, destination.model, self._at_ms)
         self._ends_by(span.until_ms)
         tariff = None
-        if span.price is not None and not destination.passthrough_caller:
+        if span.price is not None:
             record = self._own.models.get(f"{destination.provider_name}/{destination.model}")
             tariff = tariff_of(
                 span.price,
@@ -252,7 +253,7 @@ class _Scales:
 
     def _budgets(self, candidates: tuple[Candidate, ...]) -> tuple[list[Applying[Budget]], list[tuple[Budget, str]]]:
         """Those that apply, and those that do not with the reason."""
-        if self._costs_nothing:
+        if self._operation in FREE_OPERATIONS:
             return [], [(budget, self._costs_nothing) for budget in self._own.rules.budgets]
         missed: list[tuple[Budget, str]] = []
         applying = find_applying(
@@ -260,7 +261,9 @@ class _Scales:
             self._scene,
             candidates,
             names_of=lambda rule, candidate: candidate.names,
-            counter_of=lambda rule, candidate: counter_in(rule.per, self._scene, candidate),
+            counter_of=lambda rule, candidate: (
+                _not_counted(rule, candidate) or counter_in(rule.per, self._scene, candidate)
+            ),
             amount_of=lambda rule: rule.limit,
             missed=lambda rule, why: missed.append((rule, why)),
         )
@@ -342,7 +345,14 @@ def _costs_nothing(first: Candidate, operation: str) -> str:
     """Why no money is spent, whatever the answer; "": it is."""
     if operation in FREE_OPERATIONS:
         return "free of charge"
-    return "the caller's own subscription pays" if first.destination.passthrough_caller else ""
+    return _SUBSCRIPTION if first.destination.passthrough_caller else ""
+
+
+def _not_counted(budget: Budget, candidate: Candidate) -> NoCounter | None:
+    """Why a budget does not count what is spent there; None: it does."""
+    if candidate.destination.passthrough_caller:
+        return NoCounter(_SUBSCRIPTION) if budget.counts == "paid" else None
+    return NoCounter("it counts what callers' own subscriptions would cost") if budget.counts == "shadow" else None
 
 
 def _raised_sessions(budgets: list[Budget], at_ms: int) -> frozenset[str]:

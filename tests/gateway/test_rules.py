@@ -302,12 +302,36 @@ def test_nothing_stays_reserved_after_a_failure(fleet: Fleet, key: KeyToken, obe
     )
 
 
+def test_what_a_subscription_would_have_cost_counts_where_a_budget_says_so(
+    fleet: Fleet, key: KeyToken, obey: Obey
+) -> None:
+    obey(
+        budgets=[
+            a_daily_budget(f"s-{key.id}", 0.03, when=about(key), counts="shadow", bound=CALIBRATED),
+            a_daily_budget(f"p-{key.id}", 0.0001, when=about(key), bound=CALIBRATED),
+        ]
+    )
+    headers = [*ANTHROPIC.headers(None, x_sim_behaviour=CALL), ("x-switchyard-key", key.text)]
+    headers.append(("Authorization", "Bearer sk-ant-oat01-the-caller-s-own-sign-in-0123456789"))
+    body = bounded(ANTHROPIC, "my-max", streams=False)
+    statuses = [fleet.pod.call("POST", "/v1/messages", headers, body).status for _ in range(10)]
+    assert sorted(statuses) == statuses
+    ran = statuses.count(200)
+    assert 1 <= ran <= 6
+    rows = events(fleet, key, 10)
+    # 1000 x 3 + 100 x 15 millionths of a dollar each.
+    assert {(row.is_subscription, row.cost_nano_usd) for row in rows[:ran]} == {(True, 4_500_000)}
+    assert [len(row.charges) for row in rows[:ran]] == [1] * ran
+    assert {row.stage for row in rows[ran:]} == {"block"}
+
+
 def test_the_alert_stage_is_told(fleet: Fleet, key: KeyToken, obey: Obey) -> None:
     obey(budgets=[a_daily_budget(f"a-{key.id}", 0.005, when=about(key), stages=[ALERT], bound=CALIBRATED)])
     for _ in range(4):
         answer = ask(fleet, CHAT, key)
         assert answer.status == 200
     assert answer.header("x-switchyard-stage") == "alert"
+    assert [row.stage for row in events(fleet, key, 4)][-1] == "alert"
 
 
 def test_a_shadow_decides_as_enforcing_does(fleet: Fleet, key: KeyToken, obey: Obey) -> None:

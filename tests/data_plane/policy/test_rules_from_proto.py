@@ -59,6 +59,7 @@ def test_a_budget_is_read_with_everything_it_says() -> None:
         grace_turn_nano_usd=usd(1),
         raises=[pb.Raise(id="x", counter=f"{USER}/dev", amount_nano_usd=usd(5), from_ms=1, until_ms=9)],
         contact="finance",
+        counts="both",
     )
 
     assert rules_of(budgets=[message], counter_generation=7, budget_status="429") == Rules(
@@ -88,11 +89,24 @@ def test_a_budget_is_read_with_everything_it_says() -> None:
                 grace=usd(1),
                 raises=(Raise("x", f"{USER}/dev", usd(5), 1, 9),),
                 contact="finance",
+                counts="both",
             ),
         ),
         counter_generation=7,
         always_429=True,
     )
+
+
+@pytest.mark.parametrize(("said", "counts"), [("", "paid"), ("paid", "paid"), ("shadow", "shadow"), ("both", "both")])
+def test_a_budget_counts_what_is_paid_unless_it_says_otherwise(said: str, counts: str) -> None:
+    (budget,) = rules_of(budgets=[a_budget(counts=said)]).budgets
+
+    assert budget.counts == counts
+
+
+def test_a_budget_that_counts_something_unheard_of_is_refused() -> None:
+    with pytest.raises(InvalidSnapshot, match="neither paid, shadow nor both"):
+        rules_of(budgets=[a_budget(counts="everything")])
 
 
 def test_what_a_rule_of_access_only_denies_grants_nothing() -> None:

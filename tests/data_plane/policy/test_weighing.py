@@ -527,6 +527,35 @@ def test_what_costs_nothing_is_no_budgets_business(passthrough: bool, operation:
     assert ("budget", why) in [(each.kind, each.why_not) for each in seen(found)]
 
 
+@pytest.mark.parametrize(
+    ("passthrough", "counting"), [(True, ["both", "shadow"]), (False, ["both", "paid"])], ids=["subscription", "paid"]
+)
+def test_a_budget_counts_what_is_paid_what_a_subscription_would_cost_or_both(
+    passthrough: bool, counting: list[str]
+) -> None:
+    budgets = [a_budget(each, counts=each) for each in ("paid", "shadow", "both")]
+    providers = [a_provider(models=["*"], passthrough_caller=passthrough)]
+
+    found = weighed(a_world(budgets=budgets, providers=providers, virtual_models=[]), OPUS)
+
+    assert [claim.budget_name for claim in found.claims.budgets] == counting
+    assert found.first.tariff is not None
+    missed = {each.name: each.why_not for each in seen(found) if each.kind == "budget" and each.why_not}
+    if passthrough:
+        assert missed == {"paid": "the caller's own subscription pays"}
+    else:
+        assert missed == {"shadow": "it counts what callers' own subscriptions would cost"}
+
+
+def test_of_a_group_only_those_that_count_the_exchange_are_alternatives() -> None:
+    budgets = [a_budget("paid", 100, group="g"), a_budget("shadow", 10, group="g", counts="shadow")]
+    providers = [a_provider(models=["*"], passthrough_caller=True)]
+
+    found = weighed(a_world(budgets=budgets, providers=providers, virtual_models=[]), OPUS)
+
+    assert [claim.budget_name for claim in found.claims.budgets] == ["shadow"]
+
+
 def test_claims_are_of_the_kind_the_counters_know() -> None:
     (claim,) = weighed(a_world(budgets=[a_budget(periods=every("hour"))])).claims.budgets
 
