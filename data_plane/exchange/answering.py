@@ -67,47 +67,36 @@ def _with_dashes(identifier: str) -> str:
 
 async def _send(answer: WireAnswer, arrival: Arrival, out: ClientStream, entry: Entry, ports: Ports) -> None:
     try:
-        lines = our_lines(arrival, entry, ports, error_source="gateway")
+        lasting = lasting_lines(ports.version, ports.pod_id, entry.policy_version, entry.provider_name, entry.model)
+        lines = our_lines(arrival, entry, lasting, error_source="gateway")
         await out.whole(answer.status, answer.headers, answer.body, lines)
     except ClientGone:
         return
 
 
-def our_lines(arrival: Arrival, entry: Entry, ports: Ports, *, error_source: str = "") -> bytes:
-    """What every answer says of itself (interface: x-switchyard-*), as lines of its head."""
-    lasting = _lasting_lines(
-        ports.version,
-        ports.pod_id,
-        entry.attempt,
-        *entry.policy_version,
-        entry.provider_name,
-        entry.model,
-        error_source,
-    )
+def our_lines(arrival: Arrival, entry: Entry, lasting: str, *, error_source: str = "") -> bytes:
+    """What every answer says of itself (interface: x-switchyard-*), as lines of its head.
+
+    lasting: what `lasting_lines` says of it; error_source: a word of ours, for an error.
+    """
     exchange_id = arrival.exchange_id
+    source = f"x-switchyard-error-source: {error_source}\r\n" if error_source else ""
     return (
         f"x-switchyard-request-id: {exchange_id}\r\nx-switchyard-decision: {exchange_id}\r\n"
-        f"traceparent: {arrival.traceparent}\r\n{lasting}{entry.lines}"
+        f"traceparent: {arrival.traceparent}\r\nx-switchyard-attempts: {entry.attempt}\r\n"
+        f"{lasting}{source}{entry.lines}"
     ).encode()
 
 
 @lru_cache(maxsize=1024)
-def _lasting_lines(
-    version: str, pod_id: str, attempts: int, epoch: int, policy: int, provider: str, model: str, error_source: str
-) -> str:
+def lasting_lines(version: str, pod_id: str, policy_version: tuple[int, int], provider: str, model: str) -> str:
     """What is the same for one answer after the other. Raises ValueError when a value would break out of its line."""
-    headers = [
-        ("x-switchyard-version", version),
-        ("x-switchyard-pod", pod_id),
-        ("x-switchyard-attempts", str(attempts)),
-    ]
-    if epoch or policy:
-        headers.append(("x-switchyard-policy-version", f"{epoch}.{policy}"))
+    headers = [("x-switchyard-version", version), ("x-switchyard-pod", pod_id)]
+    if any(policy_version):
+        headers.append(("x-switchyard-policy-version", "{}.{}".format(*policy_version)))
     if provider:
         # A model's name is the caller's own text where a provider serves anything: no sign of it may end the line.
         headers += [("x-switchyard-provider", quote(provider, SAFE)), ("x-switchyard-model", quote(model, SAFE))]
-    if error_source:
-        headers.append(("x-switchyard-error-source", error_source))
     if not all(value.isprintable() for _, value in headers):
         raise ValueError("a header of ours holds a line break or a control character")
     return "".join([f"{name}: {value}\r\n" for name, value in headers])

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from data_plane.exchange.answering import lasting_lines
 from data_plane.exchange.ledger import write_page
 from data_plane.exchange.ports import Ports, Secrets
 from data_plane.exchange.stages import Admission, Plan, Way
@@ -79,6 +80,13 @@ def _find_way(admission: Admission, ports: Ports) -> Way | Refusal:
             destination.connect_timeout_ms, destination.first_byte_timeout_ms, destination.idle_timeout_ms
         ),
         page=write_page(admission, origin.host, ports.pod_id),
+        lines=lasting_lines(
+            ports.version,
+            ports.pod_id,
+            admission.policy.policy_version(admission.caller.organization_id),
+            destination.provider_name,
+            destination.model,
+        ),
     )
     if not keeps_credential:
         admission.terms.ways[admission.moved_to] = way

@@ -43,7 +43,7 @@ async def run(arrival: Arrival, out: ClientStream, ports: Ports, running: Runnin
         answer = await forward(plan, ports.upstream, live)
         if isinstance(answer, Refusal):
             return await refuse(answer, arrival, client, out, entry, ports)
-        ours = our_lines(arrival, entry, ports, error_source="upstream" if answer.status >= 400 else "")
+        ours = our_lines(arrival, entry, plan.way.lines, error_source="upstream" if answer.status >= 400 else "")
         transcript = await relay(answer, plan, ours, out, entry, ports, pulses, live)
         if isinstance(transcript, Refusal):
             return await refuse(transcript, arrival, client, out, entry, ports)

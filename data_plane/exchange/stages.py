@@ -52,6 +52,8 @@ class Way(msgspec.Struct, frozen=True):
     timeouts: Timeouts
     page: bytes
     """The usage event, as far as it is the same each time."""
+    lines: str
+    """What the heads of its answers say, as far as it is the same each time."""
 
     def __repr__(self) -> str:
         return f"Way({self.destination.provider_name}/{self.destination.model})"

@@ -73,6 +73,8 @@ class Spool:
             limit_bytes=limit_bytes,
             sync=sync,
         )
+        self.after_write: Callable[[Callable[[], None]], None] = self._journal.after_write
+        """Has something called in a moment, when no kill takes any more what was noted until now."""
         self._cut_sequences: frozenset[int] = frozenset()
         self._left_through = 0
         self._is_cleaning = False
@@ -92,10 +94,6 @@ class Spool:
         Gives the record's position for `synced`.
         """
         return self._journal.append(_ADMITTED, 0, (exchange_id, attempt), event)
-
-    def after_write(self, call: Callable[[], None]) -> None:
-        """Have something called in a moment, when no kill takes any more what was noted until now."""
-        self._journal.after_write(call)
 
     def progress(self, event: bytes, exchange_id: str, attempt: int) -> int:
         """Note what is known by now; the last one is what an exchange cut by a kill is billed by.
