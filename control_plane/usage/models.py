@@ -12,6 +12,7 @@ from control_plane.usage.book_models import Orphan as Orphan
 from control_plane.usage.book_models import PodSequence as PodSequence
 from control_plane.usage.book_models import RefusedReport as RefusedReport
 from control_plane.usage.pseudonym_models import Pseudonym as Pseudonym
+from control_plane.usage.repricing_models import Repricing as Repricing
 from control_plane.usage.rollup_models import LabelDay as LabelDay
 from control_plane.usage.rollup_models import LabelHour as LabelHour
 from control_plane.usage.rollup_models import LabelOverflow as LabelOverflow

@@ -15,6 +15,11 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(hours=6),
         "options": {"expires": 3600},
     },
+    "usage.reprice": {
+        "task": "usage.reprice_unfinished",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
     "usage.models": {
         # A day is read once; more often only so that a beat that was away at night makes up for it.
         "task": "usage.measure_models",

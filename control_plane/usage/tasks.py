@@ -1,6 +1,7 @@
 """Celery's doors into usage. A message is only a hint: what is to be done lies in the inbox."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 from celery import shared_task
@@ -10,6 +11,7 @@ from django.utils import timezone
 from control_plane.usage.aggregation import book_waiting
 from control_plane.usage.measuring import models_measure
 from control_plane.usage.partitions import partitions_drop_before, partitions_ensure_ahead
+from control_plane.usage.repricing import repricing_work, unfinished_repricings
 from control_plane.usage.retention import decisions_forget
 
 log = structlog.get_logger(__name__)
@@ -41,3 +43,16 @@ def measure_models() -> None:
     moved = models_measure(now=timezone.now())
     if moved:
         log.info("models measured anew", moved=moved)
+
+
+@shared_task(name="usage.reprice", ignore_result=True, acks_late=True, reject_on_worker_lost=True)
+def reprice(run_id: str) -> None:
+    """Go on with a repricing."""
+    repricing_work(UUID(run_id))
+
+
+@shared_task(name="usage.reprice_unfinished", ignore_result=True, acks_late=True)
+def reprice_unfinished() -> None:
+    """Go on with repricings whose message was lost, or whose worker was."""
+    for run_id in unfinished_repricings():
+        repricing_work(run_id)

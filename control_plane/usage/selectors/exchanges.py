@@ -19,9 +19,10 @@ DEFAULT_RANGE = timedelta(days=31)
 # A row counts for a search while it stands: an estimate that was taken back must not be found. Corrections by people
 # are no exchanges.
 _IS_STANDING = sql.SQL(
-    "kind NOT IN ('reversal', 'adjustment') AND (kind = 'final' OR NOT EXISTS (SELECT 1 FROM usage_ledger AS undone"
+    "kind <> 'reversal' AND ((kind = 'final' AND revision = 0) OR NOT EXISTS (SELECT 1 FROM usage_ledger AS undone"
     " WHERE undone.day = entry.day AND undone.exchange_id = entry.exchange_id AND undone.attempt = entry.attempt"
-    " AND undone.kind = 'reversal'))"
+    " AND undone.kind = 'reversal' AND undone.revision = entry.revision * 4 + CASE entry.kind"
+    " WHEN 'orphan_estimated' THEN 0 WHEN 'estimated' THEN 1 WHEN 'counted' THEN 2 ELSE 3 END))"
 )
 
 
