@@ -23,6 +23,7 @@ from control_plane.usage.selectors.names import names_of
 from switchyard_contract.quantity import NanoUsd, usd_text
 
 VERSION: Final = "1.2"
+# Commitments and unit prices are empty: tokens of several kinds make one row, and contracts of this sort are not known.
 COLUMNS: Final = (
     "BilledCost",
     "BillingAccountId",
@@ -37,12 +38,19 @@ COLUMNS: Final = (
     "ChargeFrequency",
     "ChargePeriodEnd",
     "ChargePeriodStart",
+    "CommitmentDiscountCategory",
+    "CommitmentDiscountId",
+    "CommitmentDiscountName",
+    "CommitmentDiscountStatus",
+    "CommitmentDiscountType",
     "ConsumedQuantity",
     "ConsumedUnit",
     "ContractedCost",
+    "ContractedUnitPrice",
     "EffectiveCost",
     "InvoiceIssuerName",
     "ListCost",
+    "ListUnitPrice",
     "PricingCategory",
     "PricingCurrency",
     "PricingQuantity",
@@ -59,6 +67,7 @@ COLUMNS: Final = (
     "ServiceSubcategory",
     "SkuId",
     "SkuMeter",
+    "SkuPriceId",
     "SubAccountId",
     "SubAccountName",
     "SubAccountType",
