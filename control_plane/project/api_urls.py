@@ -26,6 +26,7 @@ from control_plane.declarative.api import (
     PolicySchemaView,
 )
 from control_plane.fleet.api import PodViewSet
+from control_plane.forecasts.api import ForecastViewSet, UnusualSpendViewSet
 from control_plane.identity.api import IdentityConnectionViewSet
 from control_plane.identity.device.api import DeviceAuthorizeView, DeviceRevokeView, DeviceTokenView, WhoamiView
 from control_plane.identity.scim.api import ScimGroupViewSet, ScimTokenViewSet
@@ -51,6 +52,12 @@ from control_plane.routing.api import ModelViewSet, VirtualModelViewSet
 from control_plane.rules.api import MetadataKeyViewSet
 from control_plane.sessions.api import SessionSettingsView, SessionViewSet
 from control_plane.snapshots.api import SnapshotViewSet
+from control_plane.statements.api import (
+    StatementCloseView,
+    StatementFocusView,
+    StatementOfMonthView,
+    StatementsView,
+)
 from control_plane.usage.api import AdjustmentViewSet, ExchangeViewSet, UsageView
 
 app_name = "api"
@@ -92,6 +99,8 @@ router.register("sessions", SessionViewSet, "session")
 router.register("adjustments", AdjustmentViewSet, "adjustment")
 router.register("alert-channels", AlertChannelViewSet, "alert-channel")
 router.register("alert-deliveries", AlertDeliveryViewSet, "alert-delivery")
+router.register("forecasts", ForecastViewSet, "forecast")
+router.register("unusual-spend", UnusualSpendViewSet, "unusual-spend")
 router.register("audit", AuditViewSet, "audit")
 router.register("pods", PodViewSet, "pod")
 router.register("snapshots", SnapshotViewSet, "snapshot")
@@ -110,6 +119,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
         BudgetStandingViewSet.as_view({"get": "standing"}),
         name="budget-standing",
     ),
+    re_path(r"^statements/?$", StatementsView.as_view(), name="statements"),
+    re_path(r"^statements/(?P<month>[^/]+)/?$", StatementOfMonthView.as_view(), name="statement"),
+    re_path(r"^statements/(?P<month>[^/]+)/close/?$", StatementCloseView.as_view(), name="statement-close"),
+    re_path(r"^statements/(?P<month>[^/]+)/focus/?$", StatementFocusView.as_view(), name="statement-focus"),
     re_path(r"^pricing-policy/?$", PricingPolicyView.as_view(), name="pricing-policy"),
     re_path(r"^price-loads/?$", PriceLoadsView.as_view(), name="price-loads"),
     re_path(r"^rules/preview/?$", RulePreviewView.as_view(), name="rule-preview"),
