@@ -3,6 +3,7 @@
 import base64
 import datetime
 import ipaddress
+import json
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -215,6 +217,64 @@ def test_what_had_come_of_an_answer_is_counted_after_a_kill(fleet: Fleet, pod: P
         assert row.cost_nano_usd > 0
         if dialect in (ANTHROPIC, GEMINI):
             assert row.tokens.input_fresh == record["usage"]["input_fresh"]
+
+
+def test_a_full_spool_stops_admission_and_lets_what_runs_end(
+    provider: Provider, counters_url: str, tmp_path: Path
+) -> None:
+    """F44: nobody takes the events, until there is room only for the ends of what runs; then somebody does."""
+    installation = Installation(make_books(provider.url))
+    with ControlPlane(installation) as control:
+        pod = Pod(
+            control,
+            counters_url,
+            tmp_path / "pod",
+            SWITCHYARD_SHELF_KEY=base64.b64encode(os.urandom(32)).decode(),
+            SWITCHYARD_SPOOL_SEGMENT=str(1024 * 1024),
+            SWITCHYARD_SPOOL_LIMIT=str(8 * 1024 * 1024),
+        )
+        try:
+            pod.start()
+            key = control.mint()
+            control.stop()
+            slow = ANTHROPIC.headers(key, x_sim_behaviour="sim-text-400-delay10")
+            body = ANTHROPIC.body("claude-sonnet-4-6", streams=True, max_tokens=32_000)
+            streams = [pod.open("POST", "/v1/messages", slow, body) for _ in range(3)]
+            for stream in streams:
+                stream.read_events(3)
+            served = fill_spool(pod, key)
+            refused = pod.call("POST", "/v1/messages", ANTHROPIC.headers(key), BODY)
+            assert refused.status == 503
+            assert refused.header("x-should-retry") != "false"
+            ready = pod.probe("/readyz")
+            assert ready is not None
+            assert ready.status == 503
+            for stream in streams:
+                answer = stream.rest()
+                assert (answer.is_cut, ANTHROPIC.end in answer.body) == (False, True)
+            control.start()
+            until(lambda: pod.call("POST", "/v1/messages", ANTHROPIC.headers(key), BODY).status == 200, "not resumed")
+            pod.settle()
+            ran = [row for row in control.rows_of(key, served) if row.attempt]
+            assert len({row.exchange_id for row in ran}) == len(ran) == served + len(streams) + 1
+            assert {row.kind for row in ran} == {usage_pb2.USAGE_KIND_FINAL}
+        finally:
+            pod.end()
+
+
+def fill_spool(pod: Pod, key: KeyToken) -> int:
+    """Ask with as much metadata as is taken until nothing more is admitted; say how often it was served."""
+    tags = json.dumps({f"key{number}": "x" * 250 for number in range(40)})
+    headers = ANTHROPIC.headers(key, x_switchyard_metadata=tags)
+
+    def ask_on(_: int) -> int:
+        served = 0
+        while pod.call("POST", "/v1/messages", headers, BODY).status == 200:
+            served += 1
+        return served
+
+    with ThreadPoolExecutor(4) as askers:
+        return sum(askers.map(ask_on, range(4)))
 
 
 def test_events_wait_on_the_disk_while_the_control_plane_is_away(
