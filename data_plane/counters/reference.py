@@ -15,10 +15,9 @@ expectation within `soft`. All that match must let it in; then all count it, els
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from data_plane.counters.packing import (
-    all_claims,
     budget_name,
     gives_allowance,
     member_of,
@@ -28,76 +27,29 @@ from data_plane.counters.packing import (
     rate_name,
     sliding_of,
 )
-from data_plane.policy.claims import FIRST, SECOND, Amounts, BudgetClaim, Claims, RateClaim, RateKind
+from data_plane.counters.reference_contents import (
+    DONE_SPAN_MS,
+    DONE_SPANS,
+    HOLD_MS,
+    LEASE_MS,
+    NOTHING_SEEN,
+    ONE_POD,
+    Contents,
+    Hold,
+    Organization,
+    PodFacts,
+    Purse,
+    Seen,
+    issue,
+)
+from data_plane.counters.reference_room import fits, is_within_periods, span_us, units
+from data_plane.policy.claims import FIRST, SECOND, Amounts, Claims, RateClaim, RateKind
 from data_plane.policy.grant import Ask, Spent
 from switchyard_contract.counters import MICRO, BudgetNumbers, CountersAnswer, RateNumbers, Verdict
 
-HOLD_MS, LEASE_MS = 120_000, 30_000
-DONE_SPAN_MS, DONE_SPANS = 15_000, 60
 REAPED_AT_ONCE = 4
 _BUSY_RETRY_MS = 1_000
 NEVER = -1
-
-
-@dataclass(slots=True)
-class Purse:
-    """One counter of a budget in one period; micro-USD."""
-
-    posted: int = 0
-    expected: int = 0
-    worst: int = 0
-    issued: int = 0
-    """Allowances given out to pods, all together."""
-    left_of: dict[str, int] = field(default_factory=dict)
-    """What each pod still has of its own."""
-
-
-@dataclass(slots=True)
-class Hold:
-    """What is reserved for an attempt."""
-
-    answer: CountersAnswer
-    amounts: dict[str, tuple[int, int]]
-    """By purse: expected, and as it bounds it."""
-    due_ms: int
-
-
-@dataclass(slots=True)
-class Contents:
-    """Of one organization: how far they have come, and whether they are known to be incomplete."""
-
-    generation: int = -1
-    sequence: int = 0
-    is_lost: bool = False
-
-
-@dataclass(slots=True)
-class Organization:
-    revoked: set[str] = field(default_factory=set)
-    contents: Contents = field(default_factory=Contents)
-    holds: dict[str, Hold] = field(default_factory=dict)
-    done: dict[str, int] = field(default_factory=dict)
-    """Settled attempts, and the span of time in which each was; so many spans later that is forgotten."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a pod saw of the contents; -1: nothing yet."""
-
-    generation: int = -1
-    sequence: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PodFacts:
-    """Of the pod that asks. wanted: places of budgets whose allowance it was not told yet."""
-
-    pod_id: str = "pod"
-    live_pods: int = 1
-    wanted: frozenset[int] = frozenset()
-
-
-NOTHING_SEEN, ONE_POD = Seen(), PodFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +115,7 @@ class Reference:
             return Verdict.REVOKED
         if not self._know(ours.contents, claims.generation, seen):
             return Verdict.LEARNING
-        return Verdict.ADMITTED if _is_within_periods(claims, now_us // 1000) else Verdict.PERIOD_OVER
+        return Verdict.ADMITTED if is_within_periods(claims, now_us // 1000) else Verdict.PERIOD_OVER
 
     def _decide(self, claims: Claims, ask: Ask, now_us: int, pod: PodFacts, verdict: Verdict) -> CountersAnswer:
         if verdict is not Verdict.ADMITTED:
@@ -224,7 +176,7 @@ class Reference:
             purse = self.purses.get(budget_name(organization_id, budget, ask.session_id), Purse())
             charge = worst if budget.is_strict else calibrated
             counts = bool(budget.candidates & candidate)
-            refuses = counts and not _fits(purse, budget, expected, charge, ask.is_tool_loop)
+            refuses = counts and not fits(purse, budget, expected, charge, ask.is_tool_loop)
             budgets.append((counts, refuses, charge))
             if not counts or budget.is_shadow:
                 continue
@@ -238,7 +190,7 @@ class Reference:
 
     def _look_at_rate(self, key: str, rate: RateClaim, amounts: Amounts, now_us: int) -> tuple[int, int, int]:
         """Give what is used, how long to wait (0: it fits), and what the attempt would be charged."""
-        now_ms, n = now_us // 1000, _units(rate, amounts.input_tokens, amounts.output_tokens)
+        now_ms, n = now_us // 1000, units(rate, amounts.input_tokens, amounts.output_tokens)
         if rate.kind is RateKind.CONCURRENT:
             used = sum(end_ms > now_ms for end_ms in self.slots.get(key, {}).values())
             return used, 0 if used + 1 <= rate.limit else _BUSY_RETRY_MS if rate.limit else NEVER, 1
@@ -249,7 +201,7 @@ class Reference:
             ends = n <= rate.limit and rate.period_end_ms
             return used, rate.period_end_ms - now_ms if ends else NEVER, n
         # Generic cell rate: `arrival` is when all that was let in would have flowed off.
-        arrival_us, charge_us = max(self.arrivals_us.get(key, 0), now_us), _span_us(rate, n)
+        arrival_us, charge_us = max(self.arrivals_us.get(key, 0), now_us), span_us(rate, n)
         ahead_us = arrival_us - now_us
         limit, window_us, burst = sliding_of(rate)
         over_us = ahead_us + charge_us - burst
@@ -280,7 +232,7 @@ class Reference:
             issued, is_told = 0, is_counted and at in pod.wanted and gives_allowance(budget)
             if is_told:
                 purse = self.purses.setdefault(budget_name(organization_id, budget, ask.session_id), purse)
-                issued = _issue(purse, budget, pod)
+                issued = issue(purse, budget, pod)
             stand = (purse.posted, purse.expected, purse.worst)
             budgets.append(BudgetNumbers(is_counted, refuses, *stand, issued, is_told))
         answer = CountersAnswer(
@@ -372,14 +324,14 @@ class Reference:
         self, organization_id: str, rate: RateClaim, ask: Ask, charged: Amounts, spent: Spent, now_us: int
     ) -> None:
         key = rate_name(organization_id, rate, ask.session_id, ask.request_digest)
-        then = _units(rate, charged.input_tokens, charged.output_tokens)
-        now = _units(rate, spent.input_tokens, spent.output_tokens)
+        then = units(rate, charged.input_tokens, charged.output_tokens)
+        now = units(rate, spent.input_tokens, spent.output_tokens)
         if rate.kind is RateKind.CONCURRENT:
             self.slots.get(key, {}).pop(member_of(ask), None)
         elif rate.kind is RateKind.PERIOD and key in self.used:
             self.used[key] = max(0, self.used[key] + now - then)
         elif rate.kind is RateKind.SLIDING and now != then:
-            more_us = _span_us(rate, now) - _span_us(rate, then)
+            more_us = span_us(rate, now) - span_us(rate, then)
             if more_us > 0:
                 self.arrivals_us[key] = max(self.arrivals_us.get(key, 0), now_us) + more_us
             elif key in self.arrivals_us:
@@ -446,49 +398,6 @@ class Reference:
             return False
         self.purses.setdefault(key, Purse()).posted = posted
         return True
-
-
-def _fits(purse: Purse, budget: BudgetClaim, expected: int, bound: int, is_tool_loop: bool) -> bool:
-    if budget.hard < 0:
-        return True
-    grace = budget.grace // MICRO if is_tool_loop else 0
-    is_within_hard = purse.posted + purse.worst + bound <= budget.hard // MICRO + grace
-    return is_within_hard and purse.posted + purse.expected + expected <= budget.soft // MICRO + grace
-
-
-def _issue(purse: Purse, budget: BudgetClaim, pod: PodFacts) -> int:
-    """Give a pod its part of the allowance, once; what it has left of it when it asks again."""
-    if pod.pod_id not in purse.left_of:
-        allowance = budget.allowance // MICRO
-        part = max(0, min(allowance // max(pod.live_pods, 1), allowance - purse.issued))
-        purse.issued += part
-        purse.left_of[pod.pod_id] = part
-    return purse.left_of[pod.pod_id]
-
-
-def _units(rate: RateClaim, input_tokens: int, output_tokens: int) -> int:
-    match rate.unit:
-        case "requests":
-            return 1
-        case "tokens":
-            return input_tokens + output_tokens
-        case "input_tokens":
-            return input_tokens
-        case _:
-            return output_tokens
-
-
-def _span_us(rate: RateClaim, n: int) -> int:
-    # In floating point, as the script does: the products are larger than what a double holds exactly.
-    limit, window_us, _ = sliding_of(rate)
-    return math.ceil(float(n) * window_us / limit)
-
-
-def _is_within_periods(claims: Claims, now_ms: int) -> bool:
-    return all(
-        now_ms >= int(claim.period or "0") and (claim.period_end_ms <= 0 or now_ms < claim.period_end_ms)
-        for claim in all_claims(claims)
-    )
 
 
 def _nothing_counted(verdict: Verdict, now_ms: int, contents: Contents) -> CountersAnswer:

@@ -19,12 +19,10 @@ from data_plane.counters.floors import Floor, Floors
 from data_plane.counters.packing import (
     FROM_ALLOWANCE,
     FURTHER,
-    NO_AMOUNTS,
     OFFERED,
     POST_UNHELD,
     SAID_FIRST,
     TOOL_LOOP,
-    UNCHECKED,
     Aim,
     PackedClaims,
     encode_numbers,
@@ -34,10 +32,11 @@ from data_plane.counters.packing import (
     numbers_of,
 )
 from data_plane.counters.recorded import settlement_of
-from data_plane.counters.renewing import AT_ONCE, EVERY_S, renewal_of
+from data_plane.counters.renewing import Renewing
+from data_plane.counters.running import Contents, Numbers, Running
 from data_plane.counters.settling import Settlement, Settlements
 from data_plane.counters.standing import Standing, read_standing
-from data_plane.policy.claims import FIRST, SECOND, Amounts, BudgetClaim, Claims, RateClaim, RateKind
+from data_plane.policy.claims import FIRST, Amounts, BudgetClaim, Claims, RateClaim, RateKind
 from data_plane.policy.grant import NOTHING_SPENT, Ask, Denial, Grant, Refused, Restart, Spent
 from switchyard_contract.counters import HEAD_NUMBERS, Verdict, answer_of, learning_word, write_answer
 from switchyard_contract.v1.usage_pb2 import UsageEvent
@@ -56,30 +55,6 @@ class CounterMeters(RoundTrips, Protocol):
 
     def decided_alone(self, rule: str, is_admitted: bool) -> None: ...
     def dropped_settlements(self, count: int) -> None: ...
-
-
-class _Contents(msgspec.Struct):
-    """What was seen of an organization's counters."""
-
-    generation: int = -1
-    sequence: int = 0
-    wanted: int = 0
-    """The generation that the policy names."""
-    lost_at: int = -1
-    """The policy's generation when they were found incomplete; -1: they are whole."""
-
-
-_Numbers = tuple[int, int, int, int, int]
-
-
-class _Running(msgspec.Struct, gc=False):
-    """An attempt between admission and settlement."""
-
-    aim: Aim
-    grant: Grant
-    numbers: _Numbers
-    """What is reserved now, micro-USD and tokens; extensions included."""
-    slots: tuple[str, ...]
 
 
 class SharedCounters:
@@ -103,12 +78,12 @@ class SharedCounters:
         self._settlements = Settlements(self.link, clock_s, meters.dropped_settlements, pod_id)
         self._floors = Floors(self.link)
         self._alone = PodAlone()
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, Running] = {}
+        self._contents: defaultdict[str, Contents] = defaultdict(Contents)
+        self._renewing = Renewing(self.link, pod_id, self._running, self._contents, self._lost)
         self._asking: dict[Aim, Asking] = {}
         """Calls that others may still join."""
-        self._contents: defaultdict[str, _Contents] = defaultdict(_Contents)
         self._ahead_ms = 0
-        self._look_around = asyncio.Event()
         self.link.on_up(self._store_is_up)
 
     # What the operator is told.
@@ -211,7 +186,7 @@ class SharedCounters:
             return False
         running.numbers = (*numbers[:3], *running.numbers[3:])
         if reply == 2:
-            self._register(running)
+            self._renewing.register(running)
         return True
 
     def settle(self, grant: Grant, spent: Spent) -> None:
@@ -262,7 +237,7 @@ class SharedCounters:
         """Keep up the connection, leases and what is still to be told, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.link.run())
-            tasks.create_task(self._renew_on())
+            tasks.create_task(self._renewing.run())
             tasks.create_task(self._resend_on())
 
     async def settled(self) -> None:
@@ -274,7 +249,7 @@ class SharedCounters:
     # Answers.
 
     def _take_answer(
-        self, aim: Aim, ask: Ask, contents: _Contents, reply: bytes, member: str, first: _Numbers
+        self, aim: Aim, ask: Ask, contents: Contents, reply: bytes, member: str, first: Numbers
     ) -> Grant | Denial | Restart:
         verdict, candidate, fullest, counted, generation, sequence, posted = SAID_FIRST.unpack_from(reply)
         text = reply[SAID_FIRST.size :]
@@ -305,11 +280,11 @@ class SharedCounters:
                 return self._decide_alone(aim, ask)
         raise AssertionError(f"the script said {verdict}")
 
-    def _start(self, aim: Aim, grant: Grant, reserved: _Numbers) -> None:
+    def _start(self, aim: Aim, grant: Grant, reserved: Numbers) -> None:
         slots = aim.slots
         for slot in slots:
             self._alone.enter(slot)
-        self._running[grant.member] = _Running(aim, grant, reserved, slots)
+        self._running[grant.member] = Running(aim, grant, reserved, slots)
 
     def _deny(self, aim: Aim, ask: Ask, reply: bytes, numbers: tuple[int, ...]) -> Denial:
         answer = answer_of(numbers)
@@ -388,7 +363,7 @@ class SharedCounters:
 
     # Contents that were lost.
 
-    def _lost(self, organization_id: str, contents: _Contents) -> None:
+    def _lost(self, organization_id: str, contents: Contents) -> None:
         if contents.lost_at < contents.wanted:
             contents.lost_at = contents.wanted
             log.error(
@@ -396,68 +371,20 @@ class SharedCounters:
                 organization=organization_id,
                 generation=contents.wanted,
             )
-            self._look_around.set()
+            self._renewing.look_around()
 
     def _store_is_up(self) -> None:
         self._alone.forget_rates()
         self._settlements.send_waiting()
-        self._look_around.set()
+        self._renewing.look_around()
 
     # What is told again and again.
-
-    async def _renew_on(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(EVERY_S):
-                    await self._look_around.wait()
-            except TimeoutError:
-                pass
-            self._look_around.clear()
-            by_organization: defaultdict[str, list[_Running]] = defaultdict(list)
-            for running in self._running.values():
-                by_organization[running.aim.organization_id].append(running)
-            for organization_id in list(self._contents):
-                await self._renew(organization_id, by_organization[organization_id])
-
-    async def _renew(self, organization_id: str, running: list[_Running]) -> None:
-        contents = self._contents[organization_id]
-        for start in range(0, max(1, len(running)), AT_ONCE):
-            some = running[start : start + AT_ONCE]
-            held = [(each.grant.member, each.slots) for each in some]
-            command = renewal_of(
-                organization_id, held, generation=contents.wanted, seen=(contents.generation, contents.sequence)
-            )
-            reply = await self.link.fetch(command)
-            if not isinstance(reply, list):
-                return
-            is_whole, generation, sequence, _, *missing = reply
-            if not is_whole:
-                self._lost(organization_id, contents)
-            elif (generation, sequence) > (contents.generation, contents.sequence):
-                contents.generation, contents.sequence = generation, sequence
-            for number in missing:
-                # Only what still runs: it may have been settled while the store answered.
-                if some[number - 1].grant.member in self._running:
-                    self._register(some[number - 1])
-
-    def _register(self, running: _Running) -> None:
-        """Have the store hold what runs already, unasked: it let it in once, or an outage's rules did."""
-        grant, numbers = running.grant, running.numbers
-        is_second = grant.candidate == SECOND
-        flags = UNCHECKED | is_second * OFFERED | grant.ask.is_further * FURTHER | grant.ask.is_tool_loop * TOOL_LOOP
-        both = (*NO_AMOUNTS, *numbers) if is_second else numbers
-        ask = encode_numbers((grant.member, flags, *both))
-        self.link.tell(running.aim.reserve((-1, 0, self._pod_id, 0, 0, 0), [ask]), _ignore)
 
     async def _resend_on(self) -> None:
         while True:
             await asyncio.sleep(_RESEND_EVERY_S)
             self._settlements.send_waiting()
             await self._floors.send_waiting()
-
-
-def _ignore(_reply: object) -> None:
-    """A registration that was not taken is missing again at the next renewal."""
 
 
 __all__ = ["NOTHING_SPENT", "CounterMeters", "SharedCounters"]

@@ -20,7 +20,7 @@ from data_plane.counters.packing import (
     member_of,
     numbers_of,
 )
-from data_plane.counters.reference import NOTHING_SEEN, ONE_POD, PodFacts, Seen
+from data_plane.counters.reference_contents import NOTHING_SEEN, ONE_POD, PodFacts, Seen
 from data_plane.counters.scripts import SCRIPTS
 from data_plane.policy.claims import SESSION, Amounts, BudgetClaim, Claims, Outage, RateClaim, RateKind, RateUnit
 from data_plane.policy.grant import Ask

@@ -7,7 +7,8 @@ from typing import cast
 from hypothesis import strategies as st
 
 from data_plane.counters.packing import bulk, head, micro_near, organization_keys, rate_name
-from data_plane.counters.reference import DONE_SPAN_MS, DONE_SPANS, PodFacts, Purse, Reference, Seen
+from data_plane.counters.reference import Reference
+from data_plane.counters.reference_contents import DONE_SPAN_MS, DONE_SPANS, PodFacts, Purse, Seen
 from data_plane.counters.renewing import renewal_of
 from data_plane.counters.scripts import FLOOR
 from data_plane.policy.claims import BudgetClaim, Claims, RateClaim, RateKind

@@ -236,7 +236,7 @@ async def test_what_a_killed_pod_held_is_given_back(store: Store) -> None:
 
 
 async def test_what_runs_longer_than_its_lease_is_renewed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("data_plane.counters.shared.EVERY_S", 0.05)
+    monkeypatch.setattr("data_plane.counters.renewing.EVERY_S", 0.05)
     claims = claims_of(a_budget(10), a_rate(3, id="slots", kind=RateKind.CONCURRENT))
     raw = RawStore(store.url)
     async with counting(store.url) as counters:

@@ -20,7 +20,8 @@ from data_plane.counters.packing import (
     numbers_of,
     rate_name,
 )
-from data_plane.counters.reference import HOLD_MS, LEASE_MS, NEVER, PodFacts, Purse, Reference, Seen
+from data_plane.counters.reference import NEVER, Reference
+from data_plane.counters.reference_contents import HOLD_MS, LEASE_MS, PodFacts, Purse, Seen
 from data_plane.policy.claims import Amounts, BudgetClaim, Claims, RateClaim, RateKind, RateUnit
 from data_plane.policy.grant import Ask, Spent
 from switchyard_contract.counters import MICRO, CountersAnswer, Verdict

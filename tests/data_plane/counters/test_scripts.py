@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_plane.counters.reference import ONE_POD, PodFacts
+from data_plane.counters.reference_contents import ONE_POD, PodFacts
 from data_plane.policy.grant import Spent
 from tests.data_plane.counters.builders import (
     ORGANIZATION,
