@@ -226,9 +226,8 @@ class Entry:
         if admission.facts.has_tools or (admission.client.session_id and not admission.client.is_derived):
             self._turn = admission
         # The rules stand in the last record only: nobody asks for them before.
-        self.admitted_sequence = self._ports.usage.admitted(
-            way.page + opening + self._decided + self._bill, self._arrival.exchange_id, self.attempt
-        )
+        event = b"".join((way.page, opening, self._decided, self._bill))
+        self.admitted_sequence = self._ports.usage.admitted(event, self._arrival.exchange_id, self.attempt)
         self._way = way
 
     def _open(self, client: Client | None, request_bytes: int) -> bytes:
@@ -343,27 +342,24 @@ class Entry:
         if self._is_closed:
             return
         self._is_closed = True
-        arrival, ports, caller = self._arrival, self._ports, self._caller
+        arrival, ports, caller, way = self._arrival, self._ports, self._caller, self._way
         duration_us = self.elapsed_us()
         if self._grant is not None:
             ports.counters.settle(self._grant, self._spent)
         if caller is not None and caller.organization_id:
+            page = way.page if way is not None else self._page_of_unopened()
+            opening = self._opening if way is not None else self._open(self._client, 0)
             ending = closing_part(kind, outcome, client_status=self.client_status, duration_us=duration_us)
             if self.reason:
                 ending += usage_pb2.UsageEvent(reason=self.reason).SerializeToString()
-            if self._way is not None:
-                beginning = self._way.page + self._opening
-            else:
-                beginning = self._page_of_unopened() + self._open(self._client, 0)
             if self._turn is not None:
                 # Only now: nobody waits for an answer any more.
                 ending += turn_facts_part(self._turn)
-            told = (beginning, self._decided, self._rules, self._answer(), self._told, self._bill, ending)
-            event = b"".join(told)
-            ports.usage.final(event, arrival.exchange_id, self.attempt)
+            told = (page, opening, self._decided, self._rules, self._answer(), self._told, self._bill, ending)
+            ports.usage.final(b"".join(told), arrival.exchange_id, self.attempt)
         protocol = arrival.route.protocol
         ports.meters.served(protocol, self.provider_name, _OUTCOME_NAMES[outcome], self.client_status)
-        if self.was_admitted:
+        if way is not None:
             ports.meters.observe(
                 protocol, gateway_us=self._gateway_us, first_byte_us=self.first_byte_us, duration_us=duration_us
             )

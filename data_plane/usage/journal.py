@@ -99,16 +99,13 @@ class Journal:
         """The disk refused twice in a row and has not taken anything since."""
         return self.refusals_in_a_row > 1
 
-    @property
-    def taken(self) -> int:
-        """Records of this turn, which have no place yet."""
-        return len(self._taken)
-
-    @property
-    def room_bytes(self) -> int:
-        """What may still be written, as far as anybody can know."""
+    def has_room(self, records: int, each_bytes: int) -> bool:
+        """Whether so many records besides those of this turn could still be written, as far as anybody can know."""
         active = self.active
-        return self._beyond_bytes if active is None else self._beyond_bytes + active.capacity_bytes - active.used_bytes
+        room = self._beyond_bytes
+        if active is not None:
+            room += active.capacity_bytes - active.used_bytes
+        return not self.refusals_in_a_row and room >= (records + len(self._taken)) * each_bytes
 
     def append(self, kind: RecordKind, sequence: int, key: ExchangeKey, payload: bytes) -> int:
         """Take a record and give its position; never raises for the disk's sake. ValueError: far too large."""

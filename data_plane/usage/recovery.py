@@ -44,6 +44,8 @@ class _Scanned:
     segment: Segment
     boot_id: bytes | None = None
     next_sequence: int = 1
+    is_torn: bool = False
+    """Its end was no whole record."""
 
 
 def recover(directory: Path) -> Recovered:
@@ -69,6 +71,10 @@ def recover(directory: Path) -> Recovered:
             found.adopted += _finals_of(segment)
             segment.last_sequence = 0
         found.segments.append(segment)
+    if any(each.is_torn for each in scanned):
+        # It may have been an event, and one that others have heard of: its number is not given again, so that whoever
+        # counts them sees that one is missing.
+        found.next_sequence += 1
     return found
 
 
@@ -142,6 +148,7 @@ def _scan(path: Path, found: Recovered) -> _Scanned:
         if isinstance(each, Damage):
             if each.is_tail:
                 found.torn_tails += 1
+                scanned.is_torn = True
             else:
                 found.damaged_records += 1
             continue

@@ -84,9 +84,7 @@ class Spool:
 
     def can_admit(self) -> bool:
         """Whether one more exchange may begin: only while all in flight, and some more, can still be closed."""
-        journal = self._journal
-        reserve = (len(self._homes) + journal.taken + RESERVED_EXCHANGES) * RESERVE_PER_EXCHANGE_BYTES
-        return not journal.refusals_in_a_row and journal.room_bytes >= reserve
+        return self._journal.has_room(len(self._homes) + RESERVED_EXCHANGES, RESERVE_PER_EXCHANGE_BYTES)
 
     def admitted(self, event: bytes, exchange_id: str, attempt: int) -> int:
         """Note that an attempt begins. What goes upstream for it goes by `after_write`: then no kill takes the record.
