@@ -115,7 +115,7 @@ def _crossing(row: Forecast, budget: Budget) -> StageCrossing:
         next_action="",
         notify=_notify(budget),
         posted_nano_usd=row.spent_nano_usd,
-        limit_nano_usd=row.limit_nano_usd,
+        limit_nano_usd=row.limit_nano_usd or budget.limit_nano_usd,
         crossed_at=row.as_of,
         forecast=_foreseen(row).as_json(),
     )

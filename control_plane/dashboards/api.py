@@ -16,6 +16,9 @@ from control_plane.dashboards.budget_standing import (
     counters_seen_by,
     standing_of_budget,
 )
+from control_plane.forecasts.api import BandOut
+from control_plane.forecasts.models import Forecast
+from control_plane.forecasts.told import band_out
 from control_plane.organizations.roles import Permission
 from control_plane.rest.fields import HexId, money
 from control_plane.rest.pagination import cursor_of, limit_of, next_link
@@ -24,6 +27,11 @@ from control_plane.rest.pagination import cursor_of, limit_of, next_link
 class StageReachedOut(serializers.Serializer[Any]):
     at_percent = serializers.IntegerField()
     action = serializers.CharField()
+
+
+class StandingForecastOut(BandOut):
+    id = HexId(help_text="More of it at `forecasts/{id}`.")
+    as_of = serializers.DateTimeField()
 
 
 class CounterStandingOut(serializers.Serializer[Any]):
@@ -40,6 +48,7 @@ class CounterStandingOut(serializers.Serializer[Any]):
     stage = StageReachedOut(allow_null=True, help_text="The last one that is reached.")
     attempts = serializers.IntegerField()
     last_at = serializers.DateTimeField(allow_null=True)
+    forecast = StandingForecastOut(allow_null=True, help_text="The newest; null: none yet, or a period too short.")
 
 
 class BudgetStandingOut(serializers.Serializer[Any]):
@@ -113,4 +122,9 @@ def _counter_out(counter: CounterStanding) -> dict[str, Any]:
         else {"at_percent": counter.stage.at_percent, "action": counter.stage.action},
         "attempts": counter.count,
         "last_at": None if counter.last_at is None else counter.last_at.isoformat(),
+        "forecast": None if counter.forecast is None else _forecast_out(counter.forecast),
     }
+
+
+def _forecast_out(row: Forecast) -> dict[str, Any]:
+    return {"id": row.id.hex, "as_of": row.as_of.isoformat(), **band_out(row)}

@@ -12,6 +12,8 @@ from django.db.models import Q, QuerySet
 from control_plane.budgets.models import Budget, BudgetRaise
 from control_plane.budgets.stages import Stage, loaded_stages
 from control_plane.dashboards.reserved import CounterName, Reserved, reserved_of
+from control_plane.forecasts.models import Forecast
+from control_plane.forecasts.selectors import counter_forecasts
 from control_plane.keys.models import VirtualKey
 from control_plane.organizations.roles import Permission, Reach, Standing, reach_of
 from control_plane.rules.periods import PeriodRule, Span, period_at
@@ -37,6 +39,8 @@ class CounterStanding:
     """The last one that is reached."""
     count: int
     last_at: datetime | None
+    forecast: Forecast | None = None
+    """The newest one of this period; None: none was made yet."""
 
     @property
     def percent(self) -> int:
@@ -99,6 +103,7 @@ def _standings(
     words = counter_words(budget.organization_id, [(per, row.counter) for row in rows])
     held = reserved_of(budget.organization_id, [CounterName(budget.id, int(period.id), row.counter) for row in rows])
     stages = loaded_stages(budget.stages)
+    forecasts = counter_forecasts(budget.organization_id, budget.id, [row.counter for row in rows])
     standings = []
     for row in rows:
         limit = budget.limit_nano_usd + sum(
@@ -116,6 +121,7 @@ def _standings(
                 stage=reached[-1] if reached else None,
                 count=row.count,
                 last_at=row.last_at if row.count else None,
+                forecast=forecasts.get(row.counter),
             )
         )
     return tuple(standings)

@@ -3,7 +3,7 @@
 Spend of coding agents has heavy tails: a session costs $0.61 in the middle and $178 at one in a hundred
 (`workload.md`). So a line of three times the usual would cry wolf every week. A day is unusual when it is above all of:
 an amount worth a look, three times the middle of such days, six deviations above it (the median's, which one wild day
-does not move), and clearly more than all but the wildest of their days.
+does not move), and twice as much as all but the wildest of their days.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ NORMAL = 1.4826
 """Median deviations in a standard one."""
 LEAST_WEEKDAYS = 4
 LEAST_DAYS = 7
-WILD_PER_CENT = 5
-ABOVE_WILD_PER_MILLE = 1250
+WILD_PER_CENT = 3
+ABOVE_WILD_PER_MILLE = 2000
 
 WEEKDAY, KIND, ANY = "weekday", "kind", "days"
 

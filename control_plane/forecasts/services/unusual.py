@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
 
-from control_plane.accounts.models import User
+from control_plane.audit.services import Actor, Subject, record_change
 from control_plane.forecasts.history import DaySums, day_sums
 from control_plane.forecasts.matching import Grain
 from control_plane.forecasts.models import FindingState, UnusualSpend
@@ -74,15 +74,28 @@ def unusual_find(*, organization: Organization, now: datetime | None = None) -> 
     return len(rows)
 
 
-def unusual_decide(*, finding: UnusualSpend, state: str, by: User, now: datetime | None = None) -> UnusualSpend:
-    """Mark a finding as seen, as nothing, or as open again. Raises ValidationError for another state."""
+def unusual_decide(*, finding: UnusualSpend, state: str, by: Actor, now: datetime | None = None) -> UnusualSpend:
+    """Mark a finding as seen, as nothing, or as open again. Raises ValidationError for another state.
+
+    Must run in a transaction: it is a change like any other.
+    """
     if state not in FindingState.values:
         raise ValidationError({"state": f"Right: {', '.join(FindingState.values)}."})
-    is_open = state == FindingState.OPEN
+    if state == finding.state:
+        return finding
+    before, is_open = finding.state, state == FindingState.OPEN
     finding.state = FindingState(state)
-    finding.decided_by = "" if is_open else by.display_name[:254]
+    finding.decided_by = "" if is_open else by.name[:254]
     finding.decided_at = None if is_open else (now or timezone.now())
     finding.save(update_fields=["state", "decided_by", "decided_at", "updated_at"])
+    record_change(
+        organization_id=finding.organization_id,
+        actor=by,
+        action="unusual_spend.decided",
+        subject=Subject("unusual_spend", finding.id.hex, f"{finding.day} {finding.principal_id.hex}"),
+        before={"state": before},
+        after={"state": state},
+    )
     return finding
 
 
