@@ -39,6 +39,14 @@ class Outage(models.TextChoices):
     ALLOW = "allow"
 
 
+class Counts(models.TextChoices):
+    """Whose money it is about."""
+
+    PAID = "paid", "What the organization pays"
+    SHADOW = "shadow", "What callers' own subscriptions would cost by the list"
+    BOTH = "both", "Both"
+
+
 class Grace(models.TextChoices):
     NONE = "none"
     TURN = "turn"
@@ -57,6 +65,7 @@ class Budget(GroupedRuleFields):
     timezone = models.CharField(max_length=64, default="UTC")
     anchor = models.IntegerField(default=1)
     """On which day a week (1: Monday) or a month begins; a month that is too short begins on its last day."""
+    counts = models.CharField(max_length=8, choices=Counts.choices, default=Counts.PAID)
     stages = models.JSONField(default=list)
     """`stages.Stage` as it is stored, ascending."""
     bound = models.CharField(max_length=10, choices=Bound.choices, default=Bound.CALIBRATED)
@@ -72,6 +81,7 @@ class Budget(GroupedRuleFields):
             models.UniqueConstraint(fields=["organization", "id"], name="budgets_budget_owner"),
             models.CheckConstraint(condition=models.Q(mode__in=Mode.values), name="budgets_budget_mode"),
             models.CheckConstraint(condition=models.Q(period__in=Period.values), name="budgets_budget_period"),
+            models.CheckConstraint(condition=models.Q(counts__in=Counts.values), name="budgets_budget_counts"),
             models.CheckConstraint(condition=models.Q(bound__in=Bound.values), name="budgets_budget_bound"),
             models.CheckConstraint(
                 condition=models.Q(on_counter_outage__in=Outage.values), name="budgets_budget_outage"

@@ -1,6 +1,6 @@
 """What a budget means, in words."""
 
-from control_plane.budgets.models import Budget, Grace, Period
+from control_plane.budgets.models import Budget, Counts, Grace, Period
 from control_plane.budgets.stages import BLOCK, Stage, loaded_stages, told_text
 from control_plane.rules.conditions import DAYS, loaded, loaded_all
 from control_plane.rules.reading import usd
@@ -13,6 +13,8 @@ def budget_sentence(budget: Budget, directory: Directory) -> str:
     """`Each person: what team platform asks for *opus* costs at most $10.00 a day …`, and what happens on the way."""
     when = when_text(loaded(budget.when), loaded_all(budget.when_not), directory)
     whose = f"{per_text(budget.per)} on its own: " if budget.per else "all together: "
+    if budget.counts != Counts.PAID:
+        whose += _COUNTED[Counts(budget.counts)]
     stages = loaded_stages(budget.stages)
     is_hard = any(stage.action == BLOCK for stage in stages)
     verb = "costs at most" if is_hard else "ought to cost at most"
@@ -23,6 +25,12 @@ def budget_sentence(budget: Budget, directory: Directory) -> str:
     if budget.grace == Grace.TURN:
         text += f" A tool loop that is running may finish for ${usd(NanoUsd(budget.grace_nano_usd))} more."
     return text + group_text(budget.group) + mode_text(budget.mode)
+
+
+_COUNTED = {
+    Counts.SHADOW: "at list prices, on callers' own subscriptions, ",
+    Counts.BOTH: "own subscriptions at list prices included, ",
+}
 
 
 def period_text(budget: Budget) -> str:

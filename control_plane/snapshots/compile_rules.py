@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from control_plane.access.models import AccessRule
-from control_plane.budgets.models import Bound, Budget, BudgetRaise, Outage
+from control_plane.budgets.models import Bound, Budget, BudgetRaise, Counts, Outage
 from control_plane.budgets.stages import Stage, loaded_stages, told_text
 from control_plane.catalog.models import KnownModel
 from control_plane.credentials.models import Provider
@@ -174,6 +174,8 @@ def _budget(row: Budget, raises: Sequence[BudgetRaise], now: datetime, present: 
         periods=periods_of(PeriodRule(row.period, row.timezone, row.anchor), now),
         stages=[_stage(stage) for stage in loaded_stages(row.stages)],
         bound=_BOUNDS[Bound(row.bound)],
+        # What is meant where nothing is said stays unsaid: older pods read the same bytes.
+        counts="" if row.counts == Counts.PAID else row.counts,
         on_counter_outage=_OUTAGES[Outage(row.on_counter_outage)],
         outage_allowance_nano_usd=row.limit_nano_usd * row.outage_allowance_percent // 100,
         grace_turn_nano_usd=row.grace_nano_usd,

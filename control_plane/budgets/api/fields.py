@@ -7,7 +7,17 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from control_plane.budgets.bound_finding import BoundFinder
-from control_plane.budgets.models import Bound, Budget, BudgetRaise, BudgetRequest, Grace, Outage, Period, RequestState
+from control_plane.budgets.models import (
+    Bound,
+    Budget,
+    BudgetRaise,
+    BudgetRequest,
+    Counts,
+    Grace,
+    Outage,
+    Period,
+    RequestState,
+)
 from control_plane.budgets.stages import ACTIONS, HIGHEST_PERCENT, TOLD
 from control_plane.rest.fields import HexId
 from control_plane.rules.api.fields import PER_TEXT, RuleHeadChange, RuleHeadOut
@@ -64,6 +74,7 @@ class BudgetOut(RuleHeadOut):
     anchor = serializers.IntegerField(allow_null=True, help_text="The day on which a week (1: Monday) or month begins.")
     per = serializers.ListField(child=serializers.CharField(), help_text=PER_TEXT)
     stages = StagesField()
+    counts = serializers.ChoiceField(Counts.choices, help_text="Whose money it is about.")
     bound = serializers.ChoiceField(Bound.choices)
     bound_in_dollars = BoundOut()
     on_counter_outage = serializers.ChoiceField(Outage.choices)
@@ -98,6 +109,7 @@ class BudgetChange(RuleHeadChange):
     anchor = serializers.IntegerField(min_value=1, max_value=31, required=False, allow_null=True)
     per = serializers.ListField(child=serializers.CharField(max_length=200), required=False, help_text=PER_TEXT)
     stages = StagesField(required=False, help_text="Left out: alert the team lead at 80, block at 100.")
+    counts = serializers.ChoiceField(Counts.choices, required=False)
     bound = serializers.ChoiceField(Bound.choices, required=False)
     on_counter_outage = serializers.ChoiceField(Outage.choices, required=False)
     outage_allowance_percent = serializers.IntegerField(min_value=0, max_value=100, required=False)

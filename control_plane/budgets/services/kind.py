@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from control_plane.budgets.loops import Cascade, way_back
-from control_plane.budgets.models import ORDINARY_ALLOWANCE_PERCENT, Bound, Budget, Grace, Outage, Period
+from control_plane.budgets.models import ORDINARY_ALLOWANCE_PERCENT, Bound, Budget, Counts, Grace, Outage, Period
 from control_plane.budgets.sentences import budget_sentence
 from control_plane.budgets.services.delegated import check_delegated
 from control_plane.budgets.stages import downgrade_of, loaded_stages, read_stages, stored_stages
@@ -45,6 +45,7 @@ class BudgetKind(RuleKind[Budget]):
             "period": period,
             "timezone": read_timezone(reader),
             "anchor": anchor or 1,
+            "counts": reader.choice("counts", Counts.values, Counts.PAID),
             "stages": stored_stages(read_stages(reader, world)),
             "bound": reader.choice("bound", Bound.values, Bound.CALIBRATED),
             "on_counter_outage": reader.choice("on_counter_outage", Outage.values, Outage.BOUNDED),
@@ -66,6 +67,7 @@ class BudgetKind(RuleKind[Budget]):
             "timezone": row.timezone,
             "anchor": row.anchor if row.period in ANCHORS else None,
             "per": list(row.per),
+            "counts": str(row.counts),
             "stages": stored_stages(loaded_stages(row.stages)),
             "bound": str(row.bound),
             "on_counter_outage": str(row.on_counter_outage),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from control_plane.budgets.models import ORDINARY_ALLOWANCE_PERCENT, Bound, Grace, Outage, Period
+from control_plane.budgets.models import ORDINARY_ALLOWANCE_PERCENT, Bound, Counts, Grace, Outage, Period
 from control_plane.budgets.services.kind import BUDGETS
 from control_plane.budgets.stages import ACTIONS, CHANNEL, HIGHEST_PERCENT, MOST_STAGES, ORDINARY, stored_stages
 from control_plane.declarative.kinds.kind import Key, Reference, Spec
@@ -86,6 +86,12 @@ class BudgetObjects(RuleObjects):
                 ListOf(_STAGE, least=1, most=MOST_STAGES, is_unique=False),
                 "What happens as it fills, ascending.",
                 stored_stages(ORDINARY),
+            ),
+            Field(
+                "counts",
+                Choice(tuple(Counts.values)),
+                "paid: what the organization pays; shadow: what callers' own subscriptions would cost; both.",
+                str(Counts.PAID),
             ),
             Field("bound", Choice(tuple(Bound.values)), "strict: never above the line.", str(Bound.CALIBRATED)),
             Field(

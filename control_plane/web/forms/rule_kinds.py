@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 
-from control_plane.budgets.models import Bound, Grace, Outage, Period
+from control_plane.budgets.models import Bound, Counts, Grace, Outage, Period
 from control_plane.limits.models import Unit
 from control_plane.organizations.models import Organization
 from control_plane.organizations.reach import teams_within
@@ -224,6 +224,13 @@ class BudgetForm(PerFields, GroupedRuleForm):
         label="It begins on day",
         help_text="Of the month; of a week 1 is Monday. A month that is too short begins on its last day.",
     )
+    counts = forms.ChoiceField(
+        choices=Counts.choices,
+        initial=Counts.PAID,
+        required=False,
+        label="Whose money it counts",
+        help_text="Calls on people's own subscriptions cost the organization nothing; the list says their worth.",
+    )
     bound = forms.ChoiceField(choices=BOUNDS, initial=Bound.CALIBRATED, widget=forms.RadioSelect, label="How hard")
     on_counter_outage = forms.ChoiceField(
         choices=OUTAGES, initial=Outage.BOUNDED, label="While the counters are out of reach"
@@ -288,6 +295,7 @@ class BudgetForm(PerFields, GroupedRuleForm):
             found["per"] = self.chosen_per
         if self.stages:
             found["stages"] = [stage.spec for stage in self.stages]
+        found["counts"] = given.get("counts") or Counts.PAID.value
         found["bound"] = given.get("bound") or Bound.CALIBRATED.value
         found["on_counter_outage"] = given.get("on_counter_outage") or Outage.BOUNDED.value
         if found["on_counter_outage"] == Outage.BOUNDED and given.get("outage_allowance_percent"):
@@ -305,6 +313,7 @@ class BudgetForm(PerFields, GroupedRuleForm):
             "team",
             "limit_usd",
             "period",
+            "counts",
             "bound",
             "on_counter_outage",
             "outage_allowance_percent",
