@@ -1,15 +1,22 @@
-"""REST: the fleet. Pods serve several organizations; a caller sees the shards of the own one and the global one."""
+"""REST: the fleet. Pods serve several organizations; a caller sees the shards of the own one and the global one.
+
+Also the metrics of the installation, as Prometheus reads them with an admin token.
+"""
 
 from typing import Any
 
 import django_filters
 from django.db.models import Prefetch, Q, QuerySet
-from django.http import Http404
-from drf_spectacular.utils import extend_schema_field
+from django.http import Http404, HttpResponse
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
+from control_plane.fleet.metrics import exposition
 from control_plane.fleet.models import Pod, PodShard
 from control_plane.fleet.selectors import PodState, live_pods, state_of
 from control_plane.organizations.roles import Permission
@@ -93,3 +100,14 @@ class PodViewSet(ListMixin, TenantView):
 
     def retrieve(self, request: Request, pk: str) -> Response:
         return Response(PodOut(self.get_object()).data)
+
+
+class MetricsView(APIView):
+    """Metrics of the fleet and the books, of the whole installation and without anybody's name."""
+
+    rights = {"get": Permission.FLEET_READ}
+
+    @extend_schema(responses={(200, "text/plain"): OpenApiTypes.STR})
+    def get(self, request: Request) -> HttpResponse:
+        """In the text format of Prometheus."""
+        return HttpResponse(exposition(timezone.now()), content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -25,7 +25,7 @@ from control_plane.declarative.api import (
     PolicyRevisionViewSet,
     PolicySchemaView,
 )
-from control_plane.fleet.api import PodViewSet
+from control_plane.fleet.api import MetricsView, PodViewSet
 from control_plane.forecasts.api import ForecastViewSet, UnusualSpendViewSet
 from control_plane.identity.api import IdentityConnectionViewSet
 from control_plane.identity.device.api import DeviceAuthorizeView, DeviceRevokeView, DeviceTokenView, WhoamiView
@@ -58,7 +58,15 @@ from control_plane.statements.api import (
     StatementOfMonthView,
     StatementsView,
 )
-from control_plane.usage.api import AdjustmentViewSet, ExchangeViewSet, UsageView
+from control_plane.usage.api import (
+    AdjustmentViewSet,
+    CompletenessView,
+    ExchangeViewSet,
+    MissingEventsViewSet,
+    OrphanViewSet,
+    QuarantinedEventViewSet,
+    UsageView,
+)
 
 app_name = "api"
 
@@ -97,6 +105,9 @@ router.register("metadata-keys", MetadataKeyViewSet, "metadata-key")
 router.register("exchanges", ExchangeViewSet, "exchange")
 router.register("sessions", SessionViewSet, "session")
 router.register("adjustments", AdjustmentViewSet, "adjustment")
+router.register("missing-events", MissingEventsViewSet, "missing-events")
+router.register("orphans", OrphanViewSet, "orphan")
+router.register("quarantined-events", QuarantinedEventViewSet, "quarantined-event")
 router.register("alert-channels", AlertChannelViewSet, "alert-channel")
 router.register("alert-deliveries", AlertDeliveryViewSet, "alert-delivery")
 router.register("forecasts", ForecastViewSet, "forecast")
@@ -113,6 +124,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
         SessionSettingsView.as_view({"get": "retrieve", "patch": "partial_update"}),
         name="session-settings",
     ),
+    re_path(r"^completeness/?$", CompletenessView.as_view(), name="completeness"),
+    re_path(r"^metrics/?$", MetricsView.as_view(), name="metrics"),
     re_path(r"^key-rules/?$", KeyRulesView.as_view({"get": "retrieve", "patch": "partial_update"}), name="key-rules"),
     re_path(
         r"^budgets/(?P<pk>[^/]+)/standing/?$",

@@ -15,6 +15,7 @@ from django.utils import timezone
 from control_plane.keys.models import NoticeKind, VirtualKey
 from control_plane.keys.services.notices import Due, due_notices, keys_ending
 from control_plane.organizations.roles import Permission, Standing, can
+from control_plane.web.books_notices import books_incomplete
 from control_plane.web.budget_notices import requests_for_more, stages_reached
 from control_plane.web.models import DismissedNotice
 from control_plane.web.notice import Notice, Source
@@ -84,5 +85,5 @@ def _whose(key: VirtualKey, user_id: UUID) -> str:
     return f"{key.prefix}…, {whose}, charged to {key.team.name}"
 
 
-SOURCES: tuple[Source, ...] = (ending_keys, requests_for_more, stages_reached)
+SOURCES: tuple[Source, ...] = (ending_keys, requests_for_more, stages_reached, books_incomplete)
 """Everything that has something to say, in no order."""

@@ -176,7 +176,7 @@ PLACES: tuple[Place, ...] = (
         Permission.SIGN_IN_READ,
         ("scim-token-add", "scim-token-revoke", "scim-people", "scim-groups", "scim-group-role"),
     ),
-    Place("Operate", "Fleet", "fleet", "server", "f", Permission.FLEET_READ, ("pod",)),
+    Place("Operate", "Fleet", "fleet", "server", "f", Permission.FLEET_READ, ("pod", "completeness")),
     Place("Operate", "Audit", "audit", "scroll-text", "a", Permission.AUDIT_READ, ("change",)),
     Place("Operate", "Settings", "settings", "settings", "i", Permission.ORGANIZATION_MANAGE),
 )

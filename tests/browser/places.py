@@ -144,6 +144,7 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("scim-groups", reverse("web:scim-groups")),
         Spot("scim-group-role", reverse("web:scim-group-role", args=[group.id])),
         Spot("fleet", reverse("web:fleet")),
+        Spot("completeness", reverse("web:completeness")),
         Spot("pod", reverse("web:pod", args=["pod-3"])),
         Spot("audit", reverse("web:audit")),
         Spot("audit-verified", reverse("web:audit"), opens="verify"),
@@ -284,6 +285,7 @@ def first_run_spots() -> tuple[Spot, ...]:
         "scim-people",
         "scim-groups",
         "fleet",
+        "completeness",
         "audit",
         "tokens",
     )

@@ -1,7 +1,21 @@
-"""REST: usage series, exchanges, corrections."""
+"""REST: usage series, exchanges, corrections, completeness."""
 
 from control_plane.usage.api.adjustments import AdjustmentViewSet
+from control_plane.usage.api.completeness import (
+    CompletenessView,
+    MissingEventsViewSet,
+    OrphanViewSet,
+    QuarantinedEventViewSet,
+)
 from control_plane.usage.api.exchanges import ExchangeViewSet
 from control_plane.usage.api.series import UsageView
 
-__all__ = ["AdjustmentViewSet", "ExchangeViewSet", "UsageView"]
+__all__ = [
+    "AdjustmentViewSet",
+    "CompletenessView",
+    "ExchangeViewSet",
+    "MissingEventsViewSet",
+    "OrphanViewSet",
+    "QuarantinedEventViewSet",
+    "UsageView",
+]

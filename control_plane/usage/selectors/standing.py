@@ -29,9 +29,8 @@ def inbox_standing() -> InboxStanding:
         oldest=Min("received_at", filter=waits),
         parked=Count("id", filter=~waits),
     )
-    return InboxStanding(
-        found["waiting"], found["events"] or 0, found["oldest"], found["parked"], QuarantinedEvent.objects.count()
-    )
+    quarantined = QuarantinedEvent.objects.filter(settled_at=None).count()
+    return InboxStanding(found["waiting"], found["events"] or 0, found["oldest"], found["parked"], quarantined)
 
 
 def failed_authentications(*, since: datetime) -> list[tuple[str, str, int]]:

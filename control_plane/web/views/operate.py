@@ -14,6 +14,7 @@ from control_plane.onboarding.recipes.reachability import is_public
 from control_plane.onboarding.selectors import gateway_url
 from control_plane.organizations.services import organization_update
 from control_plane.snapshots.selectors import snapshots_of
+from control_plane.usage.completeness import completeness
 from control_plane.usage.selectors.standing import failed_authentications, inbox_standing
 from control_plane.web.fleet_rows import fleet_standing
 from control_plane.web.forms.failures import show_failure
@@ -29,6 +30,7 @@ def fleet(request: ConsoleRequest) -> HttpResponse:
     context = {
         "fleet": standing,
         "inbox": inbox_standing(),
+        "books": completeness(now=now),
         "snapshots": snapshots_of(request.organization.id)[:8],
         "failed": failed_authentications(since=now - timedelta(hours=24))[:8],
     }
