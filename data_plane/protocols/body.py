@@ -36,8 +36,17 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ANY: JSONDecoder = JSONDecoder()
 _TEXT = msgspec.json.Decoder(str | None)
 _KEY_NAME = msgspec.json.Decoder(str)
-_TURNS = msgspec.json.Decoder(list[msgspec.Raw])
-_TURN: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+
+
+class _Turn(msgspec.Struct, gc=False):
+    """Who says what, in the words of any of the protocols."""
+
+    role: Any = "user"
+    content: Any = None
+    parts: Any = None
+
+
+_TURNS = msgspec.json.Decoder(list[_Turn])
 _COMPACT_KEYS = {
     name: b'"%b":' % name.encode()
     for name in (
@@ -242,14 +251,11 @@ def _texts_in(window: bytes, parts: str) -> tuple[str, str, bool]:
     return before, "", False
 
 
-def _texts_of_turns(turns: list[msgspec.Raw], parts: str) -> tuple[str, str]:
+def _texts_of_turns(turns: list[_Turn], parts: str) -> tuple[str, str]:
     before = ""
-    for raw in turns[:_OPENING_TURNS]:
-        turn = _TURN.decode(raw)
-        if not isinstance(turn, dict):
-            break
-        said = _text_of(turn.get(parts))
-        if said and turn.get("role", "user") == "user":
+    for turn in turns[:_OPENING_TURNS]:
+        said = _text_of(turn.content if parts == "content" else turn.parts)
+        if said and turn.role == "user":
             return before, said[:_OPENING_TEXT]
         before = (before + said)[:_OPENING_SYSTEM]
     return before, ""

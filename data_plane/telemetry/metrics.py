@@ -18,6 +18,7 @@ _COUNTER_BUCKETS_US = (100, 250, 500, 1_000, 2_000, 5_000, 10_000, 25_000, 50_00
 _ANSWER_BUCKETS_US = tuple(
     int(edge_s * 1_000_000) for edge_s in (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 )
+_SEEN_AT_ONCE = 256
 
 
 class _Durations:
@@ -39,17 +40,41 @@ class _Durations:
         family.add_metric(labels, list(zip(edges, accumulate(self._found), strict=True)), self._sum_us / 1_000_000)
 
 
+_Seen = tuple[str, int, int, int]
+"""Protocol, and microseconds until the request left, until the head of the answer, until the end."""
+
+
 class _Exchanges(Collector):
-    """What is counted for every exchange."""
+    """What is counted for every exchange. Durations are noted, and brought into their histograms many at a time."""
 
     def __init__(self) -> None:
+        self.seen: list[_Seen] = []
         self.round_trips = _Durations(_COUNTER_BUCKETS_US)
         self.closed: Tallies[tuple[str, str, str, int]] = Tallies()
         """By protocol, provider, outcome, hundreds of the status."""
         self.durations: dict[str, tuple[_Durations, _Durations, _Durations]] = {}
         """By protocol: until the request left, until the head of the answer, until the end."""
 
+    def sort_in(self) -> None:
+        """Bring what was seen into the histograms."""
+        seen, self.seen = self.seen, []
+        for protocol, gateway_us, first_byte_us, duration_us in seen:
+            durations = self.durations.get(protocol)
+            if durations is None:
+                durations = (
+                    _Durations(_GATEWAY_BUCKETS_US),
+                    _Durations(_ANSWER_BUCKETS_US),
+                    _Durations(_ANSWER_BUCKETS_US),
+                )
+                self.durations[protocol] = durations
+            gateway, first_byte, whole = durations
+            gateway.observe(gateway_us)
+            if first_byte_us:
+                first_byte.observe(first_byte_us)
+            whole.observe(duration_us)
+
     def collect(self) -> Iterator[Metric]:
+        self.sort_in()
         closed = CounterMetricFamily(
             "switchyard_exchanges", "Exchanges closed.", labels=("protocol", "provider", "outcome", "status_class")
         )
@@ -123,19 +148,10 @@ class PodMetrics:
         self._exchanges.closed[protocol, provider, outcome, status // 100] += 1
 
     def observe(self, protocol: str, *, gateway_us: int, first_byte_us: int, duration_us: int) -> None:
-        durations = self._exchanges.durations.get(protocol)
-        if durations is None:
-            durations = (
-                _Durations(_GATEWAY_BUCKETS_US),
-                _Durations(_ANSWER_BUCKETS_US),
-                _Durations(_ANSWER_BUCKETS_US),
-            )
-            self._exchanges.durations[protocol] = durations
-        gateway, first_byte, whole = durations
-        gateway.observe(gateway_us)
-        if first_byte_us:
-            first_byte.observe(first_byte_us)
-        whole.observe(duration_us)
+        exchanges = self._exchanges
+        exchanges.seen.append((protocol, gateway_us, first_byte_us, duration_us))
+        if len(exchanges.seen) >= _SEEN_AT_ONCE:
+            exchanges.sort_in()
 
     def failed_authentication(self, reason: str, source: str) -> None:
         self._failures.labels(reason).inc()
