@@ -33,6 +33,7 @@ from control_plane.usage import (
 )
 from control_plane.usage.entries import ADJUSTMENT, COLUMNS, FINAL, JSON_COLUMNS, LedgerRow
 from control_plane.usage.judgement import Horizon, Oddity, judge
+from control_plane.usage.latencies import fold_latencies
 from control_plane.usage.ledger_lock import lock_ledger
 from control_plane.usage.models import InboxBatch
 from control_plane.usage.quarantine import OddEvent, events_keep
@@ -209,6 +210,7 @@ def _write(arrived: Sequence[LedgerRow], now: datetime, rules: Mapping[UUID, usa
         added = [row for row in added if row.key in new]
     if labelled.sets:
         staging.label_sets_stage(labelled.sets)
+    staging.latencies_stage(fold_latencies(added))
     merging.merge_rows(has_sessions=any(row.session_id for row in added), has_labels=bool(labelled.sets))
     if labelled.overflow:
         labels.overflow_add(labelled.overflow, now=now)

@@ -28,6 +28,9 @@ SESSION = "{session}"
 """What pods write in place of a session's id, where they say what they looked at. A value cannot look so: it is
 percent-encoded."""
 _MOST_RAW_BYTES = 4 * 1024 * 1024
+LONGEST_PLAIN = 256
+_PLAIN = b"\x00"
+"""Begins what is not compressed: neither zstd's frames nor messages begin so."""
 
 
 class _Codec(threading.local):
@@ -80,7 +83,10 @@ def pack(event: usage_pb2.UsageEvent) -> bytes | None:
         session_facts=event.session_facts if event.HasField("session_facts") else None,
     )
     raw = kept.SerializeToString(deterministic=True)
-    return _codec.compressor.compress(raw) if raw else None
+    if not raw:
+        return None
+    # Short ones shrink by less than it costs to shrink them and to read them back, for every event.
+    return _PLAIN + raw if len(raw) <= LONGEST_PLAIN else _codec.compressor.compress(raw)
 
 
 def unpack(decision: bytes | None) -> usage_pb2.UsageEvent:
@@ -182,6 +188,8 @@ def _asked(seen: usage_pb2.RulesSeen) -> list[usage_pb2.RuleSeen]:
 
 
 def _inflate(stored: bytes) -> bytes:
+    if stored[:1] == _PLAIN:
+        return stored[1:]
     return _codec.decompressor.decompress(stored, max_output_size=_MOST_RAW_BYTES)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import attrgetter, gt
 from typing import Final
 from uuid import UUID
 
@@ -77,6 +78,11 @@ _LIMITS: Final[Mapping[str, int]] = {
 }
 
 
+_limited = attrgetter(*_LIMITS)
+_HIGHEST: Final = tuple(_LIMITS.values())
+_counters = attrgetter(*TOKEN_KINDS)
+
+
 @dataclass(frozen=True, slots=True)
 class Oddity:
     """Why an event is not believed."""
@@ -117,14 +123,16 @@ def _odd_identity(event: usage_pb2.UsageEvent, horizon: Horizon) -> Oddity | Non
         admitted_ms = ulid.time_ms(event.exchange_id)
     except ulid.NotAUlid as failure:
         return Oddity("id_malformed", f"exchange_id: {failure}")
-    for name, instant_ms in (("exchange_id", admitted_ms), ("started_at_ms", event.started_at_ms)):
+    started_ms = event.started_at_ms
+    oldest_ms, latest_ms = horizon.oldest_ms, horizon.latest_ms
+    is_in_time = oldest_ms <= admitted_ms <= latest_ms and oldest_ms <= started_ms <= latest_ms
+    for name, instant_ms in () if is_in_time else (("exchange_id", admitted_ms), ("started_at_ms", started_ms)):
         if instant_ms > horizon.latest_ms:
             return Oddity("time_ahead", f"{name} is {instant_ms - horizon.now_ms} ms ahead")
         if instant_ms < horizon.oldest_ms:
             return Oddity("time_too_old", f"{name} is {horizon.now_ms - instant_ms} ms old")
-    for name in ("principal_id", "team_id", "provider_id"):
-        if _is_malformed(getattr(event, name)):
-            return Oddity("id_malformed", f"{name} is no UUID")
+    if _is_malformed(event.principal_id) or _is_malformed(event.team_id) or _is_malformed(event.provider_id):
+        return Oddity("id_malformed", "principal_id, team_id or provider_id is no UUID")
     if not event.organization_id:
         return Oddity("id_missing", "organization_id is empty")
     organization_id = _uuid(event.organization_id)
@@ -140,15 +148,19 @@ def _odd_identity(event: usage_pb2.UsageEvent, horizon: Horizon) -> Oddity | Non
 
 
 def _odd_numbers(event: usage_pb2.UsageEvent) -> Oddity | None:
-    for name, highest in _LIMITS.items():
-        if not 0 <= (number := getattr(event, name)) <= highest:
-            return Oddity("number_absurd", f"{name} is {number}")
+    # Compared all at once; which one it is only matters when one is.
+    numbers = _limited(event)
+    if min(numbers) < 0 or any(map(gt, numbers, _HIGHEST)):
+        for name, highest in _LIMITS.items():
+            if not 0 <= (number := getattr(event, name)) <= highest:
+                return Oddity("number_absurd", f"{name} is {number}")
     if abs(event.saved_cache_nano_usd) > HIGHEST_SAVED_NANO_USD:
         return Oddity("number_absurd", f"saved_cache_nano_usd is {event.saved_cache_nano_usd}")
     tokens = event.tokens
-    for name in TOKEN_KINDS:
-        if (number := getattr(tokens, name)) > HIGHEST_TOKENS:
-            return Oddity("number_absurd", f"tokens.{name} is {number}")
+    if max(_counters(tokens)) > HIGHEST_TOKENS:
+        for name in TOKEN_KINDS:
+            if (number := getattr(tokens, name)) > HIGHEST_TOKENS:
+                return Oddity("number_absurd", f"tokens.{name} is {number}")
     if event.charges and (fault := decisions.fault_of(event)):
         return Oddity("charge_malformed", fault)
     return None
@@ -304,7 +316,11 @@ def _clip(text: str, length: int = NAME_LENGTH) -> str:
 
 def _tags(tags: Mapping[str, str]) -> str:
     """Tags as JSON text, at most MOST_TAGS of them, sorted, so that equal tags are equal texts."""
-    if not tags:
-        return "{}"
-    chosen = sorted(tags.items())[:MOST_TAGS]
+    return _tags_text(tuple(tags.items())) if tags else "{}"
+
+
+@lru_cache(maxsize=16384)
+def _tags_text(items: tuple[tuple[str, str], ...]) -> str:
+    """Remembered, because a batch has few tags in many events."""
+    chosen = sorted(items)[:MOST_TAGS]
     return json.dumps({_clip(name): _clip(value) for name, value in chosen}, ensure_ascii=False)

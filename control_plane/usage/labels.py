@@ -76,17 +76,23 @@ def label_sets(
 
     rule_ids: the rules that each digest names.
     """
-    numbers: dict[tuple[UUID, str, str, UUID | None], int] = {}
-    found = [
-        numbers.setdefault((row.organization_id, row.tags, row.request_tags, row.rules_digest), len(numbers) + 1)
-        for row in rows
-    ]
+    numbers: dict[tuple[int, str, str, int], int] = {}
+    first: list[LedgerRow] = []
+    found = []
+    for row in rows:
+        # A UUID hashes slowly; its number does not.
+        digest = row.rules_digest.int if row.rules_digest else 0
+        key = (row.organization_id.int, row.tags, row.request_tags, digest)
+        number = numbers.get(key)
+        if number is None:
+            first.append(row)
+            number = numbers[key] = len(first)
+        found.append(number)
     wanted: dict[int, tuple[UUID, list[Label]]] = {}
-    for (organization_id, tags, request_tags, digest), number in numbers.items():
-        labels = [
-            *_metadata(tags, request_tags),
-            *((RULE, each) for each in (rule_ids.get(digest, ()) if digest else ())),
-        ]
+    for number, row in enumerate(first, start=1):
+        organization_id = row.organization_id
+        ruled = rule_ids.get(row.rules_digest, ()) if row.rules_digest else ()
+        labels = [*_metadata(row.tags, row.request_tags), *((RULE, each) for each in ruled)]
         if labels:
             wanted[number] = (organization_id, labels)
     if not wanted:

@@ -17,18 +17,18 @@ from control_plane.usage.histogram import BUCKETS
 from control_plane.usage.rollups import (
     COUNTS,
     LABEL_GRAIN,
-    MODEL_LATENCY_GRAIN,
-    PRINCIPAL_LATENCY_GRAIN,
+    LATENCY_GRAIN,
     SUMS,
     TEAM_GRAIN,
     WHOLE_GRAIN,
 )
-from control_plane.usage.row_sums import FAILURE, STATUS_CLASS, added_counts, bucket_sums, row_buckets, row_sums
+from control_plane.usage.row_sums import FAILURE, STATUS_CLASS, added_counts, row_sums
 
 ARRIVING: Final = "usage_arriving"
 """The rows, with the number of their set of labels and the id of their session."""
 _FOLDED: Final = "usage_folded"
-_LATENCIES: Final = "usage_latencies_folded"
+LATENCIES: Final = "usage_latencies_folded"
+"""Latencies by the minute, with their digest."""
 _LABELS: Final = "usage_labels_folded"
 LABEL_SETS: Final = "usage_label_sets"
 _IDS: Final = frozenset({"organization_id", "team_id", "principal_id", "provider_id"})
@@ -41,12 +41,10 @@ def merge_rows(*, has_sessions: bool, has_labels: bool) -> None:
     if has_sessions:
         statements.append(_sessions())
     statements += [_last_uses(), _fold(), _whole("usage_usagehour", "hour"), _whole("usage_usageday", "day")]
-    statements.append(_principal_latencies())
     if has_labels:
         statements += [_fold_labels(), _labels("usage_labelhour", "hour"), _labels("usage_labelday", "day")]
     statements += [_by_team("usage_teamminute", "minute"), _by_team("usage_teamhour", "hour")]
     statements.append(_by_team("usage_teamday", "day"))
-    statements.append(_fold_latencies())
     statements += [_latencies(f"usage_latency{period}", period) for period in ("minute", "hour", "day")]
     with connection.cursor() as cursor:
         for statement in statements:
@@ -71,13 +69,11 @@ def _temporary_tables() -> tuple[str, ...]:
         return ", ".join(f"{name} {'uuid' if name in _IDS else 'text'}" for name in columns)
 
     sums = ", ".join(f"{name} bigint" for name in SUMS)
-    counts = ", ".join(f"{name} bigint[]" for name in COUNTS)
     return (
         made(_FOLDED, f"minute timestamptz, team_grain uuid, whole_grain uuid, {typed(WHOLE_GRAIN)}, {sums}"),
-        made(_LATENCIES, f"minute timestamptz, grain uuid, {typed(MODEL_LATENCY_GRAIN)}, {counts}"),
         made(_LABELS, f"hour timestamptz, grain uuid, {typed(LABEL_GRAIN)}, {sums}"),
         # Several claims may share a transaction, in tests.
-        f"TRUNCATE {_FOLDED}, {_LATENCIES}, {_LABELS}",
+        f"TRUNCATE {_FOLDED}, {_LABELS}",
     )
 
 
@@ -236,25 +232,6 @@ def _labels(table: str, period: str) -> str:
 
 
 @cache
-def _fold_latencies() -> str:
-    return _text(
-        sql.SQL(
-            "INSERT INTO {folded} (minute, grain, {grain}, {counts}) SELECT minute, {digest}, {grain}, {summed}"
-            " FROM (SELECT date_trunc('minute', counted_at) AS minute, {grain}, {buckets} FROM {arriving}) AS rows"
-            " GROUP BY minute, {grain}"
-        ).format(
-            folded=sql.Identifier(_LATENCIES),
-            grain=names(MODEL_LATENCY_GRAIN),
-            counts=names(COUNTS),
-            digest=grain_of(MODEL_LATENCY_GRAIN),
-            summed=sql.SQL(", ").join(bucket_sums()),
-            buckets=sql.SQL(", ").join(row_buckets()),
-            arriving=sql.Identifier(ARRIVING),
-        )
-    )
-
-
-@cache
 def _latencies(table: str, period: str) -> str:
     return _text(
         sql.SQL(
@@ -264,61 +241,34 @@ def _latencies(table: str, period: str) -> str:
         ).format(
             table=sql.Identifier(table),
             period=sql.Identifier(period),
-            grain=names(MODEL_LATENCY_GRAIN),
+            grain=names(LATENCY_GRAIN),
             counts=names(COUNTS),
             start=_period(period),
             summed=sql.SQL(", ").join(added_counts(COUNTS)),
-            folded=sql.Identifier(_LATENCIES),
-            numbers=_numbered(2 + len(MODEL_LATENCY_GRAIN)),
+            folded=sql.Identifier(LATENCIES),
+            numbers=_numbered(2 + len(LATENCY_GRAIN)),
             adding=_adding_counts(),
         )
     )
 
 
-@cache
-def _principal_latencies() -> str:
-    return _text(
-        sql.SQL(
-            "INSERT INTO usage_principallatencyday AS known (day, grain, {grain}, {counts})"
-            " SELECT day, {digest}, {grain}, {summed}"
-            " FROM (SELECT {day} AS day, {grain}, {buckets} FROM {arriving}) AS rows GROUP BY day, {grain}"
-            " ORDER BY organization_id, day, 2 ON CONFLICT (organization_id, day, grain) DO UPDATE SET {adding}"
-        ).format(
-            grain=names(PRINCIPAL_LATENCY_GRAIN),
-            counts=names(COUNTS),
-            digest=grain_of(PRINCIPAL_LATENCY_GRAIN),
-            summed=sql.SQL(", ").join(bucket_sums()),
-            day=_period("day", "counted_at"),
-            buckets=sql.SQL(", ").join(row_buckets()),
-            arriving=sql.Identifier(ARRIVING),
-            adding=_adding_counts(),
-        )
-    )
-
-
-_SESSION_HEAD: Final = (
-    *("organization_id", "key_id", "session_id", "team_id", "principal_id", "principal_kind"),
-    *("client", "client_version"),
-)
+_SESSION_NAMES: Final = ("key_id", "session_id", "principal_kind", "client", "client_version", "parent_session_id")
 
 
 @cache
 def _sessions() -> str:
+    """Of names that differ within one session the greatest is kept: they do not, but for a version now and then."""
     return _text(
         sql.SQL(
-            "WITH newest AS MATERIALIZED (SELECT DISTINCT ON (session_row) session_row, {head},"
-            " session_is_derived AS is_derived FROM {arriving} WHERE session_row IS NOT NULL"
-            " ORDER BY session_row, started_at DESC),"
-            " summed AS MATERIALIZED (SELECT session_row, max(parent_session_id) AS parent_session_id,"
-            " min(started_at) AS first_seen, max(started_at) AS last_seen,"
-            " COALESCE(array_agg(DISTINCT model) FILTER (WHERE kind <> 'reversal' AND model <> ''), '{{}}')"
-            " AS model_names,"
-            " COALESCE(array_agg(DISTINCT agent_id) FILTER (WHERE kind <> 'reversal' AND agent_id <> ''), '{{}}')"
-            " AS agent_ids, {expressions} FROM {arriving} WHERE session_row IS NOT NULL GROUP BY session_row)"
-            " INSERT INTO usage_conversationsession AS known (id, {head}, is_derived, parent_session_id, first_seen,"
-            " last_seen, model_names, agent_ids, {sums}, moved_at)"
-            " SELECT session_row, {head}, is_derived, parent_session_id, first_seen, last_seen, model_names,"
-            " agent_ids, {sums}, clock_timestamp() FROM newest JOIN summed USING (session_row) ORDER BY session_row"
+            "INSERT INTO usage_conversationsession AS known (id, organization_id, team_id, principal_id, {names},"
+            " is_derived, first_seen, last_seen, model_names, agent_ids, {sums}, moved_at)"
+            " SELECT session_row, max(organization_id::text)::uuid, max(team_id::text)::uuid,"
+            " max(principal_id::text)::uuid, {greatest}, bool_or(session_is_derived),"
+            " min(started_at), max(started_at),"
+            " COALESCE(array_agg(DISTINCT model) FILTER (WHERE kind <> 'reversal' AND model <> ''), '{{}}'),"
+            " COALESCE(array_agg(DISTINCT agent_id) FILTER (WHERE kind <> 'reversal' AND agent_id <> ''), '{{}}'),"
+            " {expressions}, clock_timestamp() FROM {arriving} WHERE session_row IS NOT NULL"
+            " GROUP BY session_row ORDER BY session_row"
             " ON CONFLICT (id) DO UPDATE SET moved_at = excluded.moved_at,"
             " client = CASE WHEN excluded.last_seen >= known.last_seen AND excluded.client <> ''"
             " THEN excluded.client ELSE known.client END,"
@@ -335,12 +285,10 @@ def _sessions() -> str:
             " ORDER BY name) END,"
             " {adding}"
         ).format(
-            head=names(_SESSION_HEAD),
+            names=names(_SESSION_NAMES),
+            greatest=sql.SQL(", ").join(sql.SQL("max({})").format(sql.Identifier(name)) for name in _SESSION_NAMES),
             arriving=sql.Identifier(ARRIVING),
-            expressions=sql.SQL(", ").join(
-                sql.SQL("{} AS {}").format(value, sql.Identifier(name))
-                for name, value in zip(SUMS, row_sums(SUMS), strict=True)
-            ),
+            expressions=sql.SQL(", ").join(row_sums(SUMS)),
             sums=names(SUMS),
             adding=_adding("known"),
         )
@@ -352,8 +300,9 @@ def _last_uses() -> str:
     return _text(
         sql.SQL(
             "INSERT INTO usage_keylastuse AS known (key_id, organization_id, used_at, exchange_id, client)"
-            " SELECT DISTINCT ON (key_id) key_id, organization_id, started_at, exchange_id, client FROM {}"
-            " WHERE key_id <> '' ORDER BY key_id, started_at DESC"
+            # An exchange's id ascends with time.
+            " SELECT key_id, max(organization_id::text)::uuid, max(started_at), max(exchange_id), max(client) FROM {}"
+            " WHERE key_id <> '' GROUP BY key_id ORDER BY key_id"
             " ON CONFLICT (key_id) DO UPDATE SET used_at = excluded.used_at, exchange_id = excluded.exchange_id,"
             " client = excluded.client"
             " WHERE known.organization_id = excluded.organization_id AND known.used_at < excluded.used_at"

@@ -85,26 +85,20 @@ class WholeRow(TeamRow):
 
 
 class LatencyRow(models.Model):
-    """Latencies in buckets (`control_plane.usage.histogram`)."""
+    """Latencies in buckets (`control_plane.usage.histogram`), by model; `rollups.LATENCY_GRAIN`."""
 
     grain = models.UUIDField()
     organization_id = models.UUIDField()
-    gateway_counts = ArrayField(models.BigIntegerField(), default=histogram.empty)
-    first_token_counts = ArrayField(models.BigIntegerField(), default=histogram.empty)
-    inter_token_counts = ArrayField(models.BigIntegerField(), default=histogram.empty)
-    duration_counts = ArrayField(models.BigIntegerField(), default=histogram.empty)
-
-    class Meta:
-        abstract = True
-
-
-class ModelLatencyRow(LatencyRow):
     provider_id = models.UUIDField(null=True)
     provider_name = name_field()
     model = name_field()
     client = name_field()
     protocol = name_field()
     region = name_field()
+    gateway_counts = ArrayField(models.BigIntegerField(), default=histogram.empty)
+    first_token_counts = ArrayField(models.BigIntegerField(), default=histogram.empty)
+    inter_token_counts = ArrayField(models.BigIntegerField(), default=histogram.empty)
+    duration_counts = ArrayField(models.BigIntegerField(), default=histogram.empty)
 
     class Meta:
         abstract = True
@@ -190,7 +184,7 @@ class TeamDay(TeamRow):
         return f"{self.day} {self.model}"
 
 
-class LatencyMinute(ModelLatencyRow):
+class LatencyMinute(LatencyRow):
     """Latencies of one minute; kept as long as sums by the minute."""
 
     pk = models.CompositePrimaryKey("organization_id", "minute", "grain")
@@ -203,7 +197,7 @@ class LatencyMinute(ModelLatencyRow):
         return f"{self.minute:%Y-%m-%d %H:%M} {self.model}"
 
 
-class LatencyHour(ModelLatencyRow):
+class LatencyHour(LatencyRow):
     """Latencies of one UTC hour."""
 
     pk = models.CompositePrimaryKey("organization_id", "hour", "grain")
@@ -213,7 +207,7 @@ class LatencyHour(ModelLatencyRow):
         return f"{self.hour:%Y-%m-%d %H:00} {self.model}"
 
 
-class LatencyDay(ModelLatencyRow):
+class LatencyDay(LatencyRow):
     """Latencies of one UTC day."""
 
     pk = models.CompositePrimaryKey("organization_id", "day", "grain")
@@ -221,25 +215,6 @@ class LatencyDay(ModelLatencyRow):
 
     def __str__(self) -> str:
         return f"{self.day} {self.model}"
-
-
-class PrincipalLatencyDay(LatencyRow):
-    """Latencies of one UTC day by who asked."""
-
-    pk = models.CompositePrimaryKey("organization_id", "day", "grain")
-    day = models.DateField()
-    team_id = models.UUIDField(null=True)
-    principal_id = models.UUIDField(null=True)
-    principal_kind = name_field(16)
-    key_id = name_field()
-
-    class Meta:
-        indexes = [
-            models.Index(fields=["organization_id", "principal_id", "day"], name="usage_latency_principal"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.day} {self.key_id}"
 
 
 class LabelHour(LabelRow):

@@ -5,7 +5,7 @@ The merging statements take rows in the order of the key, so that workers wait f
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +13,13 @@ from django.db import IntegrityError, connection
 from psycopg import sql
 from psycopg.errors import UniqueViolation
 
+from control_plane.usage.copying import LINE_COLUMNS, written_lines
 from control_plane.usage.entries import COLUMNS as LEDGER_COLUMNS
-from control_plane.usage.entries import LedgerKey, LedgerRow, values_of
-from control_plane.usage.merging import ARRIVING, LABEL_SETS
+from control_plane.usage.entries import LedgerKey, LedgerRow
+from control_plane.usage.latencies import Counts, Grain, grain_id
+from control_plane.usage.merging import ARRIVING, LABEL_SETS, LATENCIES
 from control_plane.usage.merging import names as _names
-from control_plane.usage.rollups import session_row_id
+from control_plane.usage.rollups import COUNTS, LATENCY_GRAIN
 from control_plane.usage.rule_days import RULE_SUMS, RuleDelta
 from control_plane.usage.spending import Posted, Spent
 
@@ -46,7 +48,6 @@ def arriving_stage(rows: Sequence[LedgerRow], label_sets: Sequence[int]) -> None
 
     label_sets: for each row the number of its set of labels; 0: it has none.
     """
-    columns = _names((*LEDGER_COLUMNS, "label_set", "session_row"))
     table = sql.Identifier(ARRIVING)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -56,15 +57,25 @@ def arriving_stage(rows: Sequence[LedgerRow], label_sets: Sequence[int]) -> None
             ).format(table)
         )
         cursor.execute(sql.SQL("TRUNCATE {}").format(table))
-        with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(table, columns)) as copy:
-            for row, label_set in zip(rows, label_sets, strict=True):
-                copy.write_row((*values_of(row), label_set, _session_row(row)))
+        with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(table, _names(LINE_COLUMNS))) as copy:
+            for lines in written_lines(rows, label_sets):
+                copy.write(lines)
 
 
-def _session_row(row: LedgerRow) -> UUID | None:
-    if not row.session_id or not row.key_id:
-        return None
-    return session_row_id(row.organization_id, row.key_id, row.session_id)
+def latencies_stage(folded: Mapping[tuple[datetime, Grain], Counts]) -> None:
+    """Lay out what rows add to latencies, by the minute."""
+    columns = ("minute", "grain", *LATENCY_GRAIN, *COUNTS)
+    table = sql.Identifier(LATENCIES)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE usage_latencyminute) ON COMMIT DELETE ROWS").format(
+                table
+            )
+        )
+        cursor.execute(sql.SQL("TRUNCATE {}").format(table))
+        with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(table, _names(columns))) as copy:
+            for (minute, grain), counts in folded.items():
+                copy.write_row((minute, grain_id(grain), *grain, *counts))
 
 
 def ledger_insert() -> frozenset[LedgerKey] | None:

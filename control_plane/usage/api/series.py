@@ -101,8 +101,8 @@ class UsageOut(serializers.Serializer[Any]):
     total = MeasuresOut(help_text="Of the whole range, not only of this page.")
     previous_total = MeasuresOut(allow_null=True, help_text="Of the range before, with compare=previous.")
     latency_is_known = serializers.BooleanField(
-        help_text="Latencies are known by provider, model, client, protocol and region for any range, by user, team "
-        "and key for whole UTC days, and by anything for ranges of up to two days."
+        help_text="Latencies are known by provider, model, client, protocol and region for any range, of up to five "
+        "people or keys for a month, and by anything for two days."
     )
     bounds = BoundOut(many=True, help_text="Keys of metadata in this answer, with how many values have their own sums.")
 

@@ -29,11 +29,10 @@ TEAM = (
 )
 WHOLE = (*TEAM, "principal_id", "key_id", "requested_model", "client_version")
 MODEL_LATENCY = ("organization_id", "provider_id", "provider_name", "model", "client", "protocol", "region")
-PRINCIPAL_LATENCY = ("organization_id", "team_id", "principal_id", "principal_kind", "key_id")
 LABEL = ("organization_id", "label", "value", "team_id")
 FILLED = (
     *("usagehour", "usageday", "teamminute", "teamhour", "teamday", "latencyminute", "latencyhour", "latencyday"),
-    *("principallatencyday", "labelhour", "labelday"),
+    *("labelhour", "labelday"),
 )
 """Tables whose newest rows are changed again and again: room on each page lets that pass without touching an index."""
 
@@ -143,7 +142,6 @@ CARRY = (
     carry("teamday", "usageday", "day", TEAM),
     carry_counts("latencyhour", "usagehour", "hour", MODEL_LATENCY),
     carry_counts("latencyday", "usageday", "day", MODEL_LATENCY),
-    carry_counts("principallatencyday", "usageday", "day", PRINCIPAL_LATENCY),
     "DROP TABLE usage_usagehour_before",
     "DROP TABLE usage_usageday_before",
 )
@@ -214,14 +212,6 @@ class Migration(migrations.Migration):
         ),
         rollup("LatencyHour", "hour", MODEL_LATENCY, counts(), indexes=[], is_new=False),
         rollup("LatencyDay", "day", MODEL_LATENCY, counts(), indexes=[], is_new=False),
-        rollup(
-            "PrincipalLatencyDay",
-            "day",
-            PRINCIPAL_LATENCY,
-            counts(),
-            indexes=[index("usage_latency_principal", "organization_id", "principal_id", "day")],
-            is_new=False,
-        ),
         rollup("LabelHour", "hour", LABEL, sums(), key=("label",), indexes=[]),
         rollup("LabelDay", "day", LABEL, sums(), key=("label",), indexes=[]),
         migrations.CreateModel(

@@ -1,7 +1,7 @@
 """Latencies of points: counted in buckets, in tables of their own.
 
-By model they are known for every minute, by people and keys for every day of UTC. For anything else rows are read, over
-a short range; over a longer one they are not known, and stay empty.
+By model they are known for every minute. For anything else rows are read: a month of one person's or one key's, two
+days of everybody's; over a longer range they are not known, and stay empty.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from control_plane.usage.row_sums import added_counts, bucket_sums, row_buckets
 from control_plane.usage.selectors.sources import (
     IDS,
     NOBODY,
+    SESSION,
     Arm,
     Asked,
     Period,
@@ -30,6 +31,9 @@ from control_plane.usage.selectors.sources import (
 )
 
 LONGEST_ROW_RANGE: Final = timedelta(days=2)
+LONGEST_ROW_RANGE_OF_FEW: Final = timedelta(days=32)
+MOST_OF_FEW: Final = 5
+"""People or keys whose rows of a month are few enough to be read."""
 
 
 class _Point(Protocol):
@@ -81,17 +85,21 @@ def latencies_of(question: LatencyQuestion, points: Sequence[_Point]) -> None:
 
 
 def _arms(question: LatencyQuestion) -> tuple[Arm, ...]:
-    period: Period = question.period
-    if period == "day" and not question.takes_days:
-        by_hour = latency_arms(question.asked, question.since, question.until, timezone.now(), period="hour")
-        if by_hour is not None:
-            return by_hour
-    arms = latency_arms(question.asked, question.since, question.until, timezone.now(), period=period)
+    asked = question.asked
+    # Days of another zone than UTC are made of hours.
+    period: Period = "hour" if question.period == "day" and not question.takes_days else question.period
+    arms = latency_arms(asked, question.since, question.until, timezone.now(), period=period)
     if arms is not None:
         return arms
-    if question.until - question.since <= LONGEST_ROW_RANGE:
-        return (ledger_arm(question.since, question.until),)
-    return ()
+    longest = LONGEST_ROW_RANGE_OF_FEW if _is_of_few(asked) else LONGEST_ROW_RANGE
+    return (ledger_arm(question.since, question.until),) if question.until - question.since <= longest else ()
+
+
+def _is_of_few(asked: Asked) -> bool:
+    scope = asked.scope
+    if scope.principal_ids is not None and not scope.team_ids and len(scope.principal_ids) <= MOST_OF_FEW:
+        return True
+    return any(0 < len(asked.filters.get(name, ())) <= MOST_OF_FEW for name in ("user", "key", SESSION))
 
 
 def _statement(question: LatencyQuestion, arms: Sequence[Arm], points: Sequence[_Point]) -> sql.Composable:

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from control_plane.usage.labels import METADATA, OTHER, RULE
 from control_plane.usage.models import LabelValue
-from control_plane.usage.rollups import COUNTS, MODEL_LATENCY_GRAIN, PRINCIPAL_LATENCY_GRAIN, TEAM_GRAIN
+from control_plane.usage.rollups import COUNTS, LATENCY_GRAIN, TEAM_GRAIN
 from control_plane.usage.row_sums import COUNTS_NEED, FAILURE, STATUS_CLASS, SUMS_NEED, row_sums
 from control_plane.usage.selectors.scope import Scope, all_of
 
@@ -45,8 +45,7 @@ NOBODY = UUID(int=0)
 """Stands for an id that is not there, so that groups can be joined by equality."""
 IDS: Final = frozenset({"user", "team", "provider"})
 _BY_TEAM: Final = frozenset(name for name, column in GROUPINGS.items() if column in TEAM_GRAIN)
-_BY_MODEL: Final = frozenset(name for name, column in GROUPINGS.items() if column in MODEL_LATENCY_GRAIN)
-_BY_PRINCIPAL: Final = frozenset(name for name, column in GROUPINGS.items() if column in PRINCIPAL_LATENCY_GRAIN)
+_BY_MODEL: Final = frozenset(name for name, column in GROUPINGS.items() if column in LATENCY_GRAIN)
 _COMPUTED: Final = {"status": STATUS_CLASS, "failure": FAILURE}
 
 Period = Literal["minute", "hour", "day"]
@@ -137,21 +136,12 @@ def minute_arms(asked: Asked, since: datetime, until: datetime) -> tuple[Arm, ..
 def latency_arms(
     asked: Asked, since: datetime, until: datetime, now: datetime, *, period: Period
 ) -> tuple[Arm, ...] | None:
-    """Read latencies from roll-ups: by model in any period, by people and keys in whole days of UTC.
-
-    None: they do not know all that is spoken of.
-    """
-    if asked.scope.is_everything and asked.names <= _BY_MODEL:
-        if period == "minute":
-            return (_minutes("usage_latencyminute", since, until),)
-        return rollup_arms("usage_latency", since, until, now, days=period == "day")
-    if asked.names <= _BY_PRINCIPAL and until - since > timedelta(days=1) and period == "day":
-        first, last = since.astimezone(UTC).date(), (until.astimezone(UTC) - timedelta(microseconds=1)).date()
-        # Noon: a day of UTC is the reader's day of the same name nearly everywhere.
-        at = sql.SQL("((day + time '12:00') AT TIME ZONE 'UTC')")
-        between = sql.SQL("day >= {} AND day <= {}").format(sql.Literal(first), sql.Literal(last))
-        return (Arm("usage_principallatencyday", at, between),)
-    return None
+    """Read latencies from roll-ups. None: they do not know all that is spoken of."""
+    if not asked.scope.is_everything or not asked.names <= _BY_MODEL:
+        return None
+    if period == "minute":
+        return (_minutes("usage_latencyminute", since, until),)
+    return rollup_arms("usage_latency", since, until, now, days=period == "day")
 
 
 def rollup_arms(

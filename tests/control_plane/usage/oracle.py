@@ -12,8 +12,7 @@ from control_plane.usage.entries import LedgerRow
 from control_plane.usage.rollups import (
     COUNTS,
     LABEL_GRAIN,
-    MODEL_LATENCY_GRAIN,
-    PRINCIPAL_LATENCY_GRAIN,
+    LATENCY_GRAIN,
     SUMS,
     TEAM_GRAIN,
     WHOLE_GRAIN,
@@ -48,10 +47,9 @@ GRAINS: Mapping[str, tuple[str, Sequence[str]]] = {
     "teamminute": ("minute", TEAM_GRAIN),
     "teamhour": ("hour", TEAM_GRAIN),
     "teamday": ("day", TEAM_GRAIN),
-    "latencyminute": ("minute", MODEL_LATENCY_GRAIN),
-    "latencyhour": ("hour", MODEL_LATENCY_GRAIN),
-    "latencyday": ("day", MODEL_LATENCY_GRAIN),
-    "principallatencyday": ("day", PRINCIPAL_LATENCY_GRAIN),
+    "latencyminute": ("minute", LATENCY_GRAIN),
+    "latencyhour": ("hour", LATENCY_GRAIN),
+    "latencyday": ("day", LATENCY_GRAIN),
     "labelhour": ("hour", LABEL_GRAIN),
     "labelday": ("day", LABEL_GRAIN),
 }
@@ -64,7 +62,7 @@ def fold(rows: Iterable[LedgerRow], rule_ids: Mapping[UUID, Sequence[str]] | Non
         for name, (period, grain) in GRAINS.items():
             for found in _grains(row, grain, rule_ids or {}):
                 measures = books.tables[name].setdefault((start_of(row.counted_at, period), *found), Measures())
-                add(measures, row, latencies=name.startswith(("latency", "principallatency")))
+                add(measures, row, latencies=name.startswith("latency"))
         if row.session_id and row.key_id:
             _note_session(books.sessions, row)
     return books

@@ -13,7 +13,6 @@ from control_plane.usage.models import (
     LabelHour,
     LatencyDay,
     LatencyMinute,
-    PrincipalLatencyDay,
     TeamDay,
     TeamMinute,
     UsageDay,
@@ -70,7 +69,6 @@ def test_people_keys_and_versions_share_a_row_by_team() -> None:
     assert TeamDay.objects.get().requests == 3
     assert sorted(TeamMinute.objects.values_list("requests", flat=True)) == [1, 2]
     assert sorted(UsageHour.objects.values_list("requests", flat=True)) == [1, 2]
-    assert sorted(sum(row.duration_counts) for row in PrincipalLatencyDay.objects.all()) == [1, 2]
     assert sorted(sum(row.duration_counts) for row in LatencyMinute.objects.all()) == [1, 2]
 
 

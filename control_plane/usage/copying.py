@@ -1,0 +1,60 @@
+"""Rows of the ledger as lines of PostgreSQL's COPY.
+
+Fifteen thousand rows a second of eighty columns: what a general writer spends on asking each value for its type is most
+of the work, and the types are known. Texts and numbers are written together, each in one go.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
+from typing import Any, Final
+
+from control_plane.usage.entries import COLUMNS, LedgerRow
+from control_plane.usage.rollups import session_digest
+
+_APART: Final = (
+    *("day", "organization_id", "principal_id", "team_id", "provider_id"),
+    *("started_at", "counted_at", "decision", "rules_digest", "facts"),
+)
+_ANNOTATIONS: Final = LedgerRow.__annotations__
+_TEXTS: Final = tuple(name for name in COLUMNS if name not in _APART and _ANNOTATIONS[name] is str)
+_NUMBERS: Final = tuple(name for name in COLUMNS if name not in (*_APART, *_TEXTS))
+LINE_COLUMNS: Final = (*_TEXTS, *_NUMBERS, *_APART, "label_set", "session_row")
+"""The columns of a line, in their order."""
+_texts: Callable[[LedgerRow], tuple[str, ...]] = attrgetter(*_TEXTS)
+_numbers: Callable[[LedgerRow], tuple[Any, ...]] = attrgetter(*_NUMBERS)
+_NUMBER_FORMAT: Final = "\t".join(["%d"] * len(_NUMBERS))
+_TABS: Final = len(_TEXTS) - 1
+_NULL: Final = "\\N"
+LINES_AT_ONCE: Final = 256
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def written_lines(rows: Sequence[LedgerRow], label_sets: Iterable[int]) -> Iterator[bytes]:
+    """Write rows with the numbers of their sets of labels, many lines at a time."""
+    lines = []
+    for row, label_set in zip(rows, label_sets, strict=True):
+        lines.append(_line(row, label_set))
+        if len(lines) == LINES_AT_ONCE:
+            yield "".join(lines).encode()
+            lines = []
+    yield "".join(lines).encode()
+
+
+def _line(row: LedgerRow, label_set: int) -> str:
+    texts = "\t".join(_texts(row))
+    if "\\" in texts or "\n" in texts or "\r" in texts or texts.count("\t") != _TABS:
+        texts = "\t".join([text.translate(_ESCAPES) for text in _texts(row)])
+    organization = row.organization_id.hex
+    started_at = row.started_at.isoformat()
+    counted_at = started_at if row.counted_at is row.started_at else row.counted_at.isoformat()
+    session = session_digest(organization, row.key_id, row.session_id).hex() if row.session_id and row.key_id else _NULL
+    return (
+        f"{texts}\t{_NUMBER_FORMAT % _numbers(row)}\t{row.day.isoformat()}\t{organization}"
+        f"\t{row.principal_id.hex if row.principal_id else _NULL}\t{row.team_id.hex if row.team_id else _NULL}"
+        f"\t{row.provider_id.hex if row.provider_id else _NULL}\t{started_at}\t{counted_at}\t{_bytes(row.decision)}"
+        f"\t{row.rules_digest.hex if row.rules_digest else _NULL}\t{_bytes(row.facts)}\t{label_set}\t{session}\n"
+    )
+
+
+def _bytes(value: bytes | None) -> str:
+    return _NULL if value is None else f"\\\\x{value.hex()}"
