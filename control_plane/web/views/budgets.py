@@ -18,6 +18,7 @@ from control_plane.organizations.roles import Permission, Reach, reach_of
 from control_plane.rules.models import Mode
 from control_plane.web.budget_reach import Mine, budgets_within, counters_within, may_decide, mine_of
 from control_plane.web.budget_view import Present, counter_name, counters_page, fullest_of, learn_names, present_of
+from control_plane.web.forecast_view import forecast_context
 from control_plane.web.forms.budgets import RaiseForm
 from control_plane.web.forms.failures import show_failure
 from control_plane.web.listing import Filter, Sort, list_rows
@@ -92,6 +93,7 @@ def budget(request: ConsoleRequest, budget_id: UUID) -> HttpResponse:
         "is_shared": not found.per,
         "stages": present.gauge("", 0, None).stages,
     }
+    context |= forecast_context(found, [row.counter for row in page.rows])
     if sees_rules:
         context["effect"] = effect_of(found, request.organization)
     else:

@@ -1,0 +1,174 @@
+"""Forecast: where the month and the budgets are heading, what drives it, how past forecasts did, unusual spend."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.http import Http404, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from control_plane.forecasts.models import FindingState, Forecast, UnusualSpend
+from control_plane.forecasts.reach import forecasts_seen_by, unusual_seen_by
+from control_plane.forecasts.selectors import (
+    forecasts_in_force,
+    history_of,
+    score_of,
+    scored_forecasts,
+    unusual_of,
+)
+from control_plane.forecasts.services import unusual_decide
+from control_plane.forecasts.told import counter_texts
+from control_plane.organizations.roles import Permission, Reach, reach_of
+from control_plane.usage.selectors.names import names_of
+from control_plane.web.forecast_view import (
+    FindingRow,
+    driver_rows,
+    forecast_rows,
+    picture_of,
+    score_text,
+)
+from control_plane.web.listing import csv_response, wants_csv
+from control_plane.web.request import ConsoleRequest, actor
+from control_plane.web.respond import go_to
+
+MOST_BUDGETS = 50
+MOST_FINDINGS = 5
+PAGE_FINDINGS = 50
+PAGE_HISTORY = 60
+HEAD = (
+    "as_of", "budget", "counter", "period", "ends_at", "spent_nano_usd", "limit_nano_usd", "p10_nano_usd",
+    "p50_nano_usd", "p90_nano_usd", "over_percent", "limit_reached_p50", "why_none", "ended_nano_usd",
+)  # fmt: skip
+
+
+@require_GET
+def forecast(request: ConsoleRequest) -> HttpResponseBase:
+    rows = _in_force(request)
+    if wants_csv(request):
+        return csv_response("forecasts", HEAD, _csv(request, rows))
+    whole = rows.filter(budget_id__isnull=True).first()
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    in_danger = request.GET.get("show") == "danger"
+    budgets = rows.filter(budget_id__isnull=False)
+    counts = {"all": budgets.count(), "over": budgets.filter(p50_nano_usd__gt=F("limit_nano_usd")).count()}
+    if text:
+        budgets = budgets.filter(budget_name__icontains=text)
+    if in_danger:
+        budgets = budgets.filter(over_percent__gte=10)
+    shown = list(budgets.order_by(F("over_percent").desc(nulls_last=True), "-spent_nano_usd", "id")[: MOST_BUDGETS + 1])
+    findings = _findings(request).filter(state=FindingState.OPEN)
+    listed = forecast_rows(request.organization.id, ([whole] if whole else []) + shown[:MOST_BUDGETS])
+    context = {
+        "whole": listed[0] if whole else None,
+        "picture": picture_of(whole, subject=request.organization.name) if whole else None,
+        "drivers": driver_rows(whole) if whole else [],
+        "rows": listed[1:] if whole else listed,
+        "has_more": len(shown) > MOST_BUDGETS,
+        "counts": counts,
+        "text": text,
+        "in_danger": in_danger,
+        "score": score_text(score_of(_scored(request))),
+        "findings": _finding_rows(request, list(findings[:MOST_FINDINGS])),
+        "findings_count": findings.count(),
+        "decides": _decides(request),
+        "sees_whole": reach_of(request.standing, Permission.USAGE_READ) is Reach.ALL,
+        "is_filtered": bool(text or in_danger),
+    }
+    return render(request, "web/forecast/page.html", context)
+
+
+@require_GET
+def forecast_of(request: ConsoleRequest, subject_id: UUID) -> HttpResponseBase:
+    """One budget's counter, or the organization: its period, what drives it, and all that was said before."""
+    history = history_of(request.organization.id, subject_id).filter(forecasts_seen_by(request.standing))
+    newest = history.first()
+    if newest is None:
+        raise Http404
+    if wants_csv(request):
+        return csv_response(f"forecast-{newest.budget_name or 'organization'}", HEAD, _csv(request, history))
+    (row,) = forecast_rows(request.organization.id, [newest])
+    name = f"{row.name}, {row.whose}" if row.whose else row.name
+    is_over = newest.ends_at is not None and newest.ends_at <= timezone.now()
+    context = {
+        "row": row,
+        "is_over": is_over,
+        "picture": picture_of(newest, subject=name),
+        "drivers": driver_rows(newest),
+        "history": list(history[:PAGE_HISTORY]),
+        "score": score_text(score_of(scored_forecasts(request.organization.id, subject_id=subject_id))),
+    }
+    return render(request, "web/forecast/one.html", context)
+
+
+@require_GET
+def unusual(request: ConsoleRequest) -> HttpResponse:
+    """Every unusual day, the newest first."""
+    state = request.GET.get("state", FindingState.OPEN)
+    rows = _findings(request)
+    if state in FindingState.values:
+        rows = rows.filter(state=state)
+    else:
+        state = "all"
+    found = list(rows[: PAGE_FINDINGS + 1])
+    context = {
+        "findings": _finding_rows(request, found[:PAGE_FINDINGS]),
+        "has_more": len(found) > PAGE_FINDINGS,
+        "state": state,
+        "states": (("open", "Open"), ("seen", "Seen"), ("dismissed", "Dismissed"), ("all", "All")),
+        "decides": _decides(request),
+    }
+    return render(request, "web/forecast/unusual.html", context)
+
+
+@require_POST
+def unusual_mark(request: ConsoleRequest, finding_id: UUID) -> HttpResponse:
+    """Say that a finding was seen, or that it was nothing."""
+    found = _findings(request).filter(id=finding_id).first()
+    state = request.POST.get("state", "")
+    if found is None or not _decides(request) or state not in FindingState.values:
+        raise Http404
+    with transaction.atomic():
+        unusual_decide(finding=found, state=state, by=actor(request))
+    said = {"seen": "Marked as seen", "dismissed": "Dismissed", "open": "Open again"}[state]
+    messages.success(request, f"{said}: {found.day:%-d %b}.")
+    back = reverse("web:unusual-spend") if request.POST.get("back") == "list" else reverse("web:forecast")
+    return go_to(request, back)
+
+
+def _in_force(request: ConsoleRequest) -> QuerySet[Forecast]:
+    return forecasts_in_force(request.organization.id).filter(forecasts_seen_by(request.standing))
+
+
+def _scored(request: ConsoleRequest) -> QuerySet[Forecast]:
+    return scored_forecasts(request.organization.id).filter(forecasts_seen_by(request.standing))
+
+
+def _findings(request: ConsoleRequest) -> QuerySet[UnusualSpend]:
+    seen: Q = unusual_seen_by(request.standing)
+    return unusual_of(request.organization.id).filter(seen)
+
+
+def _finding_rows(request: ConsoleRequest, found: list[UnusualSpend]) -> list[FindingRow]:
+    names = names_of(request.organization.id, principal_ids=[row.principal_id for row in found])
+    return [FindingRow(row, names.principal(row.principal_id) or "somebody who is gone") for row in found]
+
+
+def _decides(request: ConsoleRequest) -> bool:
+    return reach_of(request.standing, Permission.USAGE_READ) >= Reach.TEAM
+
+
+def _csv(request: ConsoleRequest, rows: QuerySet[Forecast]) -> Iterator[tuple[Any, ...]]:
+    found = list(rows.order_by("-as_of", "id")[:10_000])
+    texts = counter_texts(request.organization.id, found)
+    for row in found:
+        yield (
+            row.as_of, row.budget_name or "organization", texts[row.id], row.period_unit, row.ends_at,
+            row.spent_nano_usd, row.limit_nano_usd, row.p10_nano_usd, row.p50_nano_usd, row.p90_nano_usd,
+            row.over_percent, row.spent_p50_at, row.why_none, row.actual_nano_usd,
+        )  # fmt: skip
