@@ -37,6 +37,8 @@ class Recovered:
     """Final, but numbered by a spool we cannot name: they are numbered anew (the ledger knows them by their ids)."""
     damaged_records: int = 0
     torn_tails: int = 0
+    has_torn_end: bool = False
+    """The last record was no whole one. It may have been an event, and one that others have heard of."""
 
 
 @dataclass(slots=True)
@@ -71,10 +73,7 @@ def recover(directory: Path) -> Recovered:
             found.adopted += _finals_of(segment)
             segment.last_sequence = 0
         found.segments.append(segment)
-    if any(each.is_torn for each in scanned):
-        # It may have been an event, and one that others have heard of: its number is not given again, so that whoever
-        # counts them sees that one is missing.
-        found.next_sequence += 1
+    found.has_torn_end = any(each.is_torn for each in scanned)
     return found
 
 

@@ -77,6 +77,8 @@ class Spool:
         """Has something called in a moment, when no kill takes any more what was noted until now."""
         self._cut_sequences: frozenset[int] = frozenset()
         self._left_through = 0
+        self._skips = recovered.has_torn_end
+        """The next number is left out: it may have been given before. Whoever counts them sees that one is missing."""
         self._is_cleaning = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -108,6 +110,8 @@ class Spool:
         A kill in this very turn of the loop makes it a row that is estimated
         (docs/decisions/0036-spool-writes-on-the-loop.md).
         """
+        if self._skips:
+            self._sequence, self._skips = self._sequence + 1, False
         position = self._journal.append(_FINAL, self._sequence + 1, (exchange_id, attempt), event)
         self._sequence += 1
         self._backlog.add(self._sequence, event)

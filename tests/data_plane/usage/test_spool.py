@@ -202,9 +202,33 @@ async def test_a_damaged_record_costs_one_event_and_is_counted(tmp_path: Path) -
 
     again = await a_spool(tmp_path)
     assert again.damaged_records == 1
-    rows = [read_event(event).exchange_id for _, event in await everything_unreported(again)]
+    events = await everything_unreported(again)
+    rows = [read_event(event).exchange_id for _, event in events]
     assert rows == [f"event-{number}" for number in range(9) if number != 4]
+    # Whoever counts the numbers sees that one is missing.
+    assert [sequence for sequence, _ in events] == [1, 2, 3, 4, 6, 7, 8, 9]
     await again.close()
+
+
+async def test_the_number_of_a_last_record_that_was_torn_is_not_given_again(tmp_path: Path) -> None:
+    spool = await a_spool(tmp_path)
+    for number in range(3):
+        spool.final(an_event(f"event-{number}"), f"event-{number}", 1)
+    await spool.close()
+    path = max(tmp_path.glob("*.segment"), key=lambda each: each.stat().st_size)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"event-2") + 2] ^= 0x20
+    path.write_bytes(content)
+
+    for _ in range(2):
+        again = await a_spool(tmp_path)
+        assert again.boot_id == spool.boot_id
+        again.final(an_event("later"), "later", 1)
+        await again.close()
+    third = await a_spool(tmp_path)
+    numbers = [(sequence, read_event(event).exchange_id) for sequence, event in await everything_unreported(third)]
+    assert numbers == [(1, "event-0"), (2, "event-1"), (4, "later"), (5, "later")]
+    await third.close()
 
 
 async def test_a_segment_that_lost_its_head_is_numbered_anew(tmp_path: Path) -> None:
