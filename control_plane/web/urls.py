@@ -13,6 +13,7 @@ from control_plane.web.views import (
     audit,
     budgets,
     cache,
+    completeness,
     confirm,
     device,
     exchanges,
@@ -373,6 +374,15 @@ urlpatterns: list[URLPattern] = [
     # Operate.
     page("fleet", operate.fleet, "fleet", P.FLEET_READ),
     page("fleet/<path:pod_id>", operate.pod, "pod", P.FLEET_READ),
+    page("completeness", completeness.completeness, "completeness", P.FLEET_READ),
+    page("completeness/missing/<int:row_id>/accept", completeness.missing, "missing-accept", P.ORGANIZATION_MANAGE),
+    page("completeness/orphans/<int:row_id>/accept", completeness.orphan, "orphan-accept", P.ORGANIZATION_MANAGE),
+    page("completeness/quarantine/<int:row_id>/retry", completeness.retry, "quarantine-retry", P.ORGANIZATION_MANAGE),
+    page(
+        "completeness/quarantine/<int:row_id>/dismiss",
+        completeness.dismiss,
+        "quarantine-dismiss",
+        P.ORGANIZATION_MANAGE,
     page("audit", audit.audit, "audit", P.AUDIT_READ),
     page("audit/verify", audit.audit_verify, "audit-verify", P.AUDIT_READ),
     page("audit/export", audit.export, "audit-export", P.AUDIT_READ),
