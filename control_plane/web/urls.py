@@ -383,6 +383,7 @@ urlpatterns: list[URLPattern] = [
         completeness.dismiss,
         "quarantine-dismiss",
         P.ORGANIZATION_MANAGE,
+    ),
     page("audit", audit.audit, "audit", P.AUDIT_READ),
     page("audit/verify", audit.audit_verify, "audit-verify", P.AUDIT_READ),
     page("audit/export", audit.export, "audit-export", P.AUDIT_READ),
