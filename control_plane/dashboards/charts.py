@@ -11,6 +11,9 @@ from control_plane.usage.selectors.series import Interval
 MOST_SERIES = 8
 OTHER = "other"
 
+STEPS_S = {Interval.MINUTE: 60, Interval.HOUR: 3600, Interval.DAY: 86400}
+"""Seconds of an interval; of a day, as long as most are."""
+
 UNIT_MONEY = "money"
 UNIT_COUNT = "count"
 
@@ -51,6 +54,8 @@ class Chart:
     series: tuple[Series, ...]
     behind: str = ""
     flags: tuple[Flag, ...] = ()
+    before: tuple[int, ...] = ()
+    """The totals of the range to compare with, interval by interval; empty: it is not compared."""
 
     @property
     def totals(self) -> tuple[int, ...]:
@@ -62,6 +67,10 @@ class Chart:
     @property
     def total(self) -> int:
         return sum(one.total for one in self.series)
+
+    @property
+    def total_before(self) -> int:
+        return sum(self.before)
 
     @property
     def is_empty(self) -> bool:
@@ -83,6 +92,7 @@ class Chart:
             "times": [int(start.timestamp()) for start in self.starts],
             "series": [{"label": one.label, "values": list(one.values)} for one in self.series],
             "behind": self.behind,
+            "before": list(self.before),
             "flags": [
                 {"time": int(flag.start.timestamp()), "label": flag.label, "address": flag.address}
                 for flag in self.flags
@@ -91,15 +101,15 @@ class Chart:
 
 
 def interval_starts(since: datetime, until: datetime, interval: Interval, zone: ZoneInfo) -> tuple[datetime, ...]:
-    """Every hour or day of a range in a zone, so that quiet ones stand as zeros. Days follow the clock of the zone."""
+    """Every minute, hour or day of a range, so that quiet ones stand as zeros. Days follow the clock of the zone."""
     starts: list[datetime] = []
-    if interval is Interval.HOUR:
-        # Hours are counted in absolute time: a clock that jumps skips or repeats one of the wall's hours.
-        moment = since.replace(minute=0, second=0, microsecond=0)
-        step = timedelta(hours=1)
+    if interval in (Interval.MINUTE, Interval.HOUR):
+        # Counted in absolute time: a clock that jumps skips or repeats one of the wall's hours.
+        moment = since.replace(second=0, microsecond=0)
+        moment = moment if interval is Interval.MINUTE else moment.replace(minute=0)
         while moment.timestamp() < until.timestamp():
             starts.append(moment)
-            moment = datetime.fromtimestamp(moment.timestamp() + step.total_seconds(), zone)
+            moment = datetime.fromtimestamp(moment.timestamp() + STEPS_S[interval], zone)
         return tuple(starts)
     day = since.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     while day < until:
@@ -140,7 +150,7 @@ def stacked(
     others += [values for _, values in ranked[MOST_SERIES:]]
     if others:
         shown.append(Series(OTHER, tuple(sum(values) for values in zip(*others, strict=True))))
-    return Chart(unit, zone.key, tuple(starts), 3600 if interval is Interval.HOUR else 86400, tuple(shown), behind)
+    return Chart(unit, zone.key, tuple(starts), STEPS_S[interval], tuple(shown), behind)
 
 
 def flagged(chart: Chart, events: Iterable[tuple[datetime, str, str]], *, many: str) -> Chart:
@@ -155,6 +165,12 @@ def flagged(chart: Chart, events: Iterable[tuple[datetime, str, str]], *, many: 
         for number, found in sorted(by_interval.items())
     )
     return replace(chart, flags=flags)
+
+
+def compared(chart: Chart, totals: Sequence[int]) -> Chart:
+    """Draw a line of the range before over the bars: its first interval over the first, whatever the calendar says."""
+    length = len(chart.starts)
+    return replace(chart, before=tuple(totals[:length]) + (0,) * (length - len(totals)))
 
 
 def sparkline(values: Sequence[int], width: int = 96, height: int = 28) -> str:

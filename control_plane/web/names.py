@@ -7,8 +7,11 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from control_plane.access.models import AccessRule
+from control_plane.budgets.models import Budget
 from control_plane.credentials.selectors import providers_of
 from control_plane.keys.selectors import keys_of
+from control_plane.limits.models import RateLimit, SessionCap
 from control_plane.organizations.models import Organization
 from control_plane.organizations.selectors import memberships_of, service_accounts_of, teams_of
 from control_plane.usage.selectors.names import names_of
@@ -23,7 +26,8 @@ class Names:
     """Looks names up by id (UUID or 32 hex digits) and remembers what it read. Somebody who is gone is “unknown”."""
 
     KINDS: ClassVar = frozenset({"user", "team", "provider", "key"})
-    """Groupings whose values are ids."""
+    """Groupings whose values are ids, and which can be chosen by name."""
+    LOOKED_UP: ClassVar = KINDS | {"rule"}
     organization: Organization
     _read: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -31,7 +35,7 @@ class Names:
         """The name of a group's value. kind: a grouping of usage; one without ids is its own name."""
         if not value:
             return f"no {kind.replace('_', ' ')}"
-        if kind not in self.KINDS:
+        if kind not in self.LOOKED_UP:
             return value
         known = self._read.setdefault(kind, {})
         if value not in known:
@@ -40,7 +44,7 @@ class Names:
 
     def learn(self, kind: str, values: Iterable[str]) -> None:
         """Look many up at once, before they are asked for one by one."""
-        if kind not in self.KINDS:
+        if kind not in self.LOOKED_UP:
             return
         known = self._read.setdefault(kind, {})
         missing = {value for value in values if value and value not in known}
@@ -125,6 +129,11 @@ class Names:
                 found = names.users | names.service_accounts
             case "team":
                 found = names_of(self.organization.id, team_ids=ids).teams
+            case "rule":
+                found = {}
+                for model in (Budget, AccessRule, RateLimit, SessionCap):
+                    rows = model.objects.filter(organization=self.organization, id__in=ids)
+                    found |= dict(rows.values_list("id", "name"))
             case _:
                 found = names_of(self.organization.id, provider_ids=ids).providers
         return {row_id.hex: name for row_id, name in found.items()}

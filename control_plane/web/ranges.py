@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from control_plane.usage.selectors.series import Interval
 
 LONGEST_DAYS = 400
+MINUTES_UP_TO = timedelta(hours=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,10 @@ class TimeRange:
     @property
     def interval(self) -> Interval:
         """Points narrow enough to see a shape, few enough to read."""
-        return Interval.HOUR if self.until - self.since <= timedelta(days=2) else Interval.DAY
+        lasts = self.until - self.since
+        if lasts <= MINUTES_UP_TO:
+            return Interval.MINUTE
+        return Interval.HOUR if lasts <= timedelta(days=2) else Interval.DAY
 
     @property
     def zone_name(self) -> str:

@@ -4,7 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from control_plane.dashboards.charts import MOST_SERIES, UNIT_COUNT, UNIT_MONEY, Chart, interval_starts, stacked
+from control_plane.dashboards.charts import (
+    MOST_SERIES,
+    UNIT_COUNT,
+    UNIT_MONEY,
+    Chart,
+    compared,
+    interval_starts,
+    stacked,
+)
 from control_plane.usage.histogram import quantile_us
 from control_plane.usage.rollups import COUNTS, SUMS, Measures
 from control_plane.usage.selectors.scope import Scope
@@ -16,6 +24,17 @@ from control_plane.web.ranges import TimeRange
 Filters = Mapping[str, Sequence[str]]
 
 METRICS = (("cost", "Cost"), ("requests", "Requests"), ("tokens", "Tokens"))
+MORE_METRICS = (
+    ("saved_cache_nano_usd", "Saved by caching"),
+    ("saved_downgrade_nano_usd", "Saved by downgrades"),
+    ("errors", "Failed attempts"),
+    ("refusals", "Refusals"),
+    ("output", "Tokens out"),
+    ("cache_read", "Tokens read from cache"),
+)
+"""What else a chart may measure."""
+TITLES = dict((*METRICS, *MORE_METRICS))
+MONEY = frozenset({"cost", "saved_cache_nano_usd", "saved_downgrade_nano_usd"})
 MOST_ROWS = 100
 """So many groups a table names; the rest is one row, and all of them are in the CSV."""
 SHORT = ("requests", "cost_nano_usd")
@@ -33,6 +52,18 @@ class GroupRow:
     share: float
     is_rest: bool = False
     """All groups that are not shown, together."""
+    before: Measures | None = None
+    """What it used in the range before; None: it is not compared."""
+
+    @property
+    def change(self) -> str:
+        """How its cost changed: "+18 % from $2.14"; empty: it is not compared."""
+        if self.before is None:
+            return ""
+        before, now = self.before.cost_nano_usd, self.measures.cost_nano_usd
+        if before == 0:
+            return "new" if now else "–"
+        return f"{numbers.change(now, before)} from {numbers.money(before)}"
 
     @property
     def share_per_mille(self) -> int:
@@ -119,10 +150,11 @@ def group_rows(
     filters: Filters | None = None,
     most: int = MOST_ROWS,
     short: bool = False,
+    compare: bool = False,
 ) -> list[GroupRow]:
     """What each group used in a range, the dearest first, then the busiest; at the end what the others used together.
 
-    short: only requests and cost are summed, and there is no row of the others.
+    short: only requests and cost are summed, and there is no row of the others. compare: with what each used before.
     """
     measures = SHORT if short else LONG
     page = usage_page(
@@ -146,14 +178,40 @@ def group_rows(
         whole = usage_total(scope, since=span.since, until=span.until, filters=filters, measures=measures)
         rest = _minus(whole, shown)
     names.learn(kind, (point.group[0] for point in points))
+    before = _before(scope, span, kind, [point.group[0] for point in points], filters) if compare else None
     rows = [
-        GroupRow(point.group[0], names.of(kind, point.group[0]), point.measures, _share(point.measures, whole))
+        GroupRow(
+            point.group[0],
+            names.of(kind, point.group[0]),
+            point.measures,
+            _share(point.measures, whole),
+            before=None if before is None else before.get(point.group[0], Measures()),
+        )
         for point in points
     ]
     rows.sort(key=lambda row: (-row.measures.cost_nano_usd, -row.measures.requests, row.name))
     if rest is not None and not short:
         rows.append(GroupRow("", f"{page.count - len(points):,} others", rest, _share(rest, whole), is_rest=True))
     return rows
+
+
+def _before(
+    scope: Scope, span: TimeRange, kind: str, values: Sequence[str], filters: Filters | None
+) -> dict[str, Measures]:
+    """What these groups used in the range before."""
+    narrowed = filters or {}
+    if kind not in narrowed:
+        narrowed = {**narrowed, kind: values}
+    query = SeriesQuery(
+        scope=scope,
+        since=span.before_since,
+        until=span.before_until,
+        interval=Interval.TOTAL,
+        group_by=(kind,),
+        filters=narrowed,
+        measures=SHORT,
+    )
+    return {point.group[0]: point.measures for point in usage_page(query).points}
 
 
 def _share(measures: Measures, whole: Measures) -> float:
@@ -177,8 +235,9 @@ def chart(
     metric: str = "cost",
     filters: Filters | None = None,
     behind: str = "",
+    compare: bool = False,
 ) -> Chart:
-    """A metric over a range, stacked by group."""
+    """A metric over a range, stacked by group. compare: with a line of the range before."""
     points = usage_stack(
         SeriesQuery(
             scope=scope,
@@ -200,24 +259,41 @@ def chart(
             return None
         return names.of(kind, group) if kind else "all"
 
-    return stacked(
+    drawn = stacked(
         [(point.start, label(point.group), point.value) for point in points],
         starts,
-        unit=UNIT_MONEY if metric == "cost" else UNIT_COUNT,
+        unit=UNIT_MONEY if metric in MONEY else UNIT_COUNT,
         zone=zone,
         interval=span.interval,
         behind=behind,
     )
+    return compared(drawn, _totals_before(scope, span, metric, zone, filters)) if compare else drawn
+
+
+def _totals_before(
+    scope: Scope, span: TimeRange, metric: str, zone: ZoneInfo, filters: Filters | None
+) -> tuple[int, ...]:
+    query = SeriesQuery(
+        scope=scope,
+        since=span.before_since,
+        until=span.before_until,
+        interval=span.interval,
+        zone=zone,
+        filters=filters or {},
+    )
+    starts = interval_starts(span.before_since.astimezone(zone), span.before_until, span.interval, zone)
+    points = [(point.start, "all", point.value) for point in usage_stack(query, metric, most=1)]
+    return stacked(points, starts, unit=UNIT_COUNT, zone=zone, interval=span.interval).totals
 
 
 def sentence(drawn: Chart, span: TimeRange, metric: str) -> str:
     """The chart in words, for those who do not see it."""
     write = numbers.money if drawn.unit == UNIT_MONEY else numbers.compact
-    subject = dict(METRICS)[metric]
+    subject = TITLES[metric]
     if drawn.is_empty or drawn.peak is None:
         return f"{subject}, {span.label}: nothing."
     at, value = drawn.peak
-    unit = "hour from" if drawn.step_s < 86400 else "day,"
+    unit = {60: "minute,", 3600: "hour from"}.get(drawn.step_s, "day,")
     moment = f"{at:%H:%M}" if drawn.step_s < 86400 else f"{at:%d %b}"
     first = drawn.series[0]
     return (

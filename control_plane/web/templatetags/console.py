@@ -1,7 +1,7 @@
 """Tags and filters of the console's templates. Templates decide nothing; these only write."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -98,6 +98,12 @@ def json_text(value: object) -> str:
 @register.filter
 def words(text: str) -> list[str]:
     return text.split()
+
+
+@register.filter
+def firsts(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """The names of choices that stand with their labels."""
+    return [name for name, _ in pairs]
 
 
 @register.filter

@@ -10,15 +10,24 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from control_plane.usage.rollups import SUMS
-from control_plane.usage.selectors.series import SeriesQuery, usage_series
+from control_plane.usage.selectors.series import METADATA, SeriesQuery, usage_series
 from control_plane.usage.selectors.sessions import SessionSearch, sessions_page
+from control_plane.usage.selectors.tags import tag_bounds
 from control_plane.web.budget_reach import my_counters
 from control_plane.web.flags import with_flags
 from control_plane.web.listing import Chip, Filter, csv_response, wants_csv, without
 from control_plane.web.names import Names
 from control_plane.web.ranges import NAMED, TimeRange, read_range
 from control_plane.web.request import ConsoleRequest, own_scope, scope, zone_of
-from control_plane.web.usage_view import METRICS, chart, group_rows, prompt_tokens, sentence, totals
+from control_plane.web.usage_view import (
+    METRICS,
+    MORE_METRICS,
+    chart,
+    group_rows,
+    prompt_tokens,
+    sentence,
+    totals,
+)
 from switchyard_contract.usage import KINDS as TOKEN_KINDS
 
 GROUPS = (
@@ -29,6 +38,21 @@ GROUPS = (
     ("key", "Key"),
     ("client", "Tool"),
 )
+MORE_GROUPS = (
+    ("requested_model", "Model asked for"),
+    ("protocol", "Protocol"),
+    ("region", "Region"),
+    ("agent", "Main or sub-agent"),
+    ("principal_kind", "People or services"),
+    ("client_version", "Tool version"),
+    ("stage", "Budget stage"),
+    ("outcome", "Outcome"),
+    ("reason", "Refusal reason"),
+    ("failure", "Failure"),
+    ("rule", "Rule"),
+)
+"""What else can be grouped by, besides the organization's own keys of metadata."""
+MOST_TAGS = 20
 MOST_BUDGETS = 8
 TO_TYPE = {"user": "User: e-mail or name", "key": "Key: id or name"}
 
@@ -60,8 +84,14 @@ def spend(request: ConsoleRequest) -> HttpResponseBase:
     zone = zone_of(request)
     span = _range(request, zone, default="30d")
     names = Names(request.organization)
-    group = _known(request.GET.get("by", ""), GROUPS, "model")
-    metric = _known(request.GET.get("metric", ""), METRICS, "cost")
+    tags = tag_bounds(request.organization.id)
+    offered = (
+        *MORE_GROUPS,
+        *((f"{METADATA}{tag.key}", f"Metadata: {tag.key}") for tag in tags[:MOST_TAGS] if tag.values),
+    )
+    group = _known(request.GET.get("by", ""), (*GROUPS, *offered), "model")
+    metric = _known(request.GET.get("metric", ""), (*METRICS, *MORE_METRICS), "cost")
+    compares = request.GET.get("compare") == "1"
     choices = _filters(names)
     chosen = {one.name: value for one in choices if (value := request.GET.get(one.name, ""))}
     # A name that leads to nobody is kept as it is: nothing is found then, rather than everything.
@@ -80,6 +110,7 @@ def spend(request: ConsoleRequest) -> HttpResponseBase:
         metric=metric,
         filters=filters,
         behind=_behind(chosen),
+        compare=compares,
     )
     drawn = with_flags(request, drawn, span)
     told = {name: names.of(name, value) if name in Names.KINDS else value for name, value in chosen.items()}
@@ -91,15 +122,22 @@ def spend(request: ConsoleRequest) -> HttpResponseBase:
         "ranges": NAMED,
         "group": group,
         "groups_offered": GROUPS,
-        "group_label": dict(GROUPS)[group],
+        "more_groups": offered,
+        "group_label": dict((*GROUPS, *offered))[group],
         "metric": metric,
         "metrics": METRICS,
+        "more_metrics": MORE_METRICS,
+        "compares": compares,
+        "tag_bound": next((tag for tag in tags if tag.label == group and tag.is_reached), None),
+        "drill": group in dict(GROUPS),
+        # Other groups lead to nothing narrower, but for those that exchanges can be searched by.
+        "linked": "" if group in (*dict(GROUPS), "reason", "outcome") else "no",
         "filters": choices,
         "chosen": chosen,
         "typed": told,
         "chips": shown_chips,
         "totals": totals(scope(request), span, filters),
-        "rows": group_rows(scope(request), span, group, names, filters=filters),
+        "rows": group_rows(scope(request), span, group, names, filters=filters, compare=compares),
         "chart": drawn,
         "sentence": sentence(drawn, span, metric),
     }

@@ -41,6 +41,7 @@ function draw(box) {
 function drawBars(box, content, write, onAxis) {
   const layers = stack(content.series.map((series) => series.values));
   const tip = tipOf();
+  const before = content.before.length ? [content.before] : [];
   const bars = uPlot.paths.bars({ size: [0.72, 44], radius: 0 });
   return new uPlot({
     ...frame(box, content, onAxis),
@@ -49,9 +50,9 @@ function drawBars(box, content, write, onAxis) {
     series: [{}, ...layers.map((_, layer) => {
       const place = layers.length - 1 - layer;
       return { fill: token(`--series-${Math.min(place, 8)}`), stroke: token("--color-base-100"), width: 1, paths: bars, points: { show: false } };
-    })],
+    }), ...before.map(() => ({ stroke: token("--color-base-content"), width: 1.25, dash: [4, 3], points: { show: false } }))],
     hooks: hooks(tip, content, (place) => barTip(content, place, write)),
-  }, [content.times, ...layers.slice().reverse()], box);
+  }, [content.times, ...layers.slice().reverse(), ...before], box);
 }
 
 // Values that do not add up: lines, dashed where expected, bands between two edges, levels across.
@@ -182,7 +183,7 @@ function headOf(content, place, text) {
 function lineOf(color, name, text) {
   const line = document.createElement("div");
   const mark = document.createElement("i");
-  mark.style.background = token(`--series-${Math.min(color, 8)}`);
+  mark.style.background = token(color === null ? "--color-base-content" : `--series-${Math.min(color, 8)}`);
   const label = document.createElement("span");
   label.textContent = name;
   const value = document.createElement("span");
@@ -196,7 +197,8 @@ function barTip(content, place, write) {
   const lines = content.series.map((series, number) => [series, number])
     .filter(([series]) => series.values[place] > 0).reverse()
     .map(([series, number]) => lineOf(number, series.label, write(series.values[place])));
-  return [headOf(content, place, write(total)), ...lines];
+  const before = content.before.length ? [lineOf(null, "Before", write(content.before[place]))] : [];
+  return [headOf(content, place, write(total)), ...lines, ...before];
 }
 
 function lineTip(content, place, write) {
