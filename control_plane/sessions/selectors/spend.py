@@ -117,6 +117,15 @@ class Outcome:
     def requests(self) -> int:
         return self.turns + self.asides
 
+    @property
+    def turns_per_session(self) -> float:
+        return self.turns / self.sessions if self.sessions else 0.0
+
+    @property
+    def top_reasons(self) -> list[tuple[str, int]]:
+        """The four stop reasons that were met most."""
+        return list(self.stop_reasons.items())[:4]
+
 
 def spend_total(scope: Scope, since: datetime, until: datetime) -> Spend:
     rows = _days(scope, since, until)
