@@ -210,6 +210,18 @@ def sums_that_disagree(stack: Stack) -> list[str]:
     return faults
 
 
+def incomplete(stack: Stack) -> list[str]:
+    """What the control plane itself says is missing, odd or refused; it must know of nothing."""
+    said = stack.api("GET", "completeness")
+    faults = [] if said["completeness"] == 1 else [f"completeness is {said}"]
+    for what in ("quarantined-events", "missing-events"):
+        rows = stack.api("GET", f"{what}?is_open=true&limit=5")["results"]
+        faults += [f"{what}: {row}" for row in rows]
+    with psycopg.connect(stack.local["database_url"]) as connection:
+        refused = connection.execute("SELECT pod_id, reason, detail, count FROM usage_refusedreport").fetchall()
+    return faults + [f"a report was refused: {row}" for row in refused]
+
+
 def wait_until_settled(stack: Stack, since_ms: int, limit_s: float = 60) -> None:
     """Wait until no usage is on its way: spools empty, inbox empty, and no row came for a moment."""
     last = -1

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
-from tests.end_to_end.books import Verdict, compare, sums_that_disagree, wait_until_settled
+from tests.end_to_end.books import Verdict, compare, incomplete, sums_that_disagree, wait_until_settled
 from tests.end_to_end.load import Load, Mixed
 from tests.end_to_end.stack import ROOT, Stack, call_json, start_stack, until
 
@@ -132,6 +132,7 @@ class Cycles:
         self._first_number += len(load.seen)
         verdict = await asyncio.to_thread(compare, self.stack, load.seen, since_ms)
         faults = await asyncio.to_thread(sums_that_disagree, self.stack)
+        faults += await asyncio.to_thread(incomplete, self.stack)
         stayed = [one for one in load.seen if not one.hung_up]
         complete = sum(one.is_complete for one in stayed)
         if complete < LEAST_COMPLETE * len(stayed):
@@ -238,7 +239,8 @@ def report_of(cycles: Cycles, arguments: Sequence[str], begun: datetime) -> str:
         "## Blocks",
         "",
         "After each block the load ended, spools and inbox emptied, and the books were compared; so were the sums of "
-        "the ledger and of its roll-ups.",
+        "the ledger and of its roll-ups, and whether the control plane itself knows of a gap in a pod's numbers, of an "
+        "event in quarantine or of a report that was refused.",
         "",
         "| block | kills | requests | complete | hung up | cut | refused | rows | exact | counted | estimated | took "
         "| faults |",
@@ -263,10 +265,12 @@ def _counted(counts: Counter[str]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.most_common())
 
 
-async def run(stack: Stack, *, cycles: int, seed: int, organizations: int = 2, show: bool = False) -> Cycles:
+async def run(
+    stack: Stack, *, cycles: int, seed: int, organizations: int = 2, longest_pause_s: float = 1.5, show: bool = False
+) -> Cycles:
     """Add organizations, then run all cycles in blocks."""
     keys = [stack.virtual_key, *await asyncio.to_thread(organizations_add, stack, organizations)]
-    going = Cycles(stack, keys, seed)
+    going = Cycles(stack, keys, seed, longest_pause_s=longest_pause_s)
     left = cycles
     while left > 0:
         block = await going.run_block(min(BLOCK, left))
