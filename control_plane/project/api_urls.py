@@ -65,6 +65,8 @@ from control_plane.usage.api import (
     MissingEventsViewSet,
     OrphanViewSet,
     QuarantinedEventViewSet,
+    RepricingViewSet,
+    UnpricedModelsView,
     UsageView,
 )
 
@@ -105,6 +107,7 @@ router.register("metadata-keys", MetadataKeyViewSet, "metadata-key")
 router.register("exchanges", ExchangeViewSet, "exchange")
 router.register("sessions", SessionViewSet, "session")
 router.register("adjustments", AdjustmentViewSet, "adjustment")
+router.register("repricings", RepricingViewSet, "repricing")
 router.register("missing-events", MissingEventsViewSet, "missing-events")
 router.register("orphans", OrphanViewSet, "orphan")
 router.register("quarantined-events", QuarantinedEventViewSet, "quarantined-event")
@@ -137,6 +140,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^statements/(?P<month>[^/]+)/close/?$", StatementCloseView.as_view(), name="statement-close"),
     re_path(r"^statements/(?P<month>[^/]+)/focus/?$", StatementFocusView.as_view(), name="statement-focus"),
     re_path(r"^pricing-policy/?$", PricingPolicyView.as_view(), name="pricing-policy"),
+    re_path(r"^unpriced-models/?$", UnpricedModelsView.as_view(), name="unpriced-models"),
     re_path(r"^price-loads/?$", PriceLoadsView.as_view(), name="price-loads"),
     re_path(r"^rules/preview/?$", RulePreviewView.as_view(), name="rule-preview"),
     re_path(r"^device/authorize/?$", DeviceAuthorizeView.as_view(), name="device-authorize"),

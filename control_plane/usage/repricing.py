@@ -16,9 +16,11 @@ from hashlib import blake2b
 from uuid import UUID
 
 import structlog
+from celery import current_app
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 from psycopg import sql
 
 from control_plane.audit.services import Actor, Subject, record_change
@@ -119,6 +121,19 @@ def repricing_work(run_id: UUID, *, now: datetime | None = None, most_parts: int
             if run is None or not _work_part(run, now or timezone.now()):
                 return run
     return run
+
+
+def repricing_wake(run: Repricing) -> None:
+    """Ask a worker to go on with a run once the transaction is through. A sweep finds it if the message is lost."""
+    if run.state in (RepricingState.COMPUTING, RepricingState.APPLYING):
+        transaction.on_commit(lambda: _send(run.id.hex))
+
+
+def _send(run_id: str) -> None:
+    try:
+        current_app.send_task("usage.reprice", (run_id,), retry=False, expires=60)
+    except OperationalError as failure:
+        log.warning("the broker took no message; the sweep will find the work", why=type(failure).__name__)
 
 
 def unfinished_repricings() -> list[UUID]:

@@ -8,6 +8,7 @@ from control_plane.usage.api.completeness import (
     QuarantinedEventViewSet,
 )
 from control_plane.usage.api.exchanges import ExchangeViewSet
+from control_plane.usage.api.repricings import RepricingViewSet, UnpricedModelsView
 from control_plane.usage.api.series import UsageView
 
 __all__ = [
@@ -17,5 +18,7 @@ __all__ = [
     "MissingEventsViewSet",
     "OrphanViewSet",
     "QuarantinedEventViewSet",
+    "RepricingViewSet",
+    "UnpricedModelsView",
     "UsageView",
 ]
