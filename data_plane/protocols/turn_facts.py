@@ -24,6 +24,10 @@ _SLACK = 1024
 """What cache marks may take away from the beginning of a history."""
 _DIGESTED_HEAD, _DIGESTED_TAIL = 32 * 1024, 8 * 1024
 _DIGEST_BYTES = 8
+_HASHED_BYTES = 16 * 1024
+_EMPTY_BYTES = 4
+"""An empty list, an empty text, null."""
+_BILLING_WITHIN = 512
 _MOST_TRIES = 64
 _MOST_LEADING, _LEADING_HEAD = 8, 200
 _MOST_TOOLS, _LONGEST_NAME = 8, 64
@@ -31,6 +35,11 @@ _BLANKS_AND_COMMA = b" \t\r\n,"
 _CACHE_MARK = b'"cache_control"'
 _BILLING = b"x-anthropic-billing-header"
 _ANY_OBJECT = (b'{"',)
+_NO_RAW = msgspec.Raw()
+
+Text = bytes | bytearray
+Span = tuple[int, int]
+_NOTHING: Span = (0, 0)
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -59,144 +68,148 @@ class _Newest(msgspec.Struct):
     results: list[bool]
     calls: list[Call]
     is_typed: bool = False
-    settled_bytes: int = -1
-    """What stands before the model's last words; -1: they were not found."""
+    settled: int = -1
+    """Where the model's last words begin; -1: they were not found."""
 
 
 def read_turn_facts(fields: Fields, layout: Layout) -> TurnFacts:
     """Read what a request shows. Never raises: what cannot be read shows nothing."""
-    body, raw = fields.body, fields.raw
-    tools = _span(fields, "tools", body)
-    system = next((found for name in layout.system if (found := _span(fields, name, body))), b"")
-    start, end = fields.spans.get(layout.turns, (0, 0))
+    body, raw, spans = fields.body, fields.raw, fields.spans
+    tools = spans.get("tools", _NOTHING)
+    system = next((spans[name] for name in layout.system if name in spans), _NOTHING)
+    start, end = spans.get(layout.turns, _NOTHING)
     newest = _Newest([], [])
     marks = b""
-    if body[start : start + 1] == b"[":
-        newest = _read_newest(body, start, end, layout)
-        if layout.leads and not system:
-            lead_tools, system = _leading(body, start, end, layout)
-            tools = tools or lead_tools
-        settled_bytes = newest.settled_bytes
-        if settled_bytes < 0 and end - start > 2 * TAIL_BYTES:
+    if body.startswith(b"[", start, end):
+        newest = _read_newest(body, start + 1, end - 1, layout)
+        if layout.leads and system[1] - system[0] <= _EMPTY_BYTES:
+            lead_tools, system = _leading(body, start + 1, end - 1, layout)
+            if tools[1] - tools[0] <= _EMPTY_BYTES:
+                tools = lead_tools
+        settled = newest.settled
+        if settled < 0:
             # The newest entry is longer than what is searched, and goes on before it for at most as long again.
-            settled_bytes = end - start - 2 * TAIL_BYTES
-        if settled_bytes >= MARKS[0]:
-            marks = _marks(bytes(body[start : start + min(settled_bytes, MARKS[-1] + _SLACK)]), layout)
-    nothing = msgspec.Raw()
-    kept = newest.calls if newest.results else []
-    system_raw = next((raw[name] for name in layout.system if name in raw), nothing)
+            settled = end - 2 * TAIL_BYTES
+        if settled - start >= MARKS[0]:
+            marks = _marks(body, start, settled, layout)
+    calls = newest.calls if newest.results else []
+    system_raw = next((raw[name] for name in layout.system if name in raw), _NO_RAW)
     return TurnFacts(
-        tools_digest=_digest(tools, layout),
-        system_digest=_digest(system, layout),
+        tools_digest=_digest(body, *tools, layout),
+        system_digest=_digest(body, *system, layout),
         history_marks=marks,
         history_bytes=end - start,
-        request_digest=digest_of(raw.get("model", nothing), system_raw, raw.get(layout.turns, nothing)),
+        request_digest=digest_of(raw.get("model", _NO_RAW), system_raw, raw.get(layout.turns, _NO_RAW)),
         tool_results=len(newest.results),
         failed_tool_results=sum(newest.results),
-        calls_digest=_digest_of_calls(kept),
-        tools=tuple(dict.fromkeys(name[:_LONGEST_NAME] for name, _ in kept if name))[:_MOST_TOOLS],
+        calls_digest=_digest_of_calls(calls) if calls else b"",
+        tools=tuple(dict.fromkeys([name[:_LONGEST_NAME] for name, _ in calls if name]))[:_MOST_TOOLS],
         is_typed=newest.is_typed,
     )
 
 
-def _span(fields: Fields, name: str, body: bytes | bytearray) -> bytes:
-    """A field's text where it holds something; of a long one both ends, and a checksum of what is between."""
-    start, end = fields.spans.get(name, (0, 0))
-    if end - start <= 4:
-        return b""
-    if end - start <= _DIGESTED_HEAD + _DIGESTED_TAIL:
-        return bytes(body[start:end])
-    between = crc32(memoryview(body)[start + _DIGESTED_HEAD : end - _DIGESTED_TAIL])
-    return bytes(body[start : start + _DIGESTED_HEAD]) + b"%d" % between + bytes(body[end - _DIGESTED_TAIL : end])
-
-
-def _read_newest(body: bytes | bytearray, start: int, end: int, layout: Layout) -> _Newest:
-    window_start = max(start + 1, end - 1 - TAIL_BYTES)
-    newest = _newest_in(bytes(body[window_start : end - 1]), layout.starts, layout.read_entry)
-    if newest.settled_bytes < 0:
-        window_start = max(start + 1, end - 1 - _RESORT_BYTES)
-        other = _newest_in(bytes(body[window_start : end - 1]), _ANY_OBJECT, layout.read_entry)
-        if other.settled_bytes >= 0 or len(other.results) > len(newest.results):
-            newest = other
-    if newest.settled_bytes >= 0:
-        newest.settled_bytes += window_start - start
+def _read_newest(body: Text, start: int, end: int, layout: Layout) -> _Newest:
+    newest = _newest_from(body, max(start, end - TAIL_BYTES), end, layout.starts, layout.read_entry)
+    if newest.settled < 0:
+        other = _newest_from(body, max(start, end - _RESORT_BYTES), end, _ANY_OBJECT, layout.read_entry)
+        if other.settled >= 0 or len(other.results) > len(newest.results):
+            return other
     return newest
 
 
-def _newest_in(window: bytes, starts: tuple[bytes, ...], read_entry: Callable[[bytes], Entry]) -> _Newest:
-    """Read entries from the newest back to the one before the model's last words. window: without the list's end."""
+def _newest_from(
+    body: Text, first: int, end: int, starts: tuple[bytes, ...], read_entry: Callable[[bytes], Entry]
+) -> _Newest:
+    """Read entries from the newest back to the one before the model's last words. first: not before that place."""
     newest = _Newest([], [])
-    end = at = len(window)
+    at = end
     for _ in range(_MOST_TRIES):
-        at = max([window.rfind(start, 0, at) for start in starts])
+        at = body.rfind(starts[0], first, at) if len(starts) == 1 else max([body.rfind(s, first, at) for s in starts])
         if at < 0:
             break
         try:
-            entry = read_entry(window[at:end].rstrip(_BLANKS_AND_COMMA))
+            entry = read_entry(bytes(body[at:end]).rstrip(_BLANKS_AND_COMMA))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
         end = at
         if entry.side is Side.MODEL:
-            newest.settled_bytes = at
+            newest.settled = at
             newest.calls[:0] = entry.calls
         elif entry.side is Side.CLIENT:
-            if newest.settled_bytes >= 0:
+            if newest.settled >= 0:
                 break
             newest.results[:0] = entry.results
             newest.is_typed = newest.is_typed or entry.is_typed
     return newest
 
 
-def _leading(body: bytes | bytearray, start: int, end: int, layout: Layout) -> tuple[bytes, bytes]:
+def _leading(body: Text, start: int, end: int, layout: Layout) -> tuple[Span, Span]:
     """Tools and system prompt, where these are the first entries of the history."""
-    window = bytes(body[start + 1 : min(end, start + TAIL_BYTES)])
-    at = 0
-    tools = system = b""
-    for _ in range(_MOST_LEADING):
-        head = window[at : at + _LEADING_HEAD]
-        is_tools = bool(layout.leading_tools) and any(each in head for each in layout.leading_tools)
-        if not is_tools and not any(lead in head for lead in layout.leads):
-            break
-        # Written with blanks or without, and one of the two all through.
-        has_blanks, following = b'": ' in head[:20], len(window)
-        for each in layout.messages:
-            if (b" " in each) == has_blanks and (found := window.find(each, at + 1, following)) >= 0:
-                following = found
-        if following == len(window):
-            break
-        if is_tools:
-            tools += window[at:following]
-        else:
-            system += window[at:following]
-        at = following
+    end = min(end, start + TAIL_BYTES)
+    tools, at = _lead(body, start, end, layout, layout.leading_tools)
+    system, _ = _lead(body, at, end, layout, layout.leads)
     return tools, system
 
 
-def _marks(head: bytes, layout: Layout) -> bytes:
-    if layout.has_marks:
-        head = without_cache_marks(head)
+def _lead(body: Text, start: int, end: int, layout: Layout, said: tuple[bytes, ...]) -> tuple[Span, int]:
+    """The entries from a place on that say so near their start, and where the next one begins."""
+    at = start
+    for _ in range(_MOST_LEADING if said else 0):
+        head = body[at : min(end, at + _LEADING_HEAD)]
+        if not any(each in head for each in said):
+            break
+        # Written with blanks or without, and one of the two all through.
+        has_blanks, following = b'": ' in head[:20], end
+        for each in layout.messages:
+            if (b" " in each) == has_blanks and (found := body.find(each, at + 1, following)) >= 0:
+                following = found
+        if following == end:
+            break
+        at = following
+    return (start, at), at
+
+
+def _marks(body: Text, start: int, end: int, layout: Layout) -> bytes:
+    """Digests of the beginning of what stands between two places."""
+    end = min(end, start + MARKS[-1] + _SLACK)
+    head = memoryview(body)[start:end]
+    if layout.has_marks and body.rfind(_CACHE_MARK, start, end) >= 0:
+        head = memoryview(without_cache_marks(bytes(head)))
     digest = sha256()
     marks, before = b"", 0
     for size in MARKS:
         if len(head) < size:
             break
-        digest.update(memoryview(head)[before:size])
+        part = head[before:size]
+        # A checksum is enough for the last one, which is as long as three of the others.
+        digest.update(part if size <= _HASHED_BYTES else b"%d" % crc32(part))
         marks += digest.digest()[:_DIGEST_BYTES]
         before = size
     return marks
 
 
-def _digest(text: bytes, layout: Layout) -> bytes:
-    if not text:
+def _digest(body: Text, start: int, end: int, layout: Layout) -> bytes:
+    """Digest a field, or entries: of a long text both ends, and a checksum of what is between."""
+    size = end - start
+    if size <= _EMPTY_BYTES:
         return b""
+    whole = memoryview(body)[start:end]
+    parts = [whole]
+    if size > _DIGESTED_HEAD + _DIGESTED_TAIL:
+        between = b"%d" % crc32(whole[_DIGESTED_HEAD:-_DIGESTED_TAIL])
+        parts = [whole[:_DIGESTED_HEAD], memoryview(between), whole[-_DIGESTED_TAIL:]]
     if layout.has_marks:
-        text = without_cache_marks(_without_billing(text))
-    return sha256(text).digest()[:_DIGEST_BYTES]
+        if body.find(_BILLING, start, min(end, start + _BILLING_WITHIN)) >= 0:
+            parts[0] = memoryview(_without_billing(bytes(parts[0])))
+        if body.rfind(_CACHE_MARK, start, end) >= 0:
+            parts = [memoryview(without_cache_marks(bytes(part))) for part in parts]
+    digest = sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.digest()[:_DIGEST_BYTES]
 
 
 def _digest_of_calls(calls: list[Call]) -> bytes:
-    if not calls:
-        return b""
     digest = sha256()
     for name, arguments in calls:
         digest.update(b"%d %d " % (len(name), len(arguments)))
@@ -237,7 +250,7 @@ _COMMA = b","[0]
 
 def _without_billing(text: bytes) -> bytes:
     """Claude Code says its version and entry point in a block of its own before the system prompt."""
-    at = text.find(_BILLING, 0, 512)
+    at = text.find(_BILLING, 0, _BILLING_WITHIN)
     if at < 0:
         return text
     begin, close = text.rfind(b"{", 0, at), text.find(b"}", at, at + 1024)
