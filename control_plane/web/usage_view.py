@@ -169,12 +169,13 @@ def group_rows(
             measures=measures,
         )
     )
-    points = page.points
+    # What has no such tag is all there is, less what has one: often nothing.
+    points = [point for point in page.points if any(getattr(point.measures, name) for name in SUMS)]
     shown = Measures()
     for point in points:
         shown.merge(point.measures)
     whole, rest = shown, None
-    if page.count > len(points):
+    if page.count > len(page.points):
         whole = usage_total(scope, since=span.since, until=span.until, filters=filters, measures=measures)
         rest = _minus(whole, shown)
     names.learn(kind, (point.group[0] for point in points))
@@ -191,7 +192,7 @@ def group_rows(
     ]
     rows.sort(key=lambda row: (-row.measures.cost_nano_usd, -row.measures.requests, row.name))
     if rest is not None and not short:
-        rows.append(GroupRow("", f"{page.count - len(points):,} others", rest, _share(rest, whole), is_rest=True))
+        rows.append(GroupRow("", f"{page.count - len(page.points):,} others", rest, _share(rest, whole), is_rest=True))
     return rows
 
 

@@ -1,6 +1,7 @@
 """Every page of the console by a name, as an admin or a member reaches it in the world of `world.py`."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from django.urls import reverse
 
@@ -27,6 +28,11 @@ class Spot:
     name: str
     path: str
     opens: str = ""
+
+
+def month_before() -> str:
+    """The month that is over and was not closed yet, as addresses name it."""
+    return f"{datetime.now(UTC).replace(day=1) - timedelta(days=1):%Y-%m}"
 
 
 def admin_spots(world: World) -> tuple[Spot, ...]:
@@ -67,6 +73,16 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("my-usage", reverse("web:my-usage")),
         Spot("spend", reverse("web:spend")),
         Spot("spend-by-user", reverse("web:spend") + "?by=user&range=7d&metric=tokens"),
+        Spot("spend-compared", reverse("web:spend") + "?by=user&range=30d&compare=1"),
+        Spot("live", reverse("web:live")),
+        Spot("latency", reverse("web:latency") + "?range=30d"),
+        Spot("latency-none", reverse("web:latency") + "?from=2020-01-01&to=2020-01-07"),
+        Spot("errors", reverse("web:errors") + "?range=30d"),
+        Spot("errors-none", reverse("web:errors") + "?from=2020-01-01&to=2020-01-07"),
+        Spot("statement", reverse("web:statements")),
+        Spot("statement-before", reverse("web:statement", args=[month_before()])),
+        Spot("statement-close", reverse("web:statement-close", args=[month_before()])),
+        Spot("statement-correct", reverse("web:statement-correct")),
         Spot("spend-nothing", reverse("web:spend") + "?from=2020-01-01&to=2020-01-07"),
         Spot("exchanges", reverse("web:exchanges")),
         Spot("exchanges-none", reverse("web:exchanges") + "?q=no-such-session"),

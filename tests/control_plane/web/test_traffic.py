@@ -9,9 +9,9 @@ from django.utils import timezone
 from control_plane.accounts.models import User
 from control_plane.usage.aggregation import book_waiting
 from switchyard_contract.v1 import usage_pb2
-from tests.builders.tenants import Tenant
+from tests.builders.tenants import Tenant, a_provider
 from tests.control_plane.usage.books import LEDGER_DAYS, put
-from tests.control_plane.usage.events import a_batch, an_event
+from tests.control_plane.usage.events import a_batch, a_refusal, an_event
 
 
 def booked(tenant: Tenant, *events: usage_pb2.UsageEvent) -> None:
@@ -72,3 +72,91 @@ def test_live_shows_members_their_own_and_nobody_another_tenants(
     shown = member_client.get("/live").context["rows"]
     assert [one.first.principal_id for one, _, _ in shown] == [member.id]
     assert "in_flight" not in member_client.get("/live").context
+
+
+def test_latency_shows_each_part_over_time_and_by_model(admin_client: Client, tenant: Tenant) -> None:
+    now = timezone.now()
+    booked(
+        tenant,
+        *(an_event(number, at=now - timedelta(minutes=number), first_token_us=400_000) for number in range(1, 6)),
+        an_event(9, at=now - timedelta(minutes=9), model="claude-opus-4-6", first_token_us=1_600_000),
+    )
+    page = admin_client.get("/latency?range=1h")
+    assert [row.name for row in page.context["rows"]] == ["claude-sonnet-4-6", "claude-opus-4-6"]
+    sonnet, opus = (row.parts[0][0] for row in page.context["rows"])
+    assert sonnet is not None
+    assert opus is not None
+    assert 200_000 < sonnet < 600_000 < opus < 2_400_000
+    first_token = page.context["charts"][0].chart
+    assert first_token.step_s == 60
+    assert sum(value is not None for value in first_token.lines[0].values) == 6
+    lines = b"".join(admin_client.get("/latency?range=1h&format=csv").streaming_content).decode().splitlines()  # type: ignore[arg-type]
+    assert lines[0].startswith("model,answers,first_token_counts_p50_us")
+    assert len(lines) == 3
+
+
+def test_latency_says_when_there_was_no_answer(admin_client: Client) -> None:
+    assert "No answer in this range" in admin_client.get("/latency").content.decode()
+
+
+def test_errors_are_counted_by_cause_and_provider_and_refusals_by_reason(
+    admin_client: Client, tenant: Tenant, other: Tenant
+) -> None:
+    now = timezone.now()
+    provider = a_provider(tenant).id.hex
+    booked(other, failed(90, now))
+    booked(
+        tenant,
+        *(an_event(number, at=now, provider_id=provider) for number in range(1, 4)),
+        failed(5, now, provider_id=provider),
+        failed(6, now - timedelta(days=8), provider_id=provider),
+        a_refusal(7, at=now, reason="model_not_allowed"),
+    )
+    page = admin_client.get("/errors")
+    (row,) = page.context["failures"]
+    assert (row.failure, row.provider_name, row.count, row.before, row.attempts) == (
+        "overloaded",
+        "anthropic-main",
+        1,
+        1,
+        4,
+    )
+    assert row.share_per_mille == 250
+    (refusal,) = page.context["refusals"]
+    assert (refusal.reason, refusal.count) == ("model_not_allowed", 1)
+    assert page.context["failed"].total == 1
+    assert [series.label for series in page.context["refused"].series] == ["model not allowed"]
+    lines = b"".join(admin_client.get("/errors?format=csv").streaming_content).decode().splitlines()  # type: ignore[arg-type]
+    assert [line.split(",")[0] for line in lines] == ["what", "failed", "refused"]
+
+
+def test_errors_and_latency_are_narrowed_by_a_name_and_nobody_is_nothing(admin_client: Client, tenant: Tenant) -> None:
+    booked(tenant, failed(1, timezone.now(), provider_id=a_provider(tenant).id.hex))
+    assert admin_client.get("/errors?provider=anthropic-main").context["failures"]
+    assert not admin_client.get("/errors?provider=nobody").context["failures"]
+    assert not admin_client.get("/latency?model=none").context["rows"]
+
+
+def test_the_explorer_groups_by_anything_and_compares_with_the_range_before(
+    admin_client: Client, tenant: Tenant
+) -> None:
+    now = timezone.now()
+    booked(
+        tenant,
+        an_event(1, at=now, region="eu", request_tags={"repository": "switchyard"}),
+        an_event(2, at=now, region="us", request_tags={"repository": "website"}, agent_id="sub-1"),
+        an_event(3, at=now - timedelta(days=8), region="eu"),
+    )
+    page = admin_client.get("/spend?range=7d&by=region&compare=1")
+    changes = {row.value: row.change for row in page.context["rows"]}
+    assert changes["us"] == "new"
+    assert changes["eu"].endswith("from $0.0030")
+    assert page.context["chart"].total_before == 3_000_000
+    assert "compare" in page.content.decode()
+    by_repository = admin_client.get("/spend?range=7d&by=metadata.repository")
+    assert {row.value for row in by_repository.context["rows"]} == {"switchyard", "website"}
+    by_agent = admin_client.get("/spend?range=7d&by=agent").context["rows"]
+    assert {row.value for row in by_agent} == {"main", "subagent"}
+    assert admin_client.get("/spend?by=nothing-known").context["group"] == "model"
+    saved = admin_client.get("/spend?metric=saved_cache_nano_usd")
+    assert saved.context["chart"].unit == "money"
