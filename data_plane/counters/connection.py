@@ -118,6 +118,11 @@ class StoreLink:
         line.send(Call(b"", self._now_s(), crowd.take, waits=True, crowd=crowd))
         return True
 
+    def hurry(self) -> None:
+        """Write what was gathered, before this turn of the loop is over."""
+        if self._line is not None:
+            self._line.flush()
+
     def tell(self, command: bytes, take: Take) -> bool:
         """Send a call that nobody waits for, with the next one or in a moment. False: it was not taken."""
         line = self._ready()

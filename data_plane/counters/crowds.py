@@ -4,7 +4,7 @@ What is the same for all of them is sent, read and looked up once. A call of one
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from data_plane.counters.packing import Aim
 
@@ -15,11 +15,14 @@ MOST_ASKING = 16
 class Asking:
     """Attempts that wait for the same call. It is open until it leaves."""
 
-    __slots__ = ("_aim", "_asks", "_loop", "_open", "_told", "_waiting")
+    __slots__ = ("_aim", "_asks", "_hurry", "_loop", "_open", "_told", "_waiting")
 
-    def __init__(self, aim: Aim, told: Sequence[str | int], open_calls: "dict[Aim, Asking]") -> None:
-        """told: what `reserve.lua` is told once for all of them. open_calls: where others find this one until then."""
-        self._aim, self._told, self._open = aim, told, open_calls
+    def __init__(
+        self, aim: Aim, told: Sequence[str | int], open_calls: "dict[Aim, Asking]", hurry: Callable[[], None]
+    ) -> None:
+        """told: what `reserve.lua` is told once for all of them. open_calls: where others find this one until then.
+        hurry: has it leave at once."""
+        self._aim, self._told, self._open, self._hurry = aim, told, open_calls, hurry
         open_calls[aim] = self
         self._loop = asyncio.get_running_loop()
         self._asks: list[bytes] = []
@@ -36,7 +39,9 @@ class Asking:
         asks = self._asks
         asks.append(ask)
         if len(asks) >= MOST_ASKING:
+            # The first must not wait for all the others of a large crowd to come.
             self.close()
+            self._hurry()
         return answer
 
     def compose(self) -> bytes:

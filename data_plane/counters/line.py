@@ -1,6 +1,7 @@
 """One TCP connection to the counter store and its queue of calls."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol, cast
@@ -88,8 +89,10 @@ class Line(asyncio.Protocol):
         self._is_leaving = False
         if not self._gathered or self.transport is None:
             return
-        words = []
+        words, now_s = [], time.perf_counter()
         for call in self._gathered:
+            # Until here it was this process that took its time, not the store.
+            call.sent_s = now_s
             if not call.command and call.crowd is not None:
                 call.command = call.crowd.compose()
             words.append(call.command)

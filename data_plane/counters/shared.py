@@ -153,7 +153,7 @@ class SharedCounters:
         else:
             wanted = 0 if aim.is_issued else self._unissued(aim)
             seen = contents.generation, contents.sequence
-            asking = Asking(aim, (*seen, self._pod_id, self._live_pods(), wanted, 0), self._asking)
+            asking = Asking(aim, (*seen, self._pod_id, self._live_pods(), wanted, 0), self._asking, self.link.hurry)
             answer = asking.join(asked)
             if not self.link.ask_together(asking):
                 asking.close()
