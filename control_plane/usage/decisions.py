@@ -74,6 +74,10 @@ def fault_of(event: usage_pb2.UsageEvent) -> str:
 
 def pack(event: usage_pb2.UsageEvent) -> bytes | None:
     """Keep what was decided, without the rules; None: the event says nothing of it."""
+    if not (event.charges or event.counters_answer or event.dropped or event.degraded) and not (
+        event.HasField("downgrade") or event.HasField("session_facts")
+    ):
+        return None
     kept = usage_pb2.UsageEvent(
         charges=_counted(event),
         counters_answer=event.counters_answer[:LONGEST_ANSWER],

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from operator import attrgetter, gt
+from operator import attrgetter, gt, itemgetter
 from typing import Final
 from uuid import UUID
 
@@ -78,9 +78,27 @@ _LIMITS: Final[Mapping[str, int]] = {
 }
 
 
-_limited = attrgetter(*_LIMITS)
+_TEXTS: Final = (
+    *("reason", "key_id", "protocol", "operation", "requested_model", "model", "provider_name", "vendor", "account"),
+    *("host", "region", "client", "client_version", "session_id", "agent_id", "parent_session_id", "stop_reason"),
+    *("error_type", "upstream_request_id", "service_tier", "inference_geo", "price_version", "pod_id", "traceparent"),
+)
+_PLAIN: Final = (
+    *_LIMITS,
+    *("session_is_derived", "streamed", "usage_is_inconsistent", "is_subscription", "saved_cache_nano_usd"),
+)
+_COMPUTED: Final = (
+    *("day", "exchange_id", "kind", "outcome", "organization_id", "principal_id", "principal_kind", "team_id", "tags"),
+    *("request_tags", "provider_id", "started_at", "error_text", "path", "decision", "rules_digest", "counted_at"),
+    *("stage", "agent", "saved_downgrade_nano_usd", "extras", "facts", "price_note"),
+)
+# Fields of one kind are read in one go, and brought into the order of the row in another: this runs for every event.
+_texts_of = attrgetter(*_TEXTS)
+_plain_of = attrgetter(*_PLAIN)
 _HIGHEST: Final = tuple(_LIMITS.values())
-_counters = attrgetter(*TOKEN_KINDS)
+_counters_of = attrgetter(*TOKEN_KINDS)
+_GIVEN: Final = (*_TEXTS, *_PLAIN, *TOKEN_KINDS, *_COMPUTED)
+_in_order = itemgetter(*(_GIVEN.index(name) for name in entries.COLUMNS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +131,8 @@ class Horizon:
 
 def judge(event: usage_pb2.UsageEvent, horizon: Horizon) -> LedgerRow | Oddity:
     """Turn an event into a row, or say why it is odd."""
-    return _odd_identity(event, horizon) or _odd_numbers(event) or _row_of(event)
+    numbers = (_plain_of(event), _counters_of(event.tokens))
+    return _odd_identity(event, horizon) or _odd_numbers(event, *numbers) or _row_of(event, *numbers)
 
 
 def _odd_identity(event: usage_pb2.UsageEvent, horizon: Horizon) -> Oddity | None:
@@ -147,109 +166,56 @@ def _odd_identity(event: usage_pb2.UsageEvent, horizon: Horizon) -> Oddity | Non
     return None
 
 
-def _odd_numbers(event: usage_pb2.UsageEvent) -> Oddity | None:
+def _odd_numbers(event: usage_pb2.UsageEvent, plain: tuple[int, ...], counters: tuple[int, ...]) -> Oddity | None:
     # Compared all at once; which one it is only matters when one is.
-    numbers = _limited(event)
-    if min(numbers) < 0 or any(map(gt, numbers, _HIGHEST)):
+    limited = plain[: len(_HIGHEST)]
+    if min(limited) < 0 or any(map(gt, limited, _HIGHEST)):
         for name, highest in _LIMITS.items():
             if not 0 <= (number := getattr(event, name)) <= highest:
                 return Oddity("number_absurd", f"{name} is {number}")
     if abs(event.saved_cache_nano_usd) > HIGHEST_SAVED_NANO_USD:
         return Oddity("number_absurd", f"saved_cache_nano_usd is {event.saved_cache_nano_usd}")
-    tokens = event.tokens
-    if max(_counters(tokens)) > HIGHEST_TOKENS:
-        for name in TOKEN_KINDS:
-            if (number := getattr(tokens, name)) > HIGHEST_TOKENS:
+    if max(counters) > HIGHEST_TOKENS:
+        for name, number in zip(TOKEN_KINDS, counters, strict=True):
+            if number > HIGHEST_TOKENS:
                 return Oddity("number_absurd", f"tokens.{name} is {number}")
     if event.charges and (fault := decisions.fault_of(event)):
         return Oddity("charge_malformed", fault)
     return None
 
 
-def _row_of(event: usage_pb2.UsageEvent) -> LedgerRow:
-    tokens = event.tokens
-    organization_id = _uuid(event.organization_id)
-    assert organization_id is not None
+def _row_of(event: usage_pb2.UsageEvent, plain: tuple[int, ...], counters: tuple[int, ...]) -> LedgerRow:
     started_at = datetime.fromtimestamp(event.started_at_ms / 1000, UTC)
-    return LedgerRow(
-        day=ulid.day_of(event.exchange_id),
-        exchange_id=event.exchange_id,
-        attempt=event.attempt,
-        kind=KIND_OF[event.kind],
-        revision=event.revision,
-        outcome=OUTCOME_OF[event.outcome],
-        reason=_clip(event.reason),
-        organization_id=organization_id,
-        key_id=_clip(event.key_id),
-        principal_id=_uuid(event.principal_id),
-        principal_kind=PRINCIPAL_KIND_OF.get(event.principal_kind, ""),
-        team_id=_uuid(event.team_id),
-        tags=_tags(event.tags),
-        request_tags=_tags(event.request_tags),
-        protocol=_clip(event.protocol),
-        operation=_clip(event.operation),
-        requested_model=_clip(event.requested_model),
-        model=_clip(event.model),
-        provider_id=_uuid(event.provider_id),
-        provider_name=_clip(event.provider_name),
-        vendor=_clip(event.vendor),
-        account=_clip(event.account),
-        host=_clip(event.host),
-        region=_clip(event.region),
-        client=_clip(event.client),
-        client_version=_clip(event.client_version),
-        session_id=_clip(event.session_id),
-        agent_id=_clip(event.agent_id),
-        parent_session_id=_clip(event.parent_session_id),
-        session_is_derived=event.session_is_derived,
-        started_at=started_at,
-        gateway_us=event.gateway_us,
-        first_byte_us=event.first_byte_us,
-        first_token_us=event.first_token_us,
-        duration_us=event.duration_us,
-        streamed=event.streamed,
-        client_status=event.client_status,
-        upstream_status=event.upstream_status,
-        request_bytes=event.request_bytes,
-        response_bytes=event.response_bytes,
-        stop_reason=_clip(event.stop_reason),
-        error_type=_clip(event.error_type),
-        error_text=_clip(event.error_text, TEXT_LENGTH),
-        upstream_request_id=_clip(event.upstream_request_id),
-        chunks=event.chunks,
-        input_fresh=tokens.input_fresh,
-        input_tool=tokens.input_tool,
-        cache_read=tokens.cache_read,
-        cache_write_5m=tokens.cache_write_5m,
-        cache_write_1h=tokens.cache_write_1h,
-        cache_write_30m=tokens.cache_write_30m,
-        cache_write_12h=tokens.cache_write_12h,
-        cache_write_other=tokens.cache_write_other,
-        output=tokens.output,
-        reasoning=tokens.reasoning,
-        web_searches=event.web_searches,
-        service_tier=_clip(event.service_tier),
-        inference_geo=_clip(event.inference_geo),
-        cost_nano_usd=event.cost_nano_usd,
-        price_version=_clip(event.price_version),
-        usage_is_inconsistent=event.usage_is_inconsistent,
-        is_subscription=event.is_subscription,
-        policy_epoch=event.policy_epoch,
-        policy_version=event.policy_version,
-        pod_id=_clip(event.pod_id),
-        path=_clip(event.path, TEXT_LENGTH),
-        traceparent=_clip(event.traceparent),
-        decision=decisions.pack(event),
-        rules_digest=decisions.rules_digest(event),
-        counted_at=started_at,
-        stage=event.stage if event.stage in STAGES else "",
-        agent=_agent_of(event),
-        saved_cache_nano_usd=event.saved_cache_nano_usd,
-        saved_downgrade_nano_usd=_saved_by_downgrade(event),
-        extras=_extras(event) if event.units or event.parts else "{}",
-        facts=_facts_of(event),
-        price_note=event.price_note if event.price_note in PRICE_NOTES else "",
+    exchange_id = event.exchange_id
+    texts = _texts_of(event)
+    if "\x00" in "".join(texts) or max(map(len, texts)) > NAME_LENGTH:
+        texts = tuple(map(_clip, texts))
+    computed = (
+        ulid.day_of(exchange_id),
+        exchange_id,
+        KIND_OF[event.kind],
+        OUTCOME_OF[event.outcome],
+        _uuid(event.organization_id),
+        _uuid(event.principal_id),
+        PRINCIPAL_KIND_OF.get(event.principal_kind, ""),
+        _uuid(event.team_id),
+        _tags(event.tags),
+        _tags(event.request_tags),
+        _uuid(event.provider_id),
+        started_at,
+        _clip(event.error_text, TEXT_LENGTH),
+        _clip(event.path, TEXT_LENGTH),
+        decisions.pack(event),
+        decisions.rules_digest(event),
+        started_at,
+        event.stage if event.stage in STAGES else "",
+        _agent_of(event),
+        _saved_by_downgrade(event),
+        _extras(event) if event.units or event.parts else "{}",
+        _facts_of(event),
+        event.price_note if event.price_note in PRICE_NOTES else "",
     )
+    return LedgerRow(*_in_order(texts + plain + counters + computed))
 
 
 def _agent_of(event: usage_pb2.UsageEvent) -> str:
