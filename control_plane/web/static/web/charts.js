@@ -16,10 +16,13 @@ const COUNT = (count) => {
 const DURATION = (us) => {
   if (us >= 60e6) return `${(us / 60e6).toFixed(1)} min`;
   if (us >= 1e6) return `${(us / 1e6).toFixed(us < 1e7 ? 2 : 1)} s`;
-  return us >= 1000 ? `${Math.round(us / 1000)} ms` : `${Math.round(us)} µs`;
+  if (us >= 1000) return `${(us / 1000).toFixed(us < 1e4 ? 1 : 0)} ms`;
+  return us === 0 ? "0" : `${Math.round(us)} µs`;
 };
 const SHARE = (thousandths) => `${Number((thousandths / 10).toFixed(1))} %`;
 const WRITERS = { money: MONEY, count: COUNT, duration: DURATION, share: SHARE };
+// Steps of an axis that counts things: there is no half request.
+const WHOLE = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 const AXIS_MONEY = (nano) => {
   const dollars = nano / 1e9;
   if (dollars >= 1000) return `$${dollars / 1000}k`;
@@ -117,7 +120,7 @@ function frame(box, content, onAxis) {
       { stroke: token("--chart-axis"), font, grid: { show: false }, ticks: { show: false }, space: 64, size: 28,
         values: (_, splits) => splits.map((at) => tick(at, content)), splits: (plot) => ticks(content, plot.width) },
       { stroke: token("--chart-axis"), font, grid: { stroke: token("--chart-grid"), width: 1 }, ticks: { show: false },
-        size: 64, values: (_, splits) => splits.map(onAxis) },
+        size: 64, values: (_, splits) => splits.map(onAxis), ...(onAxis === COUNT ? { incrs: WHOLE } : {}) },
     ],
   };
 }
