@@ -64,6 +64,7 @@ class FakeUsage:
     def __init__(self) -> None:
         self.admissions: list[usage_pb2.UsageEvent] = []
         self.finals: list[usage_pb2.UsageEvent] = []
+        self.progressed: list[usage_pb2.UsageEvent] = []
         self.is_full = False
 
     def can_admit(self) -> bool:
@@ -74,6 +75,7 @@ class FakeUsage:
         return len(self.admissions)
 
     def progress(self, event: bytes, exchange_id: str, attempt: int) -> int:
+        self.progressed.append(usage_pb2.UsageEvent.FromString(event))
         return 0
 
     def final(self, event: bytes, exchange_id: str, attempt: int) -> int:
@@ -283,6 +285,7 @@ class World:
         self.revoked: set[str] = set()
         self.metrics = PodMetrics(lambda _reason, _source: None)
         self.now_ms = NOW_MS
+        self.clock_s = 0.0
         self.ports = Ports(
             policy=lambda: self.policy,
             secrets=self.secrets,
@@ -295,7 +298,7 @@ class World:
             meters=self.metrics,
             limits=Limits(client_gone_s=1.0, keep_alive_s=15.0, strict_spool=False),
             now_ms=lambda: self.now_ms,
-            clock_s=lambda: 0.0,
+            clock_s=lambda: self.clock_s,
             pod_id="pod-1",
             version="0.1",
         )

@@ -1,10 +1,12 @@
 """One exchange from end to end, with fakes: whatever happens it is in the books exactly once."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from data_plane.exchange.ledger import Entry
+from data_plane.exchange.running import Running
 from data_plane.policy.decision import Refusal
 from data_plane.protocols.openai_chat.stream import ChatTap
 from data_plane.upstream.failure import ConnectFailed, ConnectionLost
@@ -134,6 +136,73 @@ async def test_a_stream_passes_event_by_event_and_is_billed_once() -> None:
     event = only(world.usage.finals)
     assert (event.outcome, event.tokens.output, event.chunks) == (usage_pb2.OUTCOME_SERVED, 4, 5)
     assert event.cost_nano_usd == COST
+
+
+async def test_a_stream_writes_down_what_it_comes_to_every_two_seconds() -> None:
+    def later() -> None:
+        world.clock_s += 1.1
+
+    steps = [WORD, later, WORD, later, WORD, WORD, later, WORD, later, WORD, STOP, USAGE, DONE]
+    world, client = a_world(FakeProvider(*steps, streams=True)), FakeClient(STREAMED)
+    await world.serve(client, TOKEN.text)
+    # One more than there are words, for the blank that may begin the next one.
+    assert [event.tokens.output for event in world.usage.progressed] == [4, 7]
+    event = world.usage.progressed[-1]
+    # The prompt by its size, until it is told.
+    assert event.tokens.input_fresh == -(-len(STREAMED) * 10 // 35)
+    assert event.cost_nano_usd == event.tokens.input_fresh * 1 + 7 * 10
+    assert (event.model, event.price_version, event.chunks) == ("gpt-5.1", "p1", 6)
+    assert only(world.usage.finals).cost_nano_usd == COST
+
+
+async def test_a_stream_that_comes_fast_writes_it_down_by_its_bytes_and_not_too_often() -> None:
+    def later() -> None:
+        world.clock_s += 0.3
+
+    much = WORD * 250
+    steps = [much, much, later, much, much, later, WORD, STOP, USAGE, DONE]
+    world, client = a_world(FakeProvider(*steps, streams=True)), FakeClient(STREAMED)
+    await world.serve(client, TOKEN.text)
+    assert [event.tokens.output for event in world.usage.progressed] == [751, 1002]
+
+
+async def test_an_answer_without_usage_is_counted_in_its_model_s_own_measure() -> None:
+    """Answers before it were told to have twice as many tokens as we count."""
+    told = USAGE.replace(b'"completion_tokens": 4', b'"completion_tokens": 200')
+    world = a_world(FakeProvider(WORD * 100, STOP, told, DONE, streams=True))
+    await world.serve(FakeClient(STREAMED), TOKEN.text)
+    client = FakeClient(STREAMED)
+    await another(world, FakeProvider(WORD * 50, streams=True)).serve(client, TOKEN.text)
+    event = world.usage.finals[-1]
+    assert event.kind == usage_pb2.USAGE_KIND_COUNTED
+    assert event.tokens.output == pytest.approx(100, abs=3)
+
+
+def another(world: World, provider: FakeProvider) -> World:
+    """The same pod, and what it has learned, with other answers to come."""
+    other = a_world(provider)
+    other.usage = world.usage
+    other.ports = replace(other.ports, usage=world.usage, yardsticks=world.ports.yardsticks)
+    return other
+
+
+async def test_an_answer_that_was_opened_and_never_began_is_billed_its_prompt() -> None:
+    world, client = a_world(FakeProvider(a_loss(), streams=True)), FakeClient(STREAMED)
+    await world.serve(client, TOKEN.text)
+    event = only(world.usage.finals)
+    assert (event.kind, event.tokens.output) == (usage_pb2.USAGE_KIND_COUNTED, 0)
+    assert event.cost_nano_usd == event.tokens.input_fresh > 0
+
+
+async def test_who_leaves_when_too_many_are_read_on_is_charged_what_passed() -> None:
+    client = FakeClient(STREAMED)
+    world = a_world(FakeProvider(WORD, client.leave, WORD, STOP, USAGE, DONE, streams=True))
+    world.running = Running(most_drains=0)
+    await world.serve(client, TOKEN.text)
+    event = only(world.usage.finals)
+    assert (event.outcome, event.kind) == (usage_pb2.OUTCOME_CANCELLED, usage_pb2.USAGE_KIND_COUNTED)
+    assert event.tokens.output == 2
+    assert world.provider.source.aborts == 1
 
 
 @pytest.mark.parametrize("ending", [[], [a_loss()]], ids=["closed", "reset"])

@@ -54,3 +54,15 @@ async def test_somebody_elses_cancellation_is_not_taken_for_a_cut() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_only_so_many_answers_are_read_on_at_once() -> None:
+    running = Running(most_drains=1)
+    first, second = running.enter(), running.enter()
+
+    assert [first.drain(), first.drain(), second.drain()] == [True, True, False]
+    assert running.drains == 1
+    running.leave(first)
+    assert second.drain()
+    running.leave(second)
+    assert running.drains == 0
