@@ -5,6 +5,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from django import template
 
+from control_plane.web import numbers
+from switchyard_contract.pricing import Rates
 from switchyard_contract.quantity import NANO_PER_USD
 
 register = template.Library()
@@ -63,6 +65,40 @@ def off(value: int) -> str:
     """What a discount takes away: 850 is 15 %."""
     taken = (Decimal(1000 - value) / 10).quantize(Decimal("0.1"), ROUND_HALF_UP).normalize()
     return f"{taken:f} % off" if taken >= 0 else f"{-taken:f} % more"
+
+
+@register.filter
+def times_per_mille(rate: int, value: int) -> int:
+    """A rate under a tier's factor."""
+    return rate * value // 1000
+
+
+@register.filter
+def rate_named(rates: Rates, name: str) -> int | None:
+    """A rate by its name."""
+    known: int | None = getattr(rates, name)
+    return known
+
+
+@register.filter
+def rate_or_none(rate: object) -> str:
+    """A rate, where there is a row and it has one."""
+    return numbers.rate(rate) if isinstance(rate, int) else "–"
+
+
+@register.filter
+def signed_money(nano_usd: int) -> str:
+    """A difference: +$4.10, −$4.10."""
+    return f"{_sign(nano_usd)}{numbers.money(abs(nano_usd))}"
+
+
+@register.filter
+def signed_money_exact(nano_usd: int) -> str:
+    return f"{_sign(nano_usd)}{numbers.money_exact(abs(nano_usd))}"
+
+
+def _sign(nano_usd: int) -> str:
+    return "" if not nano_usd else "+" if nano_usd > 0 else "−"
 
 
 @register.filter

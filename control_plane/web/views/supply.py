@@ -1,4 +1,4 @@
-"""Providers, models and prices, and the names that lead to them."""
+"""Providers, and the names that lead to them."""
 
 from collections import Counter
 from uuid import UUID
@@ -15,7 +15,6 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from control_plane.audit.selectors import changes_of
 from control_plane.catalog.models import KnownModel
-from control_plane.catalog.selectors import known_models, list_prices, organization_prices
 from control_plane.credentials.models import Provider
 from control_plane.credentials.selectors import provider_by_id, providers_of
 from control_plane.credentials.services import (
@@ -32,9 +31,9 @@ from control_plane.usage.selectors.exchanges import ExchangeSearch, exchanges_pa
 from control_plane.web.forms.failures import show_failure
 from control_plane.web.forms.keys import ConfirmForm
 from control_plane.web.forms.supply import LIMITS, CredentialForm, ProviderEditForm, ProviderForm, VirtualModelForm
-from control_plane.web.listing import Filter, Sort, csv_response, list_rows, wants_csv
+from control_plane.web.listing import Filter, Sort, list_rows
 from control_plane.web.names import Names
-from control_plane.web.prices import PriceRow, prices_by_model
+from control_plane.web.prices import prices_by_model
 from control_plane.web.provider_test import Reached, try_provider
 from control_plane.web.ranges import read_range
 from control_plane.web.request import ConsoleRequest, actor, scope, zone_of
@@ -223,45 +222,6 @@ def virtual_model_remove(request: ConsoleRequest, virtual_model_id: UUID) -> Htt
     )
 
 
-@require_GET
-def models(request: ConsoleRequest) -> HttpResponseBase:
-    """What is known of models and what they cost: those that the vendors in use offer, unless asked for more."""
-    used = sorted({row.vendor for row in providers_of(request.organization)})
-    choices = tuple(
-        (name, vendors()[name].display_name if name in vendors() else name)
-        for name in known_models().order_by("vendor").values_list("vendor", flat=True).distinct()
-    )
-    rows = known_models()
-    is_narrowed = bool(used) and not any(request.GET.get(name) for name in ("vendor", "q", "which"))
-    if is_narrowed:
-        rows = rows.filter(vendor__in=used, is_offered=True)
-    listing = list_rows(
-        request,
-        rows,
-        sorts=(Sort("model", "model"), Sort("context", "context_tokens")),
-        default="model",
-        searched=_model_searched,
-        filters=(Filter("vendor", "Vendor", choices), Filter("which", "Models", (("all", "All that are known"),))),
-        filtered={
-            "vendor": lambda found, value: found.filter(vendor=value),
-            "which": lambda found, value: found,
-        },
-        limit=20_000 if wants_csv(request) else 50,
-    )
-    prices = prices_by_model(request.organization.id, [(row.vendor, row.model) for row in listing.rows], timezone.now())
-    priced = [(row, prices.get((row.vendor, row.model))) for row in listing.rows]
-    if wants_csv(request):
-        return csv_response("models", PriceRow.CSV_HEAD, (_price_csv(row, price) for row, price in priced))
-    context = {
-        "listing": listing,
-        "rows": priced,
-        "own_prices": organization_prices(request.organization.id).count(),
-        "list_prices": list_prices().count(),
-        "is_narrowed": is_narrowed,
-    }
-    return render(request, "web/providers/models.html", context)
-
-
 def _virtual_model_form(request: ConsoleRequest, found: VirtualModel | None) -> HttpResponse:
     initial = (
         {"provider": request.GET.get("provider")}
@@ -307,12 +267,3 @@ def _virtual_model(request: ConsoleRequest, virtual_model_id: UUID) -> VirtualMo
 
 def _routes_to(provider: Provider) -> QuerySet[VirtualModel]:
     return virtual_models_of(provider.organization).filter(target__provider=provider)
-
-
-def _model_searched(rows: QuerySet[KnownModel], text: str) -> QuerySet[KnownModel]:
-    return rows.filter(Q(model__icontains=text) | Q(display_name__icontains=text))
-
-
-def _price_csv(row: KnownModel, price: PriceRow | None) -> tuple[object, ...]:
-    facts = (row.vendor, row.model, row.display_name, row.context_tokens, row.max_output_tokens)
-    return (*facts, *(price.csv if price else ("",) * (len(PriceRow.CSV_HEAD) - len(facts))))

@@ -43,6 +43,7 @@ POST_ONLY = {
     "policy-apply",
     "policy-release",
     "provider-test",
+    "repricing-drop",
     "rule-undo",
     "session-end",
     "sessions-end",
