@@ -7,17 +7,18 @@ where nothing is written that does not come (docs/decisions/0109-streams-grow-th
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
+from data_plane.conversation.tally import Tally
 from data_plane.exchange.ports import Counters
 from data_plane.exchange.running import Live
 from data_plane.policy.claims import BudgetClaim
 from data_plane.policy.decision import Refusal
 from data_plane.policy.estimate import Quote, with_output
 from data_plane.policy.grant import Grant
-from data_plane.protocols.codec import RequestFacts, Tap
+from data_plane.protocols.codec import RequestFacts
 from switchyard_contract.reason import Reason
 
 STEP_TOKENS = 4_096
@@ -48,11 +49,13 @@ def _asks_for_reasoning(fields: Mapping[str, msgspec.Raw]) -> bool:
 class Growth:
     """One stream's reservation."""
 
-    __slots__ = ("_counters", "_grant", "_is_over", "_live", "_next_bytes", "_quote", "_reserved", "_tap", "_task")
+    __slots__ = ("_counted", "_counters", "_grant", "_is_over", "_live", "_next_bytes", "_quote", "_reserved", "_task")
 
-    def __init__(self, grant: Grant, quote: Quote, tap: Tap, counters: Counters, live: Live) -> None:
-        """quote: of the whole answer."""
-        self._grant, self._quote, self._tap, self._counters, self._live = grant, quote, tap, counters, live
+    def __init__(
+        self, grant: Grant, quote: Quote, counted: Callable[[], Tally], counters: Counters, live: Live
+    ) -> None:
+        """quote: of the whole answer. counted: what it comes to by now."""
+        self._grant, self._quote, self._counted, self._counters, self._live = grant, quote, counted, counters, live
         self._reserved = STEP_TOKENS
         self._is_over = False
         self._next_bytes = (STEP_TOKENS - MARGIN_TOKENS) * _LEAST_BYTES_PER_TOKEN
@@ -62,7 +65,7 @@ class Growth:
         """So much of the answer has come: count it where it may have come near what is reserved."""
         if answer_bytes < self._next_bytes or self._task is not None or self._reserved >= self._quote.output_tokens:
             return
-        tokens = self._tap.counted(0).tokens
+        tokens = self._counted().tokens
         written = tokens.output + tokens.reasoning
         left = self._reserved - written - MARGIN_TOKENS
         if left > 0:

@@ -279,7 +279,7 @@ def _growth_of(way: Relay) -> Growth | None:
     grant, quote = way.entry.grant, way.plan.admission.grows
     if grant is None or quote is None:
         return None
-    return Growth(grant, quote, way.tap, way.ports.counters, way.live)
+    return Growth(grant, quote, way.counted, way.ports.counters, way.live)
 
 
 async def _keep_flowing(flow: Flow, way: Relay) -> None:

@@ -92,6 +92,9 @@ def read_turn_facts(fields: Fields, layout: Layout) -> TurnFacts:
             settled = end - 2 * TAIL_BYTES
         if settled - start >= MARKS[0]:
             marks = _marks(body, start, settled, layout)
+    elif body.startswith(b'"', start, end):
+        # One text instead of turns.
+        newest.is_typed = True
     calls = newest.calls if newest.results else []
     system_raw = next((raw[name] for name in layout.system if name in raw), _NO_RAW)
     return TurnFacts(

@@ -230,6 +230,22 @@ def test_an_error_in_the_stream_is_the_provider_s_own_word(fleet: Fleet, key: Ke
     assert row.error_type
 
 
+@pytest.mark.parametrize("dialect", DIALECTS, ids=str)
+def test_a_turn_that_can_be_followed_shows_its_place_and_no_word(fleet: Fleet, key: KeyToken, dialect: Dialect) -> None:
+    """Two turns of one session are alike at their beginning; a request of no session shows nothing."""
+    for number, prompt in enumerate(("do this please " * 100, "do that please " * 100)):
+        body = dialect.body(dialect.model, streams=False, prompt=prompt)
+        headers = dialect.headers(key, x_switchyard_session="s-1")
+        assert fleet.pod.call("POST", dialect.target(dialect.model, streams=False), headers, body).status == 200
+        row = fleet.control.rows_of(key, number + 1)[-1]
+        facts = row.turn_facts
+        assert (facts.is_typed, facts.tool_results, len(facts.request_digest)) == (True, 0, 8)
+        assert facts.history_bytes > len(prompt)
+        assert b"please" not in facts.SerializeToString()
+    ask(fleet, dialect, key, dialect.model)
+    assert not max(fleet.control.rows_of(key, 3), key=lambda row: row.exchange_id).HasField("turn_facts")
+
+
 def test_a_session_is_what_the_tool_calls_it_or_worked_out(fleet: Fleet, key: KeyToken) -> None:
     sessions: list[tuple[dict[str, Any], tuple[str, bool]]] = [
         ({"x_claude_code_session_id": "cc-1", "user_agent": "claude-cli/2.1.0 (external, cli)"}, ("cc-1", False)),
