@@ -130,7 +130,7 @@ def _foreseen(row: Forecast) -> Foreseen:
         p50=row.p50_nano_usd or 0,
         p90=row.p90_nano_usd or 0,
         reached_at="" if reached is None else reached.isoformat(),
-        day_words="" if reached is None or zone is None else day_words(reached, zone),
+        day_words="" if reached is None or zone is None else day_words(reached, zone, seen_from=row.as_of),
         drivers_words=drivers_words(drivers, expected=row.p50_nano_usd or 0, previous=row.previous_nano_usd),
     )
 

@@ -4,14 +4,15 @@ Each person, service account, team, model and tool is taken to keep its share of
 heading its part is heading too; the difference from the whole period before is its growth.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from control_plane.forecasts.matching import Grain, plain_model
 
-KINDS = ("user", "service_account", "team", "model", "client")
+WHO = ("user", "service_account")
+KINDS = (*WHO, "team", "model", "client")
 MOST_PER_KIND = 5
 LEAST_SHARE = 0.05
 """What makes less of the growth than this is not named."""
@@ -64,7 +65,12 @@ def drivers_of(sums: Iterable[tuple[Grain, tuple[int, ...]]], *, heading_for: in
     if spent <= 0:
         return ()
     pace = heading_for / spent
-    drivers = [Driver(kind, value, now, round(now * pace), before) for (kind, value), (now, before) in found.items()]
+    alone = _alone(found)
+    drivers = [
+        Driver(kind, value, now, round(now * pace), before)
+        for (kind, value), (now, before) in found.items()
+        if kind not in alone
+    ]
     least = max(1, LEAST_SHARE * (heading_for - previous))
     growing = sorted((one for one in drivers if one.growth_nano_usd >= least), key=_order)
     kept: dict[str, int] = defaultdict(int)
@@ -74,6 +80,12 @@ def drivers_of(sums: Iterable[tuple[Grain, tuple[int, ...]]], *, heading_for: in
         if kept[driver.kind] <= MOST_PER_KIND:
             chosen.append(driver)
     return tuple(chosen)
+
+
+def _alone(found: Iterable[tuple[str, str]]) -> set[str]:
+    """Kinds with one value alone: that everything comes from the one team there is tells nobody anything."""
+    counts = Counter(kind for kind, _ in found)
+    return {kind for kind in KINDS if counts[kind] == 1 and kind not in WHO}
 
 
 def _order(driver: Driver) -> tuple[int, str, str]:

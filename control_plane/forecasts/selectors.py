@@ -16,6 +16,7 @@ from control_plane.forecasts.subjects import Subject
 
 SCORED_FORECASTS = 40
 """So many of the newest scored forecasts a score is made of."""
+LOOKED_AHEAD = timedelta(days=3)
 ENDLESS_SHOWN = timedelta(days=90)
 """So far ahead a budget that never begins anew is looked at."""
 
@@ -90,7 +91,7 @@ def _burn_down(row: Forecast, budget: Budget | None) -> BurnDown:
         )
     return BurnDown(
         starts_at=starts_at,
-        ends_at=row.ends_at or row.as_of + ENDLESS_SHOWN,
+        ends_at=row.ends_at or (curve.heading[-1].at if curve.heading else row.as_of + ENDLESS_SHOWN),
         zone=row.timezone,
         as_of=row.as_of,
         curve=curve,
@@ -105,11 +106,16 @@ def history_of(organization_id: UUID, subject_id: UUID) -> QuerySet[Forecast]:
 
 
 def scored_forecasts(organization_id: UUID, *, subject_id: UUID | None = None) -> QuerySet[Forecast]:
-    """Forecasts with a band whose period is over, the newest first."""
+    """Forecasts with a band whose period is over, the newest first.
+
+    Of all subjects together only those that looked ahead: what is said hours before the end is easily right.
+    """
     rows = Forecast.objects.filter(
         organization_id=organization_id, actual_nano_usd__isnull=False, p50_nano_usd__isnull=False
     ).order_by("-as_of", "id")
-    return rows if subject_id is None else rows.filter(subject_id=subject_id)
+    if subject_id is not None:
+        return rows.filter(subject_id=subject_id)
+    return rows.filter(ends_at__gte=F("as_of") + LOOKED_AHEAD)
 
 
 def score_of(rows: QuerySet[Forecast]) -> Score:

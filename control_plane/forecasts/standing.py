@@ -15,6 +15,7 @@ AHEAD_DAYS = 90
 """So far ahead a budget without an end is looked at."""
 BACK_DAYS = 28
 """So far back it is shown."""
+LEAST_SHOWN_DAYS = 14
 MOST_SCALE = 1.5
 LEAST_SCALE = 0.001
 
@@ -128,7 +129,15 @@ def _heading(question: Question, found: Outlook) -> tuple[Heading, ...]:
         if question.span.end is not None:
             at = min(at, question.span.end)
         points.append(Heading(at, posted + one.p10, posted + one.p50, posted + one.p90))
-    return tuple(points)
+    return _cut(tuple(points), question) if question.span.end is None else tuple(points)
+
+
+def _cut(points: tuple[Heading, ...], question: Question) -> tuple[Heading, ...]:
+    """Without an end of its own a picture ends some days after the limit is surely reached."""
+    if question.limit is None:
+        return points
+    reached = next((place for place, one in enumerate(points) if one.p10 >= question.limit), len(points))
+    return points[: max(LEAST_SHOWN_DAYS, reached + LEAST_SHOWN_DAYS // 2)]
 
 
 def _when(question: Question, found: Outlook, room: int, percent: int) -> datetime | None:

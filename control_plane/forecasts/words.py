@@ -14,10 +14,11 @@ MOST_OF_IT = 0.7
 WHO = {"user": ("person", "people"), "service_account": ("service account", "service accounts")}
 
 
-def day_words(at: datetime, zone: ZoneInfo) -> str:
-    """`Tuesday the 24th`."""
-    local = at.astimezone(zone)
-    return f"{local:%A} the {ordinal(local.day)}"
+def day_words(at: datetime, zone: ZoneInfo, *, seen_from: datetime) -> str:
+    """`Tuesday the 24th`; of another month than it is seen from: `Thursday the 24th of December`."""
+    local, here = at.astimezone(zone), seen_from.astimezone(zone)
+    is_near = (local.year, local.month) == (here.year, here.month)
+    return f"{local:%A} the {ordinal(local.day)}{'' if is_near else f' of {local:%B}'}"
 
 
 def ordinal(number: int) -> str:

@@ -71,10 +71,25 @@ class ForecastRow:
         if self.is_spent:
             return "reached"
         if (at := self.forecast.spent_p50_at) is not None:
-            return f"around {day_words(at, zone)}"
+            return f"around {day_words(at, zone, seen_from=self.forecast.as_of)}"
         if (at := self.forecast.spent_p10_at) is not None:
-            return f"{day_words(at, zone)} at the earliest"
+            return f"{day_words(at, zone, seen_from=self.forecast.as_of)} at the earliest"
         return ""
+
+    @property
+    def chance_text(self) -> str:
+        """`73 % of courses, around Friday the 27th`; of one that is reached already: so."""
+        over = self.forecast.over_percent
+        if self.is_spent:
+            return "reached already"
+        if not over:
+            return "–" if over is None else "in no course"
+        return f"{over} % of courses{f', {self.passes_text}' if self.passes_text else ''}"
+
+    @property
+    def has_drivers(self) -> bool:
+        """A day has none, nor what never begins anew: there is no period before to compare with."""
+        return self.forecast.period_unit not in ("day", "lifetime")
 
     @property
     def none_text(self) -> str:
@@ -93,9 +108,9 @@ class ForecastRow:
                 return f"At this pace its {money(row.limit_nano_usd or 0)} are spent {self.passes_text} (P50)."
             return f"{money(row.spent_nano_usd)} spent so far. {self.none_text}: {self.none_follows}"
         band = f"{money(row.p10_nano_usd)} to {money(row.p90_nano_usd)} in 8 of 10 courses"
-        text = f"Heading for {money(row.p50_nano_usd)} (P50), {band}."
+        text = f"The {row.period_unit} is heading for {money(row.p50_nano_usd)} (P50), {band}."
         if row.is_over and not self.is_spent and row.spent_p50_at is not None:
-            text = f"It passes its {row.period_unit}ly limit {self.passes_text} (P50). {text}".replace("dayly", "daily")
+            text = f"{self.name} passes its limit {self.passes_text} (P50). {text}"
         drivers = [Driver.from_json(stored) for stored in row.drivers]
         return f"{text} {drivers_words(drivers, expected=row.p50_nano_usd, previous=row.previous_nano_usd)}".rstrip()
 

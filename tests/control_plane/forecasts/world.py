@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.apps import apps
@@ -29,30 +30,26 @@ def spend_at(
     client: str = "claude-code",
 ) -> None:
     """Dollars spent in hours of UTC, as the roll-ups of hours have them."""
-    hour_rows = apps.get_model("usage", "usagehour")._default_manager
-    hour_rows.bulk_create(
-        [
-            hour_rows.model(
-                hour=at,
-                grain=uuid4(),
-                organization_id=tenant.organization.id,
-                team_id=team,
-                principal_id=principal,
-                principal_kind=kind,
-                key_id=key,
-                model=model,
-                requested_model=model,
-                provider_name="anthropic-main",
-                client=client,
-                protocol="anthropic_messages",
-                outcome="served",
-                status_class="2xx",
-                cost_nano_usd=round(dollars * DOLLAR),
-                requests=1,
-            )
-            for at, dollars in hours
-        ]
-    )
+    given = list(hours)
+    common: dict[str, Any] = {
+        "organization_id": tenant.organization.id,
+        "team_id": team,
+        "principal_kind": kind,
+        "model": model,
+        "provider_name": "anthropic-main",
+        "client": client,
+        "protocol": "anthropic_messages",
+        "outcome": "served",
+        "status_class": "2xx",
+        "requests": 1,
+    }
+    whole = {"principal_id": principal, "key_id": key, "requested_model": model}
+    for table, more in (("usagehour", whole), ("teamhour", {})):
+        rows = apps.get_model("usage", table)._default_manager
+        rows.bulk_create(
+            rows.model(hour=at, grain=uuid4(), cost_nano_usd=round(dollars * DOLLAR), **common, **more)
+            for at, dollars in given
+        )
 
 
 def at(day: date, hour: int) -> datetime:
