@@ -56,6 +56,8 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
         "RoleEnum": "control_plane.organizations.roles.Role",
         "CredentialSourceEnum": "control_plane.credentials.models.CredentialSource",
         "PolicyRevisionSourceEnum": "control_plane.declarative.models.RevisionSource",
+        "UnusualSpendStateEnum": "control_plane.forecasts.models.FindingState",
+        "ForecastDriverKindEnum": ["user", "service_account", "team", "model", "client"],
         "OrganizationStateEnum": "control_plane.organizations.models.OrganizationState",
     },
 }
