@@ -45,8 +45,8 @@ _LABEL_BOUNDS = labels.LabelBounds(settings.SWITCHYARD.metadata_keys, settings.S
 MOST_BATCHES = 20
 """Batches per transaction: at most 10,000 events of a well-behaved pod."""
 
-# What a crash of PostgreSQL takes back of this is all of it: the batches are in the inbox again, which was flushed before
-# anything was acknowledged. So nobody waits for the disk here, and rows that others wait for are held shorter.
+# What a crash of PostgreSQL takes back of this is all of it: the batches are in the inbox again, which was flushed
+# before anything was acknowledged. So nobody waits for the disk here, and rows that others wait for are held shorter.
 _SETTINGS = "SET LOCAL synchronous_commit = off; SET LOCAL jit = off; SET LOCAL work_mem = '64MB'"
 _CLAIM = """
 SELECT id, pod_id, boot_id, payload FROM usage_inboxbatch

@@ -6,7 +6,7 @@ under a digest. Both are compressed: most of a decision are ids.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -86,6 +86,24 @@ def pack(event: usage_pb2.UsageEvent) -> bytes | None:
         degraded=event.degraded[:200],
         session_facts=event.session_facts if event.HasField("session_facts") else None,
     )
+    return _packed(kept)
+
+
+def renamed(decision: bytes, names: Mapping[str, str]) -> bytes | None:
+    """The same decision with other names in its counters."""
+    event = unpack(decision)
+    for charge in event.charges:
+        charge.counter = replaced(charge.counter, names)
+    return _packed(event)
+
+
+def replaced(text: str, names: Mapping[str, str]) -> str:
+    for old, new in names.items():
+        text = text.replace(old, new)
+    return text
+
+
+def _packed(kept: usage_pb2.UsageEvent) -> bytes | None:
     raw = kept.SerializeToString(deterministic=True)
     if not raw:
         return None
@@ -126,6 +144,10 @@ def _charge(budget_id: str, counter: str, period: str) -> Charge:
 def rules_digest(event: usage_pb2.UsageEvent) -> UUID | None:
     """Name the rules that were looked at; None: the event names none."""
     return _digest_of(_rules_payload(event.rules)) if event.rules.rules else None
+
+
+def digest_of_rules(rules: usage_pb2.RulesSeen) -> UUID:
+    return _digest_of(_rules_payload(rules))
 
 
 def deflate_rules(rules: usage_pb2.RulesSeen) -> bytes:

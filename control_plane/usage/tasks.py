@@ -12,7 +12,7 @@ from control_plane.usage.aggregation import book_waiting
 from control_plane.usage.measuring import models_measure
 from control_plane.usage.partitions import partitions_drop_before, partitions_ensure_ahead
 from control_plane.usage.repricing import repricing_work, unfinished_repricings
-from control_plane.usage.retention import decisions_forget
+from control_plane.usage.retention import decisions_forget, minutes_forget, odd_forget
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +35,12 @@ def keep_partitions() -> None:
     if dropped:
         log.info("ledger partitions dropped", count=len(dropped), newest=dropped[-1].isoformat())
     decisions_forget(now=now, ledger_days=settings.SWITCHYARD.ledger_days)
+    minutes_forget(now=now, minutes_days=settings.SWITCHYARD.minutes_days)
+    odd_forget(
+        now=now,
+        quarantine_days=settings.SWITCHYARD.quarantine_days,
+        failed_authentication_days=settings.SWITCHYARD.failed_authentication_days,
+    )
 
 
 @shared_task(name="usage.measure_models", ignore_result=True, acks_late=True)

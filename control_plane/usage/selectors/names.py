@@ -8,6 +8,7 @@ from control_plane.accounts.models import User
 from control_plane.credentials.models import Provider
 from control_plane.keys.models import VirtualKey
 from control_plane.organizations.models import ServiceAccount, Team
+from control_plane.usage.models import Pseudonym
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,9 @@ def names_of(
         "email",
         departed,
     )
+    departed -= users.keys()
+    if departed:
+        users |= _pairs(Pseudonym.objects.filter(organization_id=organization_id, id__in=departed), "name", departed)
     return Names(
         users,
         accounts,
