@@ -6,8 +6,16 @@ straight as bytes, in parts (`usage/event_bytes.py`).
 
 from collections.abc import Mapping
 
+import structlog
+
 from data_plane.conversation.tally import Tally
 from data_plane.conversation.token_estimate import estimate_prompt
+from data_plane.exchange.event_parts import (
+    billed_besides_part,
+    rarely_told_part,
+    turn_facts_part,
+    write_page_of_unopened,
+)
 from data_plane.exchange.ports import Ports
 from data_plane.exchange.session_memory import turn_of
 from data_plane.exchange.settlement import Charge, price_estimate, price_tally
@@ -28,54 +36,7 @@ from data_plane.usage.event_bytes import (
 from switchyard_contract.quantity import NanoUsd
 from switchyard_contract.v1 import usage_pb2
 
-_USER = usage_pb2.PRINCIPAL_KIND_OF_EVENT_USER
-_SERVICE = usage_pb2.PRINCIPAL_KIND_OF_EVENT_SERVICE_ACCOUNT
-
-
-def write_page(admission: Admission, host: str, pod_id: str) -> bytes:
-    """The usage event of everything that goes this way, as far as it is the same each time."""
-    destination = admission.destination
-    event = usage_pb2.UsageEvent(
-        requested_model=admission.facts.model,
-        model=destination.model,
-        provider_id=destination.provider_id,
-        provider_name=destination.provider_name,
-        vendor=destination.vendor,
-        account=destination.account,
-        host=host,
-        region=destination.region,
-        is_subscription=destination.passthrough_caller,
-        streamed=admission.facts.streamed,
-    )
-    _write_arrival(event, admission.arrival, pod_id)
-    _write_caller(event, admission.caller, admission.policy)
-    _write_client(event, admission.client, admission.standing.tags)
-    return event.SerializeToString()
-
-
-def _write_arrival(event: usage_pb2.UsageEvent, arrival: Arrival, pod_id: str) -> None:
-    event.protocol = arrival.route.protocol
-    event.operation = arrival.route.operation
-    event.path = arrival.route.canonical_path
-    event.pod_id = pod_id
-
-
-def _write_caller(event: usage_pb2.UsageEvent, caller: Caller, policy: PolicySnapshot) -> None:
-    event.organization_id = caller.organization_id
-    event.key_id = caller.key_id
-    event.principal_id = caller.principal_id
-    event.principal_kind = _USER if caller.principal_kind == "user" else _SERVICE
-    event.team_id = caller.team_id
-    event.tags.update(caller.tags)
-    event.policy_epoch, event.policy_version = policy.policy_version(caller.organization_id)
-
-
-def _write_client(event: usage_pb2.UsageEvent, client: Client, tags: Mapping[str, str]) -> None:
-    event.client = client.name
-    event.client_version = client.version
-    event.agent_id = client.agent_id
-    event.parent_session_id = client.parent_session_id
-    event.request_tags.update(tags)
+log = structlog.get_logger()
 
 
 class Entry:
@@ -289,7 +250,7 @@ class Entry:
         self._charge(admission, tally)
         if admission.terms.has_budgets and tally.is_reported:
             self._remember(admission, tally)
-        self._told = answered_part(tally.model, tally.stop_reason, tally.service_tier) + _rarely_told(tally)
+        self._told = answered_part(tally.model, tally.stop_reason, tally.service_tier) + rarely_told_part(tally)
         self.upstream_request_id = self.upstream_request_id or tally.upstream_request_id
         was_told = tally.is_reported or self.upstream_status >= 400
         kind = usage_pb2.USAGE_KIND_FINAL if was_told else usage_pb2.USAGE_KIND_COUNTED
@@ -302,7 +263,7 @@ class Entry:
         if cost and (cost.saved_by_cache or cost.note):
             self._bill += saved_part(cost.saved_by_cache, cost.note)
         if tally.units or tally.parts:
-            self._bill += _billed_besides(tally, cost)
+            self._bill += billed_besides_part(tally, cost)
         if self._grant is not None:
             self._owe(admission, cost, tokens.prompt, tokens.output + tokens.reasoning)
 
@@ -354,7 +315,7 @@ class Entry:
                 ending += usage_pb2.UsageEvent(reason=self.reason).SerializeToString()
             if self._turn is not None:
                 # Only now: nobody waits for an answer any more.
-                ending += turn_facts_part(self._turn)
+                ending += self._facts_of(self._turn)
             told = (page, opening, self._decided, self._rules, self._answer(), self._told, self._bill, ending)
             ports.usage.final(b"".join(told), arrival.exchange_id, self.attempt)
         protocol = arrival.route.protocol
@@ -374,39 +335,22 @@ class Entry:
             chunks=self.chunks,
         )
 
+    def _facts_of(self, turn: Admission) -> bytes:
+        try:
+            return turn_facts_part(turn)
+        except Exception as failure:
+            # Whatever a request holds that nobody thought of: its event is worth more than what it shows. Only the kind
+            # of failure is told, since its text may hold the caller's words.
+            log.error("facts of a turn could not be read", why=type(failure).__name__)
+            return b""
+
     def _page_of_unopened(self) -> bytes:
         """The page of a request that went no way, from what is known of it."""
-        event = usage_pb2.UsageEvent(requested_model=self._model)
-        if self._caller is not None and self._policy is not None:
-            _write_caller(event, self._caller, self._policy)
-        _write_arrival(event, self._arrival, self._ports.pod_id)
-        if self._client is not None:
-            _write_client(event, self._client, self._tags)
-        return event.SerializeToString()
-
-
-def turn_facts_part(admission: Admission) -> bytes:
-    """What the request shows of its place in a conversation: a part of the event."""
-    if admission.facts.operation not in _TURNS:
-        return b""
-    facts = admission.codec.turn_facts(admission.facts)
-    return usage_pb2.UsageEvent(
-        turn_facts=usage_pb2.TurnFacts(
-            tools_digest=facts.tools_digest,
-            system_digest=facts.system_digest,
-            history_marks=facts.history_marks,
-            history_bytes=facts.history_bytes,
-            request_digest=facts.request_digest,
-            tool_results=facts.tool_results,
-            failed_tool_results=facts.failed_tool_results,
-            calls_digest=facts.calls_digest,
-            tools=facts.tools,
-            is_typed=facts.is_typed,
+        return write_page_of_unopened(
+            self._arrival, self._ports.pod_id, self._model, self._caller, self._policy, self._client, self._tags
         )
-    ).SerializeToString()
 
 
-_TURNS = frozenset({"generate", "compact"})
 _OUTCOME_NAMES = {
     usage_pb2.OUTCOME_UNSPECIFIED: "internal",
     usage_pb2.OUTCOME_SERVED: "served",
@@ -415,34 +359,3 @@ _OUTCOME_NAMES = {
     usage_pb2.OUTCOME_CANCELLED: "cancelled",
     usage_pb2.OUTCOME_INTERNAL: "internal",
 }
-
-
-def _rarely_told(tally: Tally) -> bytes:
-    """What most answers have nothing of."""
-    if not (tally.error_type or tally.error_text or tally.web_searches or tally.inference_geo or tally.is_inconsistent):
-        return b""
-    return usage_pb2.UsageEvent(
-        error_type=tally.error_type,
-        error_text=tally.error_text,
-        web_searches=tally.web_searches,
-        inference_geo=tally.inference_geo,
-        usage_is_inconsistent=tally.is_inconsistent,
-    ).SerializeToString()
-
-
-def _billed_besides(tally: Tally, cost: Charge | None) -> bytes:
-    """Units and parts of an answer, with what the parts cost."""
-    parts = cost.parts if cost is not None else ()
-    return usage_pb2.UsageEvent(
-        units=[usage_pb2.BilledUnit(kind=kind, count=count) for kind, count in tally.units],
-        parts=[
-            usage_pb2.BilledPart(
-                model=part.model,
-                tokens=usage_pb2.Tokens(**part.told.tokens._asdict()),
-                cost_nano_usd=part.amount,
-                price_version=part.price_id,
-                units=[usage_pb2.BilledUnit(kind=kind, count=count) for kind, count in part.told.units],
-            )
-            for part in parts
-        ],
-    ).SerializeToString()

@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from data_plane.exchange.answering import lasting_lines
-from data_plane.exchange.ledger import write_page
+from data_plane.exchange.event_parts import write_page
 from data_plane.exchange.ports import Ports, Secrets
 from data_plane.exchange.stages import Admission, Plan, Way
 from data_plane.policy.decision import Destination, Refusal
