@@ -14,6 +14,7 @@ from control_plane.keys.selectors import keys_of
 from control_plane.organizations.selectors import membership_of, memberships_of
 from control_plane.routing.selectors import virtual_models_of
 from tests.browser.governance import POLICY
+from tests.browser.one_day import OneDay
 from tests.browser.ruled import Ruled
 from tests.browser.world import LONG_NAME, World
 
@@ -84,6 +85,15 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("statement-close", reverse("web:statement-close", args=[month_before()])),
         Spot("statement-correct", reverse("web:statement-correct")),
         Spot("spend-nothing", reverse("web:spend") + "?from=2020-01-01&to=2020-01-07"),
+        Spot("sessions", reverse("web:sessions")),
+        Spot("sessions-none", reverse("web:sessions") + "?finding=failover&cost_from=900"),
+        Spot("sessions-settings", reverse("web:session-settings")),
+        Spot("session", reverse("web:session", args=[world.session])),
+        Spot("session-agent", reverse("web:session", args=[world.session]) + "?agent=explore-7f3a"),
+        Spot("session-outcomes", reverse("web:session-outcomes")),
+        Spot("cache", reverse("web:cache")),
+        Spot("cache-day", reverse("web:cache") + "?range=today&by=session"),
+        Spot("cache-tokens", reverse("web:cache") + "?metric=tokens&by=repository"),
         Spot("exchanges", reverse("web:exchanges")),
         Spot("exchanges-none", reverse("web:exchanges") + "?q=no-such-session"),
         Spot("exchange-served", reverse("web:exchange", args=[world.served_exchange])),
@@ -91,6 +101,7 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("exchange-refused", reverse("web:exchange", args=[world.refused_exchange])),
         *rule_spots(world.ruled),
         *budget_spots(world.ruled),
+        *forecast_spots(world),
         Spot("routes", reverse("web:virtual-models")),
         Spot("route-add", reverse("web:virtual-model-add")),
         Spot("route-edit", reverse("web:virtual-model-edit", args=[route.id])),
@@ -116,6 +127,16 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("provider-credential", reverse("web:provider-credential", args=[anthropic.id])),
         Spot("provider-delete", reverse("web:provider-delete", args=[anthropic.id])),
         Spot("models", reverse("web:models")),
+        Spot("model", reverse("web:model", args=["anthropic", "claude-sonnet-4-5"])),
+        Spot("price-load", reverse("web:price-load", args=[world.priced.load_id])),
+        Spot("price-set", reverse("web:price-set") + "?vendor=anthropic&model=claude-sonnet-4-5"),
+        Spot("price-end", reverse("web:price-end", args=[world.priced.price_id])),
+        Spot("discount-add", reverse("web:discount-add")),
+        Spot("unknown-models", reverse("web:unknown-models")),
+        Spot("repricings", reverse("web:repricings")),
+        Spot("repricing-new", reverse("web:repricing-new")),
+        Spot("repricing", reverse("web:repricing", args=[world.priced.repricing_id])),
+        Spot("repricing-book", reverse("web:repricing-book", args=[world.priced.repricing_id])),
         Spot("members", reverse("web:members")),
         Spot("member", reverse("web:member", args=[member.id])),
         Spot("member-add", reverse("web:member-add")),
@@ -234,6 +255,17 @@ def budget_spots(ruled: Ruled) -> tuple[Spot, ...]:
     )
 
 
+def forecast_spots(world: World) -> tuple[Spot, ...]:
+    return (
+        Spot("forecast", reverse("web:forecast")),
+        Spot("forecast-none", reverse("web:forecast") + "?q=no-such-budget"),
+        Spot("forecast-organization", reverse("web:forecast-of", args=[world.foreseen.organization_id])),
+        Spot("forecast-budget", reverse("web:forecast-of", args=[world.foreseen.budget_id])),
+        Spot("unusual", reverse("web:unusual-spend")),
+        Spot("unusual-dismissed", reverse("web:unusual-spend") + "?state=dismissed"),
+    )
+
+
 def member_spots(world: World) -> tuple[Spot, ...]:
     return (
         Spot("member-overview", reverse("web:overview")),
@@ -242,6 +274,9 @@ def member_spots(world: World) -> tuple[Spot, ...]:
         Spot("member-my-key-mint", reverse("web:my-key-mint")),
         Spot("member-key", reverse("web:key", args=[world.member_key.id])),
         Spot("member-my-usage", reverse("web:my-usage")),
+        Spot("member-sessions", reverse("web:sessions")),
+        Spot("member-session", reverse("web:session", args=[world.session])),
+        Spot("member-cache", reverse("web:cache")),
         Spot("member-exchanges", reverse("web:exchanges")),
         Spot("member-exchange", reverse("web:exchange", args=[world.served_exchange])),
         Spot("member-budget", reverse("web:budget", args=[world.ruled.daily.id])),
@@ -280,6 +315,15 @@ def first_run_spots() -> tuple[Spot, ...]:
         "my-keys",
         "my-usage",
         "spend",
+        "sessions",
+        "session-outcomes",
+        "cache",
+        "forecast",
+        "unusual-spend",
+        "statements",
+        "live",
+        "latency",
+        "errors",
         "exchanges",
         "rules",
         "metadata-keys",
@@ -306,3 +350,37 @@ def first_run_spots() -> tuple[Spot, ...]:
         "tokens",
     )
     return tuple(Spot(f"first-run-{name}", reverse(f"web:{name}")) for name in names)
+
+
+def one_day_spots(day: OneDay) -> tuple[Spot, ...]:
+    """The dashboards on an organization's first day. Only for pictures: axe judges the same pages with a month in them."""
+    names = (
+        "overview",
+        "my-usage",
+        "spend",
+        "budgets",
+        "sessions",
+        "session-outcomes",
+        "cache",
+        "forecast",
+        "unusual-spend",
+        "statements",
+        "live",
+        "latency",
+        "errors",
+        "exchanges",
+        "models",
+        "unknown-models",
+        "repricings",
+        "completeness",
+    )
+    return (
+        *(Spot(f"one-day-{name}", reverse(f"web:{name}")) for name in names),
+        Spot("one-day-spend-compared", reverse("web:spend") + "?by=user&range=today&compare=1"),
+        Spot("one-day-latency-today", reverse("web:latency") + "?range=today"),
+        Spot("one-day-cache-today", reverse("web:cache") + "?range=today"),
+        Spot("one-day-session", reverse("web:session", args=[day.session])),
+        Spot("one-day-budget", reverse("web:budget", args=[day.budget.id])),
+        Spot("one-day-forecast-organization", reverse("web:forecast-of", args=[day.organization_subject])),
+        Spot("one-day-forecast-budget", reverse("web:forecast-of", args=[day.budget_subject])),
+    )

@@ -38,10 +38,13 @@ from control_plane.usage.aggregation import book_waiting
 from switchyard_contract.pricing import Billed, Price, cost_of
 from switchyard_contract.usage import TokenCounts
 from switchyard_contract.v1 import usage_pb2
+from tests.browser.conversations import conversations
 from tests.browser.directory import a_directory
 from tests.browser.explained import explain_refused, explain_served
+from tests.browser.foreseen import Foreseen, foreseen
 from tests.browser.governance import Governance, governance
 from tests.browser.machines import machines
+from tests.browser.priced import Priced, price_things, without_a_price
 from tests.browser.ruled import Ruled, ruled
 from tests.control_plane.usage.books import put
 from tests.control_plane.usage.events import a_batch, an_event, an_exchange_id
@@ -88,6 +91,9 @@ class World:
     failed_exchange: str
     refused_exchange: str
     served_exchange: str
+    session: UUID
+    priced: Priced
+    foreseen: Foreseen
 
 
 def a_bare_organization() -> tuple[Organization, User]:
@@ -124,12 +130,17 @@ def a_world(*, exchanges_a_day: int = 60) -> World:
     served, refused = _newest(mine, usage_pb2.OUTCOME_SERVED), _newest(events, usage_pb2.OUTCOME_REFUSED)
     explain_served(next(event for event in events if event.exchange_id == served), rules)
     explain_refused(next(event for event in events if event.exchange_id == refused), rules)
+    without_a_price(events)
     for number in range(0, len(events), EVENTS_A_BATCH):
         put(a_batch(events[number : number + EVENTS_A_BATCH], first_sequence=number + 1))
     while book_waiting(now=timezone.now(), ledger_days=396).events:
         pass
+    who = ((MEMBER, "platform"), (ADMIN, "platform"), ("alan@example.com", "research"))
+    told = conversations(organization, [(people[email], keys[email].key, teams[team]) for email, team in who])
     a_directory(organization, actor)
     governed = governance(organization, admin, teams, PASSWORD)
+    priced = price_things(organization, admin)
+    ahead = foreseen(organization, rules.monthly, people["alan@example.com"], teams["research"])
     everything_compile()
     _pods(organization)
     return World(
@@ -147,6 +158,9 @@ def a_world(*, exchanges_a_day: int = 60) -> World:
         failed_exchange=_newest(events, usage_pb2.OUTCOME_FAILED),
         refused_exchange=refused,
         served_exchange=served,
+        session=told,
+        priced=priced,
+        foreseen=ahead,
     )
 
 
@@ -276,7 +290,7 @@ def _events(
     exchanges_a_day: int,
 ) -> Iterator[usage_pb2.UsageEvent]:
     now = timezone.now().astimezone(UTC)
-    prices = _Prices(organization, now)
+    prices = Prices(organization, now)
     emails = [email for email, *_ in PEOPLE]
     weights = [weight for *_, weight in PEOPLE]
     number = 0
@@ -290,7 +304,7 @@ def _events(
             key = keys["review-bot" if is_bot else email].key
             owner = account.id if is_bot else people[email].id
             moment = _moment(chance, date, now)
-            yield _event(chance, number, moment, organization, key, owner, providers, prices, is_bot)
+            yield exchange_event(chance, number, moment, organization, key, owner, providers, prices, is_bot)
 
 
 def _moment(chance: random.Random, date: datetime, now: datetime) -> datetime:
@@ -303,7 +317,7 @@ def _moment(chance: random.Random, date: datetime, now: datetime) -> datetime:
     return date.replace(hour=chance.choice((7, 8, 9, 10, 12, 13, 14, 15, 16, 19)), minute=chance.randrange(60))
 
 
-def _event(
+def exchange_event(
     chance: random.Random,
     number: int,
     moment: datetime,
@@ -311,7 +325,7 @@ def _event(
     key: VirtualKey,
     owner: UUID,
     providers: dict[str, Provider],
-    prices: "_Prices",
+    prices: "Prices",
     is_bot: bool,
 ) -> usage_pb2.UsageEvent:
     client = "claude-code" if is_bot else chance.choices(tuple(TOOLS), (6, 3, 1, 2))[0]
@@ -428,7 +442,7 @@ def _event(
     )
 
 
-class _Prices:
+class Prices:
     """Looks each price up once."""
 
     def __init__(self, organization: Organization, at: datetime) -> None:

@@ -84,9 +84,9 @@ def advice(cause: Cause, detail: Mapping[str, object] | None = None) -> str:
         case Cause.MODEL_CHANGED:
             return "Choose the model at the beginning; a change in the middle reads the whole context at full price."
         case Cause.REROUTED:
-            return "Set `sticky: session` on the route, so that a session stays where its cache is."
+            return "Set “sticky: session” on the route, so that a session stays where its cache is."
         case Cause.DOWNGRADED:
-            return "Set `cache_aware: true` on the budget's stage, so that sessions move only where it pays."
+            return "Set “cache aware” on the budget's stage, so that sessions move only where it pays."
         case Cause.FAILED_OVER:
             return "Nothing on your side; look at the provider's errors if it happens often."
         case Cause.COMPACTED:
@@ -96,15 +96,15 @@ def advice(cause: Cause, detail: Mapping[str, object] | None = None) -> str:
         case Cause.UNTOLD:
             return "Update the pods: newer ones report what changed between turns."
         case Cause.NO_MARKS:
-            return "Turn on prompt caching in the tool (`cache_control` for Claude models)."
+            return "Turn on prompt caching in the tool (cache_control, for Claude models)."
         case Cause.NO_CACHE:
             return "Use a provider that caches prompts for long sessions."
-        case Cause.SAME_TOOL_CALL | Cause.FAILING_TOOLS:
-            return "Stop the agent and tell it what is wrong; a session cap (max_repeats_of_same_tool_call, " + (
-                "max_consecutive_failed_tool_results) stops it by itself."
-            )
+        case Cause.SAME_TOOL_CALL:
+            return "Stop the agent and tell it what is wrong; a session cap on repeated tool calls does it by itself."
+        case Cause.FAILING_TOOLS:
+            return "Stop the agent and mend the tool; a session cap on failed tool results does it by itself."
         case Cause.SAME_REQUEST:
-            return "Lower the client's retries; a session cap (max_request_retries) stops it by itself."
+            return "Lower the client's retries; a session cap on request retries does it by itself."
         case Cause.NEW_INPUT:
             return "Few turns, or much new input in each: nothing to gain from a cache."
 

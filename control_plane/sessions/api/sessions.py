@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
@@ -36,7 +36,15 @@ from control_plane.sessions.api.writing import (
 from control_plane.sessions.selectors.listing import SessionQuery, sessions_matching
 from control_plane.sessions.selectors.page import session_told
 from control_plane.sessions.selectors.settings import settings_of
-from control_plane.sessions.selectors.spend import GROUPS, Group, causes_total, outcomes, spend_by, spend_total
+from control_plane.sessions.selectors.spend import (
+    GROUPS,
+    Group,
+    causes_total,
+    day_bounds,
+    outcomes,
+    spend_by,
+    spend_total,
+)
 from control_plane.usage.api.parameters import (
     RANGE_PARAMETERS,
     instant_of,
@@ -162,8 +170,7 @@ class SessionViewSet(viewsets.GenericViewSet[Any]):
         names = names_of(scope.organization_id, principal_ids=ids, team_ids=ids)
         return Response(
             {
-                "since": _midnight(since).isoformat(),
-                "until": (_midnight(until - timedelta(microseconds=1)) + timedelta(days=1)).isoformat(),
+                **_days(since, until),
                 "by": by,
                 "total": spend_out(spend_total(scope, since, until)),
                 "groups": [_group(group, by, names) for group in groups],
@@ -186,8 +193,7 @@ class SessionViewSet(viewsets.GenericViewSet[Any]):
         found = outcomes(scope, since, until, by_day=interval == "day")
         return Response(
             {
-                "since": _midnight(since).isoformat(),
-                "until": (_midnight(until - timedelta(microseconds=1)) + timedelta(days=1)).isoformat(),
+                **_days(since, until),
                 "results": [outcome_out(outcome) for outcome in found],
             }
         )
@@ -246,8 +252,10 @@ def _range(request: Request) -> tuple[datetime, datetime]:
     return since, until
 
 
-def _midnight(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+def _days(since: datetime, until: datetime) -> dict[str, str]:
+    """What was really summed: whole UTC days."""
+    first, last = day_bounds(since, until)
+    return {"since": first.isoformat(), "until": last.isoformat()}
 
 
 def _group(group: Group, by: str, names: Names) -> dict[str, Any]:

@@ -252,14 +252,25 @@ def _days(scope: Scope, since: datetime, until: datetime) -> QuerySet[SessionDay
 
 
 def _findings(scope: Scope, since: datetime, until: datetime) -> QuerySet[SessionFinding]:
-    first, last = (datetime(day.year, day.month, day.day, tzinfo=UTC) for day in _day_range(since, until))
+    first, last = day_bounds(since, until)
     return SessionFinding.objects.filter(scope.condition(), at__gte=first, at__lt=last)
 
 
+def day_bounds(since: datetime, until: datetime) -> tuple[datetime, datetime]:
+    """Begin and end of the UTC days that a range stands for."""
+    first, last = (datetime(day.year, day.month, day.day, tzinfo=UTC) for day in _day_range(since, until))
+    return first, last
+
+
 def _day_range(since: datetime, until: datetime) -> tuple[date, date]:
-    """The UTC days that a range touches: first, and the one after the last."""
-    last = (until.astimezone(UTC) - timedelta(microseconds=1)).date()
-    return since.astimezone(UTC).date(), last + timedelta(days=1)
+    """The UTC days that a range stands for: first, and the one after the last.
+
+    Somebody's Monday is the UTC day of that date, whichever zone the range was asked for in. East of Greenwich a day
+    begins before UTC's does: until then the UTC day that runs is shown.
+    """
+    last = until - timedelta(microseconds=1)
+    first = min(since.date(), last.astimezone(UTC).date())
+    return first, max(last.date(), first) + timedelta(days=1)
 
 
 def _sums() -> dict[str, Sum]:

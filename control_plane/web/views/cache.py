@@ -1,6 +1,6 @@
 """The cache: how much of the input it carries, what it saved, what was lost to cold and broken caches, and by whom."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 from uuid import UUID
@@ -15,13 +15,13 @@ from django.views.decorators.http import require_GET
 from control_plane.dashboards.charts import UNIT_COUNT, UNIT_MONEY, Chart, interval_starts, stacked
 from control_plane.sessions.analysis.advice import CAUSES, KINDS, advice
 from control_plane.sessions.analysis.findings import Kind
-from control_plane.sessions.selectors.settings import settings_of
 from control_plane.sessions.selectors.spend import (
     CauseTotal,
     DaySpend,
     Group,
     Spend,
     causes_total,
+    day_bounds,
     spend_by,
     spend_by_day,
     spend_total,
@@ -51,6 +51,7 @@ LOST = (
     ("uncached_nano_usd", "Never cached"),
     ("loop_nano_usd", "Loops"),
 )
+SUMS = tuple(part.name for part in fields(Spend))
 HEAD = (
     "group", "group_id", "sessions", "turns", "prompt_tokens", "cache_read_tokens", "cost_nano_usd",
     "saved_cache_nano_usd", *(name for name, _ in LOST), "avoidable_nano_usd", "unavoidable_nano_usd", "cause",
@@ -96,12 +97,15 @@ def cache(request: ConsoleRequest) -> HttpResponseBase:
     by = asked.get("by", "") if asked.get("by") in dict(GROUPS) else "user"
     metric = asked.get("metric", "") if asked.get("metric") in dict(METRICS) else "lost"
     mine, names = scope(request), Names(request.organization)
+    if wants_csv(request) and asked.get("by") == "day":
+        days = spend_by_day(mine, span.since, span.until)
+        return csv_response("cache-by-day", ("day", *SUMS), map(_day_cells, days))
     rows = _rows(spend_by(mine, span.since, span.until, by), by, names, span)
     if wants_csv(request):
         return csv_response(f"cache-by-{by}", HEAD, map(_cells, rows))
     now = spend_total(mine, span.since, span.until)
     before = spend_total(mine, span.before_since, span.before_until)
-    drawn = _chart(spend_by_day(mine, span.since, span.until), span, metric)
+    days = spend_by_day(mine, span.since, span.until)
     context = {
         "range": span,
         "ranges": NAMED,
@@ -119,9 +123,9 @@ def cache(request: ConsoleRequest) -> HttpResponseBase:
             CauseRow(total, TONES[Kind(total.kind)], KINDS[Kind(total.kind)], CAUSES[total.cause], advice(total.cause))
             for total in causes_total(mine, span.since, span.until)
         ],
-        "chart": drawn,
+        "chart": _chart(days, span, metric),
+        "days": days[::-1],
         "sentence": _sentence(now, span),
-        "least_percent": settings_of(request.organization.id).least_cache_share_per_mille // 10,
     }
     return render(request, "web/cache/cache.html", context)
 
@@ -168,7 +172,7 @@ def _chart(days: list[DaySpend], span: TimeRange, metric: str) -> Chart:
             points += [(start, label, amount) for name, label in LOST if (amount := getattr(one.spend, name))]
     return stacked(
         points,
-        interval_starts(span.since.astimezone(zone), span.until, Interval.DAY, zone),
+        interval_starts(*day_bounds(span.since, span.until), Interval.DAY, zone),
         unit=UNIT_COUNT if metric == "tokens" else UNIT_MONEY,
         zone=zone,
         interval=Interval.DAY,
@@ -188,6 +192,10 @@ def _sentence(now: Spend, span: TimeRange) -> str:
         f"{numbers.money(now.cost_nano_usd)} could have been avoided "
         f"({numbers.share(now.avoidable_nano_usd, now.cost_nano_usd)})."
     )
+
+
+def _day_cells(one: DaySpend) -> tuple[object, ...]:
+    return (one.day, *(getattr(one.spend, name) for name in SUMS))
 
 
 def _cells(row: Row) -> tuple[object, ...]:

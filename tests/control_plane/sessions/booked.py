@@ -9,6 +9,7 @@ from control_plane.catalog.selectors import contract_price
 from control_plane.sessions.analysis.turns import Facts, Turn
 from control_plane.usage.models import ConversationSession
 from switchyard_contract.pricing import Price, amount_of
+from switchyard_contract.usage import TokenCounts
 from switchyard_contract.v1 import usage_pb2
 from tests.control_plane.sessions.conversations import START_MS
 from tests.control_plane.usage.books import book, put
@@ -64,6 +65,7 @@ def event_of(turn: Turn, number: int, price: Price, *, begin: datetime = NOW, **
         "provider_name": turn.target.provider,
         "tokens": usage_pb2.Tokens(**turn.tokens._asdict()),
         "cost_nano_usd": amount_of(turn.tokens, price),
+        "saved_cache_nano_usd": amount_of(uncached(turn.tokens), price) - amount_of(turn.tokens, price),
         "price_version": price.id,
         "stop_reason": turn.stop_reason,
         "stage": turn.stage,
@@ -71,6 +73,10 @@ def event_of(turn: Turn, number: int, price: Price, *, begin: datetime = NOW, **
     if turn.facts is not None:
         values["turn_facts"] = turn_facts(turn.facts)
     return an_event(number, **{**values, **changes})
+
+
+def uncached(tokens: TokenCounts) -> TokenCounts:
+    return TokenCounts(input_fresh=tokens.prompt, output=tokens.output, reasoning=tokens.reasoning)
 
 
 def book_turns(turns: Iterable[Turn], price: Price, *, first_sequence: int = 1, **changes: Any) -> ConversationSession:
