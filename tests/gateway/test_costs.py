@@ -126,12 +126,23 @@ def test_a_cost_is_exact(fleet: Fleet, key: KeyToken, marker: str, golden: Golde
     assert billed(fleet.provider.record(marker)["usage"]) == golden.tokens
 
 
-def test_a_model_without_a_price_is_counted_and_marked(fleet: Fleet, key: KeyToken) -> None:
+def test_a_model_without_a_price_is_billed_by_the_dearest_known_and_marked(fleet: Fleet, key: KeyToken) -> None:
     body = ANTHROPIC.body("claude-brand-new", streams=True)
-    assert fleet.pod.call("POST", "/v1/messages", ANTHROPIC.headers(key), body).status == 200
+    headers = ANTHROPIC.headers(key, x_sim_behaviour="sim-usage-in1000-out10")
+    assert fleet.pod.call("POST", "/v1/messages", headers, body).status == 200
     row = fleet.control.rows_of(key)[0]
-    assert (row.cost_nano_usd, row.price_version) == (0, "")
-    assert row.tokens.output > 0
+    assert (row.price_version, row.price_note) == ("claude-sonnet", "dearest")
+    # 1000 x 3 + 10 x 15
+    assert row.cost_nano_usd == 3_150_000
+
+
+def test_what_a_cache_saved_is_on_the_event(fleet: Fleet, key: KeyToken) -> None:
+    headers = ANTHROPIC.headers(key, x_sim_behaviour="sim-usage-in100-read1000-w1h200-out10")
+    body = ANTHROPIC.body(ANTHROPIC.model, streams=True)
+    assert fleet.pod.call("POST", "/v1/messages", headers, body).status == 200
+    row = fleet.control.rows_of(key)[0]
+    # As fresh 1300 x 3; 100 x 3 + 1000 x 0.30 + 200 x 6 as it was.
+    assert row.saved_cache_nano_usd == 3_900_000 - 1_800_000
 
 
 def test_a_dated_model_costs_what_the_undated_one_does(fleet: Fleet, key: KeyToken) -> None:
