@@ -353,7 +353,7 @@ def first_run_spots() -> tuple[Spot, ...]:
 
 
 def one_day_spots(day: OneDay) -> tuple[Spot, ...]:
-    """The dashboards on an organization's first day. Only for pictures: axe judges the same pages with a month in them."""
+    """The dashboards on an organization's first day. For pictures: axe judges them with a month in them."""
     names = (
         "overview",
         "my-usage",

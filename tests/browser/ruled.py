@@ -41,6 +41,7 @@ MODELS = ("claude-opus-4-6", "claude-sonnet-4-6")
 @dataclass(frozen=True, slots=True)
 class Ruled:
     daily: Budget
+    monthly: Budget
     shadow: Budget
     access: RuleFields
     rate: RuleFields
@@ -138,7 +139,7 @@ def ruled(organization: Organization, people: Mapping[str, User], account: Servi
         spec={"values": ["checkout", "search", "billing"], "pattern": "[A-Z]{2,5}-[0-9]+", "unknown": "other"},
         actor=actor,
     )
-    return Ruled(daily, shadow, access, rate, cap, channel, webhook, project, asked, declined)
+    return Ruled(daily, monthly, shadow, access, rate, cap, channel, webhook, project, asked, declined)
 
 
 class _Rules:

@@ -1,4 +1,5 @@
-"""Pictures of every page: light and dark, 1,440 and 390 pixels wide, full and empty. `make screenshots`.
+"""Pictures of every page: light and dark, 1,440 and 390 pixels wide, full, empty and, dashboards, with one
+day of data. `make screenshots`.
 
     python -m tests.browser.screenshots [part of a page's name …]
 
@@ -65,11 +66,21 @@ def _draw(wanted: list[str]) -> None:
     from control_plane.fleet.models import Pod
     from tests.browser.chromium import DESKTOP, PHONE, chromium, sign_in, visit
     from tests.browser.governance import GUARDED
-    from tests.browser.places import admin_spots, first_run_spots, guarded_spots, member_spots, public_spots
+    from tests.browser.one_day import ADMIN as FIRST_DAY
+    from tests.browser.one_day import a_one_day_organization
+    from tests.browser.places import (
+        admin_spots,
+        first_run_spots,
+        guarded_spots,
+        member_spots,
+        one_day_spots,
+        public_spots,
+    )
     from tests.browser.world import ADMIN, MEMBER, PASSWORD, a_bare_organization, a_world
 
     world = a_world()
     a_bare_organization()
+    day = a_one_day_organization()
     server = LiveServer("127.0.0.1")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright's loop runs in this thread; nothing else is async
     visitors = (
@@ -78,6 +89,7 @@ def _draw(wanted: list[str]) -> None:
         (MEMBER, member_spots(world)),
         (GUARDED, guarded_spots()),
         ("first@example.com", first_run_spots()),
+        (FIRST_DAY, one_day_spots(day)),
     )
     with chromium() as browser:
         for width, size in (("1440", DESKTOP), ("390", PHONE)):
