@@ -1,7 +1,6 @@
 """⌘K: places, actions, people, teams, keys, exchanges, sessions."""
 
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from django.db.models import Q
 from django.http import HttpResponse
@@ -99,17 +98,12 @@ def _found(request: ConsoleRequest, text: str) -> list[ItemGroup]:
         address = reverse("web:exchange", args=[exchange.id])
         groups.append(ItemGroup("Exchange", [Item(exchange.id, address, "arrow-left-right", hint)]))
     if len(text) >= SHORTEST_SESSION_SEARCH:
-        search = SessionSearch(scope(request, Permission.EXCHANGES_READ), session_id=text)
+        search = SessionSearch(scope(request), session_id=text)
         groups.append(
             ItemGroup(
                 "Session",
                 [
-                    Item(
-                        one.session_id,
-                        f"{reverse('web:exchanges')}?session={quote(one.session_id)}",
-                        "hash",
-                        one.client,
-                    )
+                    Item(one.session_id, reverse("web:session", args=[one.id]), "messages-square", one.client)
                     for one in sessions_page(search, limit=1).sessions
                 ],
             )
