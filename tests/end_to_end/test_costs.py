@@ -6,7 +6,9 @@ token at one dollar per million is 1,000 nano-dollars, so the sums below are in 
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
@@ -215,3 +217,68 @@ def test_embeddings_and_counting_have_their_prices_too(stack: Stack) -> None:
     assert (embedding["cost_nano_usd"], embedding["tokens"]) == (20_000, tokens(input_fresh=1000))
     counting = rows[counted.headers["x-switchyard-request-id"]]
     assert (counting["cost_nano_usd"], counting["operation"]) == (0, "count_tokens")
+
+
+def one_row(stack: Stack, request: str) -> dict[str, Any] | None:
+    """The attempt of an exchange, once it is booked."""
+    try:
+        (attempt,) = stack.api("GET", f"exchanges/{request}")["attempt_list"]
+    except HTTPError:
+        return None
+    return dict(attempt)
+
+
+def test_a_discount_reaches_pods_and_is_explained(stack: Stack) -> None:
+    _, key = mint_key(stack, "costs with a discount")
+    golden = Golden("", CHAT, "openai", "gpt-5.1-mini", "in1000-read300-out80", {}, 0)
+    made = stack.api("POST", "discounts", {"vendor": "openai", "model_glob": "gpt-5.1-mini", "per_mille": 850})
+
+    def discounted() -> dict[str, Any] | None:
+        request = send(stack, key, golden, streams=False)
+        row = until(lambda: one_row(stack, request), 20, "the exchange is not booked")
+        return {**row, "id": request} if made["version"] in row["cost"]["price_version"] else None
+
+    row = until(discounted, 20, "pods did not take the discount over")
+    stack.api("DELETE", f"discounts/{made['id']}")
+
+    # $0.25, read $0.025, out $2, less 15 %: 1000 x 0.2125 + 300 x 0.02125 + 80 x 1.7 = 212.5 + 6.375 + 136
+    assert row["cost"]["computed_nano_usd"] == 354_875
+    assert (row["cost"]["agrees"], row["cost"]["discount"]["per_mille"]) == (True, 850)
+    (explained,) = stack.api("GET", f"exchanges/{row['id']}/explain")["costs"]
+    assert [(line["kind"], line["exact_nano_usd"]) for line in explained["lines"]] == [
+        ("input_fresh", "212500"),
+        ("cache_read", "6375"),
+        ("output", "136000"),
+    ]
+
+
+def test_what_has_no_price_is_billed_by_the_dearest_and_repriced_once_it_has_one(stack: Stack) -> None:
+    key_id, key = mint_key(stack, "costs of something new")
+    golden = Golden("", CHAT, "openai", "gpt-brand-new", "in1000-out10", {}, 0)
+    request = send(stack, key, golden, streams=True)
+    dearest = until(lambda: one_row(stack, request), 20, "the exchange is not booked")
+    assert (dearest["cost"]["note"], dearest["cost"]["agrees"]) == ("dearest", True)
+    assert dearest["cost"]["computed_nano_usd"] > 0
+    assert "gpt-brand-new" in {one["model"] for one in stack.api("GET", "unpriced-models")}
+
+    rates = {"input": 2_000_000_000, "output": 8_000_000_000}
+    stack.api("POST", "prices", {"vendor": "openai", "model": "gpt-brand-new", "rates": rates, "source": "their page"})
+    now = datetime.now(UTC)
+    window = {"since": (now - timedelta(hours=1)).isoformat(), "until": now.isoformat(), "models": ["gpt-brand-*"]}
+    run = stack.api("POST", "repricings", {**window, "reason": "It has a price now."})
+    address = f"repricings/{run['id']}"
+    until(lambda: stack.api("GET", address)["state"] == "ready", 30, "the window was not worked out")
+    told = stack.api("GET", address)
+    # 1000 x 2 + 10 x 8
+    assert (told["rows_changed"], told["new_nano_usd"]) == (1, 2_080_000)
+    stack.api("POST", f"{address}/apply", {})
+    until(lambda: stack.api("GET", address)["state"] == "done", 30, "the repricing was not booked")
+
+    repriced = one_row(stack, request)
+    assert repriced is not None
+    assert (repriced["revision"], repriced["cost"]["computed_nano_usd"], repriced["cost"]["agrees"]) == (
+        1,
+        2_080_000,
+        True,
+    )
+    assert stack.api("GET", f"usage?key={key_id}&group_by=model")["total"]["cost_nano_usd"] == 2_080_000
