@@ -64,6 +64,7 @@ from control_plane.usage.api import (
     ExchangeViewSet,
     MissingEventsViewSet,
     OrphanViewSet,
+    PseudonymViewSet,
     QuarantinedEventViewSet,
     RepricingViewSet,
     UnpricedModelsView,
@@ -107,6 +108,7 @@ router.register("metadata-keys", MetadataKeyViewSet, "metadata-key")
 router.register("exchanges", ExchangeViewSet, "exchange")
 router.register("sessions", SessionViewSet, "session")
 router.register("adjustments", AdjustmentViewSet, "adjustment")
+router.register("pseudonyms", PseudonymViewSet, "pseudonym")
 router.register("repricings", RepricingViewSet, "repricing")
 router.register("missing-events", MissingEventsViewSet, "missing-events")
 router.register("orphans", OrphanViewSet, "orphan")

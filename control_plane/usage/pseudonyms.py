@@ -21,7 +21,7 @@ from uuid import UUID, uuid4
 
 from django.apps import apps
 from django.db import connection, models, transaction
-from django.db.models import F, Q, Value
+from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Replace
 from django.utils import timezone
 from psycopg import sql
@@ -325,3 +325,16 @@ def _organization_path(model: type[models.Model], depth: int = 3) -> str:
             if path:
                 return f"{field.name}__{path}"
     return ""
+
+
+def leavers_of(organization: Organization, *, now: datetime | None = None) -> "models.QuerySet[User]":
+    """People who have left and whom the books still name: they used a key here, and have none that works."""
+    now = now or timezone.now()
+    theirs = VirtualKey.objects.filter(organization=organization, user=OuterRef("pk"))
+    used = KeyLastUse.objects.filter(organization_id=organization.id, key_id=OuterRef("key_id"))
+    works = Q(revoked_at__isnull=True) & (Q(expires_at__isnull=True) | Q(expires_at__gt=now))
+    return (
+        User.objects.exclude(memberships__organization=organization)
+        .filter(Exists(theirs.filter(Exists(used))), ~Exists(theirs.filter(works)))
+        .order_by("email")
+    )

@@ -79,7 +79,7 @@ PLACES: tuple[Place, ...] = (
     Place("Traffic", "Live", "live", "activity", "j", Permission.EXCHANGES_READ),
     Place("Traffic", "Exchanges", "exchanges", "arrow-left-right", "e", Permission.EXCHANGES_READ, ("exchange",)),
     Place("Traffic", "Latency", "latency", "timer", "g", Permission.USAGE_READ),
-    Place("Traffic", "Errors and refusals", "errors", "triangle-alert", "q", Permission.USAGE_READ),
+    Place("Traffic", "Errors and refusals", "errors", "triangle-alert", "3", Permission.USAGE_READ),
     Place(
         "Policy",
         "Rules",
@@ -220,6 +220,7 @@ PLACES: tuple[Place, ...] = (
     ),
     Place("Operate", "Fleet", "fleet", "server", "f", Permission.FLEET_READ, ("pod", "completeness")),
     Place("Operate", "Audit", "audit", "scroll-text", "a", Permission.AUDIT_READ, ("change",)),
+    Place("Operate", "Records", "records", "database", "7", Permission.ORGANIZATION_MANAGE, ("person-rename",)),
     Place("Operate", "Settings", "settings", "settings", "i", Permission.ORGANIZATION_MANAGE),
 )
 

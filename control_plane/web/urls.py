@@ -30,6 +30,7 @@ from control_plane.web.views import (
     people,
     policy_code,
     prices,
+    records,
     roles,
     rollout,
     rule_forms,
@@ -386,6 +387,8 @@ urlpatterns: list[URLPattern] = [
     page("roll-out", rollout.rollout, "rollout", P.ROLLOUT_READ),
     page("roll-out/<slug:tool>/<slug:format_name>/<str:name>", rollout.rollout_file, "rollout-file", P.ROLLOUT_READ),
     # Operate.
+    page("records", records.records, "records", P.ORGANIZATION_MANAGE),
+    page("records/people/<uuid:user_id>/rename", records.rename, "person-rename", P.ORGANIZATION_MANAGE),
     page("fleet", operate.fleet, "fleet", P.FLEET_READ),
     page("fleet/<path:pod_id>", operate.pod, "pod", P.FLEET_READ),
     page("completeness", completeness.completeness, "completeness", P.FLEET_READ),

@@ -8,6 +8,7 @@ from control_plane.usage.api.completeness import (
     QuarantinedEventViewSet,
 )
 from control_plane.usage.api.exchanges import ExchangeViewSet
+from control_plane.usage.api.pseudonyms import PseudonymViewSet
 from control_plane.usage.api.repricings import RepricingViewSet, UnpricedModelsView
 from control_plane.usage.api.series import UsageView
 
@@ -17,6 +18,7 @@ __all__ = [
     "ExchangeViewSet",
     "MissingEventsViewSet",
     "OrphanViewSet",
+    "PseudonymViewSet",
     "QuarantinedEventViewSet",
     "RepricingViewSet",
     "UnpricedModelsView",

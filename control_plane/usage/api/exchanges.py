@@ -1,13 +1,15 @@
 """REST: exchanges, one row per client request; `exchanges/{id}` with its attempts and the sum behind its cost."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from django.http import Http404
+from django.http import Http404, HttpResponseBase
 from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -15,6 +17,7 @@ from control_plane.organizations.roles import Permission
 from control_plane.rest.caller import caller_of
 from control_plane.rest.fields import money
 from control_plane.rest.pagination import cursor_of, limit_of, next_link
+from control_plane.rest.renderers import CsvRenderer
 from control_plane.usage import entries
 from control_plane.usage.api.cost_parts import CostOut, cost_out
 from control_plane.usage.api.explain import ExplanationOut, explanation_out
@@ -30,6 +33,7 @@ from control_plane.usage.api.parameters import (
     zone_of,
 )
 from control_plane.usage.api.series import TokensOut
+from control_plane.usage.api.streams import csv_answer, wants_csv
 from control_plane.usage.entries import LedgerRow
 from control_plane.usage.selectors import (
     Exchange,
@@ -49,6 +53,15 @@ SAME = (
     *("usage_is_inconsistent", "is_subscription", "cost_nano_usd", "price_version"),
 )
 """What an attempt shows exactly as the ledger has it."""
+
+
+CSV_PAGE = 500
+CSV_COLUMNS = (
+    *("id", "started_at", "status", "outcome", "reason", "user", "service_account", "team", "key", "key_name"),
+    *("client", "client_version", "protocol", "operation", "requested_model", "provider", "model", "session"),
+    *("attempts", "kind", *TOKEN_KINDS, "cost_usd", "cost_nano_usd", "is_subscription", "price_version"),
+    *("first_token_ms", "duration_ms", "gateway_ms", "metadata"),
+)
 
 
 class ExchangeOut(serializers.Serializer[Any]):
@@ -154,6 +167,7 @@ class ExchangeViewSet(viewsets.GenericViewSet[Any]):
     serializer_class = ExchangeOut
     filter_backends = ()
     pagination_class = None
+    renderer_classes = (JSONRenderer, CsvRenderer)
     lookup_value_regex = "[^/]+"
 
     @extend_schema(
@@ -174,11 +188,14 @@ class ExchangeViewSet(viewsets.GenericViewSet[Any]):
             query("kind", enum=[entries.FINAL, entries.COUNTED, entries.ESTIMATED]),
             query("limit"),
             query("cursor"),
+            query("format", "csv: all exchanges asked for as CSV, like Accept: text/csv.", enum=["json", "csv"]),
         ],
-        responses=ExchangePageOut,
+        responses={(200, "application/json"): ExchangePageOut, (200, "text/csv"): str},
     )
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponseBase:
         """Newest first. Without `from`, the last 31 days are searched."""
+        if wants_csv(request):
+            return csv_answer("exchanges", CSV_COLUMNS, _csv_rows(_search(request), cursor_of(request)))
         page = exchanges_page(_search(request), before=cursor_of(request), limit=limit_of(request))
         names = names_of_exchanges(page.exchanges)
         return Response(
@@ -198,6 +215,20 @@ class ExchangeViewSet(viewsets.GenericViewSet[Any]):
     def explain(self, request: Request, pk: str) -> Response:
         """Why it was allowed, refused, moved or charged so. Rules that did not match say why not."""
         return Response(explanation_out(exchange_explained(_found(request, pk))))
+
+
+def _csv_rows(search: ExchangeSearch, before: str) -> Iterator[list[object]]:
+    """A page at a time: no transaction is held open while a slow reader reads."""
+    while True:
+        page = exchanges_page(search, before=before, limit=CSV_PAGE)
+        names = names_of_exchanges(page.exchanges)
+        for exchange in page.exchanges:
+            told = exchange_out(exchange, names)
+            told |= told["tokens"] | {"metadata": json.dumps(told["metadata"], ensure_ascii=False)}
+            yield ["" if told[name] is None else told[name] for name in CSV_COLUMNS]
+        if not page.before:
+            return
+        before = page.before
 
 
 def _found(request: Request, exchange_id: str) -> Exchange:
