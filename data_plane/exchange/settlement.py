@@ -6,7 +6,7 @@ from data_plane.conversation.tally import PartTally, Tally
 from data_plane.exchange.stages import Admission
 from data_plane.policy.routing import list_price_span, price_span
 from switchyard_contract.price_choice import Chosen
-from switchyard_contract.pricing import PER_MILLION, Billed, Price, amount_of, saved_below
+from switchyard_contract.pricing import PER_MILLION, Billed, Price, amount_and_saved
 from switchyard_contract.quantity import NanoUsd
 from switchyard_contract.usage import KINDS, TokenCounts
 
@@ -81,8 +81,8 @@ def _chosen_for(admission: Admission, answered: str, at_ms: int) -> Chosen:
 
 
 def _charge(tokens: TokenCounts, price: Price, billed: Billed, note: str) -> Charge:
-    amount = amount_of(tokens, price, billed)
-    return Charge(amount, price.id, saved_below(amount, tokens, price, billed), note)
+    amount, saved = amount_and_saved(tokens, price, billed)
+    return Charge(amount, price.id, saved, note)
 
 
 def _charge_plain(price: Price, input_fresh: int, output: int, note: str) -> Charge:

@@ -6,9 +6,10 @@ of the price book counts, and what a contract takes off it, is decided in `price
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import mul
 
 from switchyard_contract.quantity import NanoUsd
-from switchyard_contract.usage import TokenCounts
+from switchyard_contract.usage import KINDS, TokenCounts
 
 PER_MILLION = 1_000_000
 Units = tuple[tuple[str, int], ...]
@@ -47,22 +48,29 @@ class Rates:
     output_audio: int | None = None
     input_image: int | None = None
     output_image: int | None = None
+    row: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    """The rate of each counter, in the order of `TokenCounts`, fallbacks resolved: a sum is made of it for every
+    answer."""
+
+    def __post_init__(self) -> None:
+        write = _known(self.cache_write_5m, self.input)
+        row = (
+            self.input,
+            _known(self.input_tool, self.input),
+            _known(self.cache_read, self.input),
+            write,
+            _known(self.cache_write_1h, write),
+            _known(self.cache_write_30m, write),
+            _known(self.cache_write_12h, write),
+            write,
+            self.output,
+            _known(self.reasoning, self.output),
+        )
+        object.__setattr__(self, "row", row)
 
     def lines(self, tokens: TokenCounts) -> tuple[tuple[str, int, int], ...]:
         """Say what is multiplied with what: (kind, tokens, rate) for each kind; the arithmetic people can check."""
-        write = _known(self.cache_write_5m, self.input)
-        return (
-            ("input_fresh", tokens.input_fresh, self.input),
-            ("input_tool", tokens.input_tool, _known(self.input_tool, self.input)),
-            ("cache_read", tokens.cache_read, _known(self.cache_read, self.input)),
-            ("cache_write_5m", tokens.cache_write_5m, write),
-            ("cache_write_1h", tokens.cache_write_1h, _known(self.cache_write_1h, write)),
-            ("cache_write_30m", tokens.cache_write_30m, _known(self.cache_write_30m, write)),
-            ("cache_write_12h", tokens.cache_write_12h, _known(self.cache_write_12h, write)),
-            ("cache_write_other", tokens.cache_write_other, write),
-            ("output", tokens.output, self.output),
-            ("reasoning", tokens.reasoning, _known(self.reasoning, self.output)),
-        )
+        return tuple(zip(KINDS, tokens, self.row, strict=True))
 
     def above(self, units: Units) -> tuple[tuple[str, int, int], ...]:
         """What tokens of dearer kinds cost more than the counter that they stand in: (kind, tokens, difference)."""
@@ -182,10 +190,7 @@ def cost_of(tokens: TokenCounts, price: Price, billed: Billed = Billed()) -> Cos
 def amount_of(tokens: TokenCounts, price: Price, billed: Billed = Billed()) -> NanoUsd:
     """Say only how much: what `cost_of` says, without how it came about; done for every answer."""
     rates, per_mille = _rates_for(tokens, price, billed)
-    if tokens.is_plain:
-        scaled = tokens.input_fresh * rates.input + tokens.output * rates.output
-    else:
-        scaled = sum(count * rate for _, count, rate in rates.lines(tokens))
+    scaled = sum(map(mul, tokens, rates.row))
     fees = billed.web_searches * price.per_web_search
     if billed.units:
         scaled += sum(count * difference for _, count, difference in rates.above(billed.units))
@@ -196,6 +201,25 @@ def amount_of(tokens: TokenCounts, price: Price, billed: Billed = Billed()) -> N
         scaled *= price.us_geo_per_mille
         divisor *= 1000
     return NanoUsd((2 * scaled + divisor) // (2 * divisor) + fees)
+
+
+def amount_and_saved(tokens: TokenCounts, price: Price, billed: Billed = Billed()) -> tuple[NanoUsd, NanoUsd]:
+    """What `amount_of` and `saved_by_cache` say, together: asked of every answer whose prompt was cached."""
+    if billed.units:
+        amount = amount_of(tokens, price, billed)
+        return amount, saved_below(amount, tokens, price, billed)
+    rates, factor = _rates_for(tokens, price, billed)
+    divisor = PER_MILLION * 1000
+    if billed.inference_geo == "us" and price.us_geo_per_mille:
+        factor *= price.us_geo_per_mille
+        divisor *= 1000
+    row = rates.row
+    scaled = sum(map(mul, tokens, row))
+    fresh = tokens[0] + sum(tokens[2:8])
+    as_fresh = fresh * row[0] + tokens[1] * row[1] + tokens[8] * row[8] + tokens[9] * row[9]
+    tokens_cost = (2 * scaled * factor + divisor) // (2 * divisor)
+    saved = (2 * as_fresh * factor + divisor) // (2 * divisor) - tokens_cost
+    return NanoUsd(tokens_cost + billed.web_searches * price.per_web_search), NanoUsd(saved)
 
 
 def saved_by_cache(tokens: TokenCounts, price: Price, billed: Billed = Billed()) -> NanoUsd:

@@ -18,7 +18,17 @@ from switchyard_contract.price_choice import (
     discount_in_force,
     discounted,
 )
-from switchyard_contract.pricing import Band, Billed, Price, Rates, Tier, amount_of, cost_of, saved_by_cache
+from switchyard_contract.pricing import (
+    Band,
+    Billed,
+    Price,
+    Rates,
+    Tier,
+    amount_and_saved,
+    amount_of,
+    cost_of,
+    saved_by_cache,
+)
 from switchyard_contract.quantity import NanoUsd
 from switchyard_contract.usage import TokenCounts
 
@@ -203,6 +213,7 @@ def test_what_a_cache_saved_is_what_all_as_fresh_would_have_cost_more(tokens: To
     saved = saved_by_cache(tokens, price, billed)
 
     assert saved == amount_of(fresh, price, billed) - amount_of(tokens, price, billed)
+    assert amount_and_saved(tokens, price, billed) == (amount_of(tokens, price, billed), saved)
 
 
 @given(st.integers(0, 10**12), st.integers(0, 1000))

@@ -1,7 +1,7 @@
 """REST: the known models that the organization's providers serve, with the price in force."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import Http404
@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from control_plane.catalog.models import KnownModel
+from control_plane.catalog.price_row import RATE_NAMES
 from control_plane.catalog.selectors import known_models, prices_in_force
 from control_plane.credentials.models import Provider
 from control_plane.credentials.selectors import active_providers, is_served_by
@@ -173,4 +174,4 @@ def _price_out(price: Price) -> dict[str, Any]:
 
 
 def _rates_out(rates: Rates) -> dict[str, Any]:
-    return asdict(rates)
+    return {name: getattr(rates, name) for name in RATE_NAMES}
