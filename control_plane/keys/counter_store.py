@@ -1,4 +1,7 @@
-"""A client of the counter store, whichever form COUNTERS_URL has. This plane writes revocations there, nothing else."""
+"""A client of the counter store, whichever form COUNTERS_URL has.
+
+This plane writes revocations there, and removes what it has booked of attempts that were lost; nothing else.
+"""
 
 import redis
 from django.conf import settings

@@ -36,6 +36,7 @@ from control_plane.usage.judgement import Horizon, Oddity, judge
 from control_plane.usage.latencies import fold_latencies
 from control_plane.usage.ledger_lock import lock_ledger
 from control_plane.usage.models import InboxBatch
+from control_plane.usage.orphans import orphans_settle
 from control_plane.usage.quarantine import OddEvent, events_keep
 from switchyard_contract.v1 import usage_pb2
 
@@ -177,6 +178,7 @@ def book_rows(
     written = _write(arrived, now, rules) if arrived else []
     if not written:
         return []
+    orphans_settle(written, at=now)
     staging.merge_rules(_rules_to_keep(written, rules))
     decided = [(row, decisions.unpack(row.decision)) for row in written if row.decision or row.rules_digest]
     staging.merge_rule_days(rule_days.fold_rule_days(decided, rules))

@@ -10,6 +10,12 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         # A sweep that waited in the queue is worth nothing: the next one does the same.
         "options": {"expires": 5},
     },
+    "usage.orphans": {
+        # What no pod runs is given back after two minutes; a moment more does not matter.
+        "task": "usage.orphans",
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 30},
+    },
     "usage.partitions": {
         "task": "usage.partitions",
         "schedule": timedelta(hours=6),

@@ -3,18 +3,23 @@
 from datetime import timedelta
 from uuid import UUID
 
+import redis
 import structlog
 from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from control_plane.keys.counter_store import open_counter_store
 from control_plane.usage.aggregation import book_waiting
 from control_plane.usage.measuring import models_measure
+from control_plane.usage.orphan_sweep import orphans_book
 from control_plane.usage.partitions import partitions_drop_before, partitions_ensure_ahead
 from control_plane.usage.repricing import repricing_work, unfinished_repricings
 from control_plane.usage.retention import decisions_forget, minutes_forget, odd_forget
 
 log = structlog.get_logger(__name__)
+
+STORE_TIMEOUT_S = 5.0
 
 
 @shared_task(name="usage.aggregate", ignore_result=True, acks_late=True, reject_on_worker_lost=True)
@@ -23,6 +28,20 @@ def aggregate() -> None:
     booked = book_waiting(now=timezone.now(), ledger_days=settings.SWITCHYARD.ledger_days)
     if booked.batches:
         log.info("usage booked", batches=booked.batches, events=booked.events, rows=booked.rows)
+
+
+@shared_task(name="usage.orphans", ignore_result=True)
+def estimate_orphans() -> None:
+    """Book what the counter store held for pods that are gone. While the store is away there is nothing to see."""
+    store = open_counter_store(STORE_TIMEOUT_S)
+    try:
+        with store:
+            swept = orphans_book(store=store, now=timezone.now())
+    except redis.RedisError as failure:
+        log.warning("orphans not looked for", why=type(failure).__name__)
+        return
+    if swept.booked or swept.unreadable:
+        log.info("orphans looked for", booked=swept.booked, known=swept.known, unreadable=swept.unreadable)
 
 
 @shared_task(name="usage.partitions", ignore_result=True, acks_late=True)

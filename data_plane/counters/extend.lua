@@ -12,7 +12,7 @@ if not text then
 end
 local hold = cmsgpack.unpack(text)
 local place_of = {}
-for at = 3, #hold, 3 do
+for at = 3, #hold - 1, 3 do
   place_of[hold[at]] = at
 end
 local rates, budgets = lasting[5], lasting[6]

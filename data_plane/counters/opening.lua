@@ -4,8 +4,11 @@
 --   rev:{org}    set      ids of revoked keys; written by the control plane
 --   meta:{org}   hash     gen: generation of the contents; seq: grows with each admission; lost: 1 while they are
 --                         known to be incomplete
---   held:{org}   hash     <exchange>:<attempt> -> what is reserved for it: {what was said of it, claims that count it (bits: rates, then
---                         budgets), key, e, s, key, e, s ...}
+--   held:{org}   hash     <exchange>:<attempt> -> what is reserved for it: {what was said of it, claims that count it
+--                         (bits: rates, then budgets), key, e, s, key, e, s ..., whose it is: id of the key, pod and the
+--                         model asked for, on a line each}
+--   lost:{org}   hash     the same, of what was given back because no pod renewed it: read and removed by the control
+--                         plane, which writes it into the ledger as an estimate
 --   due:{org}    zset     <exchange>:<attempt> -> when it is given back because its pod no longer renews it, Unix ms
 --   done:{org}:<quarters of a minute since 1970>   set, for a while: <exchange>:<attempt> that were settled then
 --   r:{org}:<rule>:<period>:<counter> sliding: theoretical arrival time, Unix us; period: what was used;
@@ -16,6 +19,8 @@
 -- Money is whole micro-USD. Lua's numbers are doubles: every one here stays below 2^53.
 
 local HOLD_MS, LEASE_MS, LINGER_MS = 120000, 30000, 60000
+-- What is lost waits so long for a control plane that is away.
+local LOST_MS = 14 * 86400000
 -- What is settled is remembered for so many whole spans, and the one that runs: short ones, so that none is large when it
 -- is forgotten.
 local DONE_SPAN_MS, DONE_SPANS = 15000, 60
@@ -47,7 +52,7 @@ local function release(held_key, due_key, member)
   local text = call('HGET', held_key, member)
   if text then
     local hold = cmsgpack.unpack(text)
-    for at = 3, #hold, 3 do
+    for at = 3, #hold - 1, 3 do
       local now = call('HMGET', hold[at], 'e', 's')
       if now[1] then
         call('HSET', hold[at], 'e', max(0, tonumber(now[1]) - hold[at + 1]),
@@ -57,14 +62,23 @@ local function release(held_key, due_key, member)
     call('HDEL', held_key, member)
   end
   call('ZREM', due_key, member)
+  return text
 end
 
--- Give back what pods that are gone had reserved, some of it at a time.
+-- Give back what pods that are gone had reserved, some of it at a time, and keep a witness of it.
 local function reap(held_key, due_key, now_ms, most)
   local due = call('ZRANGEBYSCORE', due_key, '-inf', now_ms, 'LIMIT', 0, most)
-  for at = 1, #due do
-    release(held_key, due_key, due[at])
+  if #due == 0 then
+    return 0
   end
+  local lost_key = 'lost' .. string.sub(due_key, 4)
+  for at = 1, #due do
+    local text = release(held_key, due_key, due[at])
+    if text then
+      call('HSET', lost_key, due[at], text)
+    end
+  end
+  call('PEXPIRE', lost_key, LOST_MS)
   return #due
 end
 

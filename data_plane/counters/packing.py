@@ -200,6 +200,7 @@ def lasting_numbers(claims: Claims) -> list[str | int]:
         numbers += _rate_numbers(rate)
     for budget in claims.budgets:
         numbers += _budget_numbers(budget)
+    numbers.append(claims.model)
     return numbers
 
 

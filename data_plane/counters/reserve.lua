@@ -6,7 +6,8 @@
 --          for each rate:   flags, limit, window (us) or end of the period (ms), burst (us) or when it is forgotten
 --                           unless it is used (ms; 0: not before its period ends)
 --          for each budget: flags, soft, hard, downgrade_at, grace, allowance, end of the period (ms; 0: never; below 0:
---                           never, and it is forgotten so long after it was last used)}
+--                           never, and it is forgotten so long after it was last used),
+--          the model asked for}
 --        flags of both: 1, 2: counts for that candidate; 4: shadow. Of a rate: + 8 * kind + 32 * unit. Of a budget: 8:
 --        strict; 16: gives allowances
 -- ARGV 2 what is asked: {generation and sequence last seen, pod, live pods, budgets whose allowance is asked for (bits),
@@ -32,6 +33,8 @@ end
 local now_us = time_us(told[6])
 local now_ms = floor(now_us / 1000)
 local rates, budgets = lasting[5], lasting[6]
+-- Whose it is, should nobody but this store be left to tell.
+local witness = lasting[1] .. '\n' .. told[3] .. '\n' .. (lasting[7 + 4 * rates + 7 * budgets] or '')
 local generation, sequence = 0, 0
 local asks = #told - 6
 
@@ -235,7 +238,7 @@ local function decide(ask)
   sequence, let_in = sequence + 1, let_in + 1
   answer[8] = sequence
   local text = written(answer, there)
-  hold[1], hold[2] = text, bits
+  hold[1], hold[2], hold[last + 1] = text, bits, witness
   fresh[member] = text
   held_words[2 * let_in - 1], held_words[2 * let_in] = member, cmsgpack.pack(hold)
   due_words[2 * let_in - 1], due_words[2 * let_in] = now_ms + HOLD_MS, member

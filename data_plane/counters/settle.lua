@@ -108,6 +108,8 @@ for number = 1, #told - 2 do
   local text = call('HGET', KEYS[3], member)
   local gave = 1
   if not text then
+    -- Its pod is back, or was never gone: what it says is truer than what was kept of it.
+    call('HDEL', 'lost' .. string.sub(KEYS[4], 4), member)
     if unheld[member] or was_settled(member) then
       gave = 2
     elseif flags % 2 == 0 then
@@ -130,7 +132,7 @@ for number = 1, #told - 2 do
     end
     -- What is held knows best what it holds; without it, what counted the exchange is taken from the pod's word.
     if hold then
-      for at = 3, #hold, 3 do
+      for at = 3, #hold - 1, 3 do
         post(hold[at], cost, hold[at + 1], hold[at + 2], is_of_allowance)
       end
       call('HDEL', KEYS[3], member)

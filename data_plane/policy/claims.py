@@ -142,6 +142,8 @@ class Claims(msgspec.Struct, frozen=True):
     """A part of the usage event: UsageEvent(rules=…), written once."""
     valid_until_ms: int
     """When a period, a span of hours or a raise begins or ends next."""
+    model: str = ""
+    """The one asked for: kept with what is reserved, for the case that nothing but that is left of an exchange."""
 
 
 class Amounts(msgspec.Struct, frozen=True):

@@ -177,6 +177,7 @@ class _Scales:
             budgets=budgets,
             rules_seen=self._seen.write(),
             valid_until_ms=self._until_ms,
+            model=clip(requested),
         )
         return Weighed(
             claims=claims,

@@ -192,7 +192,7 @@ class RawStore:
             )
             reply = self.send(b"EVAL", script, b"1", key.encode(), member)
             assert isinstance(reply, bytes)
-            _, _, *rows = msgspec.msgpack.decode(reply)
+            _, _, *rows, _ = msgspec.msgpack.decode(reply)
             held[member.decode()] = {
                 name: (e, s) for name, e, s in zip(rows[::3], rows[1::3], rows[2::3], strict=True)
             }  # fmt: skip

@@ -12,6 +12,7 @@ from data_plane.counters.renewing import renewal_of
 from data_plane.policy.claims import Outage, RateKind
 from data_plane.policy.grant import Denial, Grant, Refused, Spent
 from switchyard_contract.counters import Verdict, budget_key, read_answer
+from switchyard_contract.holds import lost_key, read_hold, read_member
 from switchyard_contract.v1.usage_pb2 import Floor
 from tests.data_plane.counters.builders import ORGANIZATION, RawStore, a_budget, a_rate, amounts, an_ask, claims_of, usd
 from tests.data_plane.counters.conftest import Store
@@ -233,6 +234,11 @@ async def test_what_a_killed_pod_held_is_given_back(store: Store) -> None:
     assert isinstance(reply, list)
     assert reply[3] == 3
     assert raw.numbers(KEY) == {"e": 1_000_000, "s": 1_000_000}
+    # A witness of each is left for the ledger.
+    lost = raw.send(b"HGETALL", lost_key(ORGANIZATION).encode())
+    assert isinstance(lost, list)
+    assert {read_member(member.decode()) for member in lost[::2]} == {(f"{number:026d}", 1) for number in range(3)}
+    assert {read_hold(text).expected_nano_usd for text in lost[1::2]} == {usd(1)}
 
 
 async def test_what_runs_longer_than_its_lease_is_renewed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
