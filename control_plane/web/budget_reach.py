@@ -104,11 +104,18 @@ def budgets_within(standing: Standing, organization: Organization, mine: Mine) -
             return budgets.none()
 
 
-def counters_within(present: Present, standing: Standing, organization: Organization, mine: Mine) -> Q | None:
-    """Which counters of a budget a person may see; None: all of them."""
+def counters_within(
+    present: Present,
+    standing: Standing,
+    organization: Organization,
+    mine: Mine,
+    *,
+    led: Collection[str] | None = None,
+) -> Q | None:
+    """Which counters of a budget a person may see; None: all of them. led: `led_ids`, where they were asked for."""
     if reach_of(standing, Permission.BUDGETS_READ) is Reach.ALL or _is_of_led_teams(present.budget, standing):
         return None
-    ids = _led_ids(standing, organization)
+    ids = led_ids(standing, organization) if led is None else led
     own = Q(pk__in=[])
     if not set(present.budget.per) & set(OF_SOMEBODY):
         # It says nothing of anybody: what all spend together, as every refusal tells it.
@@ -216,7 +223,8 @@ def _is_of_led_teams(budget: Budget, standing: Standing) -> bool:
     return bool(condition.subjects) and led.issuperset(condition.subjects)
 
 
-def _led_ids(standing: Standing, organization: Organization) -> list[str]:
+def led_ids(standing: Standing, organization: Organization) -> list[str]:
+    """The teams that this person leads, and who is in them."""
     if reach_of(standing, Permission.BUDGETS_READ) is not Reach.TEAM:
         return []
     people = TeamMembership.objects.filter(organization=organization, team_id__in=standing.led_team_ids)

@@ -109,6 +109,10 @@ def today(now: datetime, zone: ZoneInfo) -> TimeRange:
     return _named("today", now.astimezone(zone), zone)
 
 
+def this_month(now: datetime, zone: ZoneInfo) -> TimeRange:
+    return _named("month", now.astimezone(zone), zone)
+
+
 def _named(name: str, local: datetime, zone: ZoneInfo) -> TimeRange:
     label = _LABELS[name]
     if hours := _HOURS.get(name):

@@ -17,7 +17,8 @@ from control_plane.usage.selectors.exchanges import Exchange, ExchangeSearch, ex
 from control_plane.web.flags import with_flags
 from control_plane.web.fleet_rows import fleet_standing
 from control_plane.web.names import Names
-from control_plane.web.ranges import read_range, today
+from control_plane.web.overview_view import BudgetLine, looks, month_so_far, nearest_budgets, sees_budgets
+from control_plane.web.ranges import read_range, this_month, today
 from control_plane.web.request import ConsoleRequest, scope, zone_of
 from control_plane.web.usage_view import chart, group_rows, sentence, totals
 
@@ -64,7 +65,11 @@ def overview(request: ConsoleRequest) -> HttpResponse:
             "by_model": group_rows(mine, span, "model", names, most=6, short=True),
             "by_second": group_rows(mine, span, "user" if sees_others else "client", names, most=6, short=True),
             "failures": failures(request, now),
+            "month": month_so_far(request.standing, request.organization, mine, this_month(now, zone)),
+            "looks": looks(request.standing, request.organization, mine, now),
         }
+        if sees_budgets(request.standing):
+            context |= {"budgets": _budgets(request, names, now), "shows_budgets": True}
     if can(request.standing, Permission.FLEET_READ):
         context["fleet"] = fleet_standing(request.organization, now)
     return render(request, "web/overview.html", context)
@@ -111,6 +116,10 @@ def first_steps(request: ConsoleRequest) -> tuple[FirstStep, ...]:
     )
     following = next((step for step in steps if not step.is_done), None)
     return tuple(replace(step, is_next=step is following) for step in steps)
+
+
+def _budgets(request: ConsoleRequest, names: Names, now: datetime) -> list[BudgetLine]:
+    return nearest_budgets(request.standing, request.user, request.organization, request.membership.role, names, now)
 
 
 def failures(request: ConsoleRequest, now: datetime) -> tuple[Exchange, ...]:
