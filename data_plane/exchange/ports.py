@@ -133,6 +133,8 @@ class Limits:
     """An answer is read on for so long after its client left."""
     keep_alive_s: float
     strict_spool: bool
+    caller_stalls_s: float = 60.0
+    """A caller that takes so little for so long that there is no room for more has left."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ read on within limits.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 import msgspec
 
@@ -181,7 +181,7 @@ async def _relay_whole(way: Relay) -> Transcript | Refusal:
                     started = True
                     entry.client_status = answer.status
                     await out.start(answer.status, way.headers, answer.bytes_expected, way.ours)
-                await _write_all(out, collected, entry)
+                await _taken(out, _write_all(out, collected, entry), way.ports)
             except ClientGone:
                 client_left = True
     except UpstreamError as failure:
@@ -206,13 +206,13 @@ async def _relay_whole(way: Relay) -> Transcript | Refusal:
     entry.chunks = 1
     try:
         if started and not client_left:
-            await _write_all(out, collected, entry)
+            await _taken(out, _write_all(out, collected, entry), way.ports)
             await out.end()
         elif not started:
             body = collected[0] if len(collected) == 2 and not collected[1] else b"".join(collected)
             entry.client_status = answer.status
             entry.bytes_out = len(body)
-            await out.whole(answer.status, way.headers, body, way.ours)
+            await _taken(out, out.whole(answer.status, way.headers, body, way.ours), way.ports)
     except ClientGone:
         client_left = True
     return Transcript(way.finished(), client_left, was_cut=False)
@@ -285,7 +285,7 @@ def _growth_of(way: Relay) -> Growth | None:
 async def _keep_flowing(flow: Flow, way: Relay) -> None:
     """Return at the end of the answer; meanwhile hold the provider back whenever the caller is slow."""
     while not await flow.happened():
-        await way.out.drained()
+        await _taken(way.out, way.out.drained(), way.ports)
         flow.go_on()
 
 
@@ -315,6 +315,16 @@ async def _fail(way: Relay, refusal: Refusal) -> None:
     except ClientGone:
         return
     await _abort(way.out)
+
+
+async def _taken(out: ClientStream, sending: Awaitable[None], ports: Ports) -> None:
+    """Wait for a caller to take what it is sent. One that takes nothing has left, and holds up nobody any longer."""
+    try:
+        async with asyncio.timeout(ports.limits.caller_stalls_s):
+            await sending
+    except TimeoutError as failure:
+        await _abort(out)
+        raise ClientGone from failure
 
 
 async def _write_all(out: ClientStream, parts: list[bytes], entry: Entry) -> None:

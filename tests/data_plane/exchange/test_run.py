@@ -1,5 +1,6 @@
 """One exchange from end to end, with fakes: whatever happens it is in the books exactly once."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -246,6 +247,29 @@ async def test_a_slow_caller_holds_the_provider_back_until_it_has_taken_what_the
     await world.serve(client, TOKEN.text)
     assert (client.drains, world.provider.source.pauses, world.provider.source.resumes) == (1, 1, 1)
     assert client.received == WORD + STOP + USAGE + DONE
+
+
+class Asleep(FakeClient):
+    """Takes what it is sent for a while, and then nothing more, without hanging up."""
+
+    async def drained(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_caller_that_takes_nothing_any_more_has_left() -> None:
+    client = Asleep(STREAMED)
+
+    def falls_asleep() -> None:
+        client.is_slow = True
+
+    world = a_world(FakeProvider(WORD, falls_asleep, WORD, WORD, STOP, USAGE, DONE, streams=True))
+    world.ports = replace(world.ports, limits=replace(world.ports.limits, caller_stalls_s=0.02))
+    await world.serve(client, TOKEN.text)
+    assert (client.was_aborted, client.has_clean_end) == (True, False)
+    event = only(world.usage.finals)
+    # Read on meanwhile, and billed as the provider says.
+    assert (event.outcome, event.kind) == (usage_pb2.OUTCOME_CANCELLED, usage_pb2.USAGE_KIND_FINAL)
+    assert event.cost_nano_usd == COST
 
 
 async def test_a_key_revoked_in_mid_stream_ends_it_with_an_error_event() -> None:
