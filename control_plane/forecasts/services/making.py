@@ -17,7 +17,7 @@ from django.utils import timezone
 from control_plane.budgets.models import Budget, BudgetRaise
 from control_plane.forecasts.about import abouts_of
 from control_plane.forecasts.drivers import drivers_of
-from control_plane.forecasts.grains import by_counter, candidates, indexed
+from control_plane.forecasts.grains import Index, by_counter, candidates, indexed
 from control_plane.forecasts.history import DaySums, day_sums, span_sums
 from control_plane.forecasts.listening import tell_listeners
 from control_plane.forecasts.matching import About, Grain
@@ -49,7 +49,18 @@ class _Making:
     now: datetime
     sums: dict[str, DaySums] = field(default_factory=dict)
     """By zone."""
-    index: dict[str, Mapping[str, Mapping[object, list[Grain]]]] = field(default_factory=dict)
+    index: dict[str, Index] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Driven:
+    """What was spent in a period and in the one before it, by who and what."""
+
+    sums: Mapping[Grain, tuple[int, ...]]
+    index: Index
+
+
+_NOTHING = _Driven({}, indexed(()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +96,10 @@ def forecasts_make(*, organization: Organization, now: datetime | None = None) -
     for name, fields in needs.items():
         making.sums[name] = day_sums(organization.id, ZoneInfo(name), fields, now=making.now)
         making.index[name] = indexed(making.sums[name].days)
-    driven = _driver_sums(making, counted)
+    driven = _driven(making, counted)
     made = _of_organization(making)
     for one in counted:
-        made += _of_budget(making, one, driven.get((one.zone.key, one.span), {}))
+        made += _of_budget(making, one, driven.get((one.zone.key, one.span), _NOTHING))
     with transaction.atomic():
         _keep(made)
         tell_listeners(made)
@@ -107,34 +118,57 @@ def _counted(organization: Organization, now: datetime) -> list[_Counted]:
     for more in BudgetRaise.objects.filter(organization=organization, from_at__lte=now, until_at__gt=now):
         raises[more.budget_id].append(more)
     abouts = abouts_of(organization, budgets)
+    periods = {budget.id: periods for budget in budgets if (periods := _periods(budget, now)) is not None}
+    posted = _posted(organization, periods)
     found = []
     for budget in budgets:
-        rule = PeriodRule(budget.period, budget.timezone, budget.anchor)
-        zone = zone_of(budget.timezone)
-        if zone is None:
+        if budget.id not in periods:
             continue
-        span = period_at(rule, now)
-        before = None if span.end is None else period_at(rule, span.start - timedelta(milliseconds=1))
-        posted = _posted(budget, span)
+        zone, span, before = periods[budget.id]
+        here = dict(posted.get((budget.id, int(span.id)), {}))
         if not budget.per:
-            posted.setdefault("", 0)
-        posted_before = {} if before is None else _posted(budget, before)
-        found.append(
-            _Counted(budget, abouts[budget.id], zone, span, before, posted, posted_before, raises.get(budget.id, ()))
-        )
+            here.setdefault("", 0)
+        there = {} if before is None else posted.get((budget.id, int(before.id)), {})
+        found.append(_Counted(budget, abouts[budget.id], zone, span, before, here, there, raises.get(budget.id, ())))
     return found
 
 
-def _posted(budget: Budget, span: Span) -> dict[str, int]:
+def _periods(budget: Budget, now: datetime) -> tuple[ZoneInfo, Span, Span | None] | None:
+    """The budget's zone, its present period and the one before. None: there is no such zone."""
+    rule = PeriodRule(budget.period, budget.timezone, budget.anchor)
+    zone = zone_of(budget.timezone)
+    if zone is None:
+        return None
+    span = period_at(rule, now)
+    return zone, span, None if span.end is None else period_at(rule, span.start - timedelta(milliseconds=1))
+
+
+def _posted(
+    organization: Organization, periods: Mapping[UUID, tuple[ZoneInfo, Span, Span | None]]
+) -> dict[tuple[UUID, int], dict[str, int]]:
+    """What was posted to counters, by budget and period, the fullest first; one query for all budgets."""
+    wanted = {
+        (budget_id, int(span.id))
+        for budget_id, (_, here, before) in periods.items()
+        for span in (here, before)
+        if span is not None
+    }
     rows = BudgetSpend.objects.filter(
-        organization_id=budget.organization_id, budget_id=budget.id, period_ms=int(span.id), posted_nano_usd__gt=0
+        organization_id=organization.id,
+        budget_id__in=periods,
+        period_ms__in={period_ms for _, period_ms in wanted},
+        posted_nano_usd__gt=0,
     )
-    return dict(rows.order_by("-posted_nano_usd", "id").values_list("counter", "posted_nano_usd")[:MOST_COUNTERS])
+    found: dict[tuple[UUID, int], dict[str, int]] = defaultdict(dict)
+    columns = ("budget_id", "period_ms", "counter", "posted_nano_usd")
+    for budget_id, period_ms, counter, amount in rows.order_by("-posted_nano_usd", "id").values_list(*columns):
+        of_one = found[budget_id, period_ms]
+        if (budget_id, period_ms) in wanted and len(of_one) < MOST_COUNTERS:
+            of_one[counter] = amount
+    return found
 
 
-def _driver_sums(
-    making: _Making, counted: Iterable[_Counted]
-) -> dict[tuple[str, Span], Mapping[Grain, tuple[int, ...]]]:
+def _driven(making: _Making, counted: Iterable[_Counted]) -> dict[tuple[str, Span], _Driven]:
     """For every period that budgets have now: what was spent in it and in the one before, by who and what."""
     needs: dict[tuple[str, Span], set[str]] = defaultdict(set)
     before: dict[tuple[str, Span], Span] = {}
@@ -147,7 +181,8 @@ def _driver_sums(
     found = {}
     for key, fields in needs.items():
         spans = ((key[1].start, making.now), (before[key].start, key[1].start))
-        found[key] = span_sums(making.organization.id, fields, spans)
+        sums = span_sums(making.organization.id, fields, spans)
+        found[key] = _Driven(sums, indexed(sums))
     return found
 
 
@@ -174,12 +209,12 @@ def _of_organization(making: _Making) -> list[Forecast]:
     return [row]
 
 
-def _of_budget(making: _Making, one: _Counted, driven: Mapping[Grain, tuple[int, ...]]) -> list[Forecast]:
+def _of_budget(making: _Making, one: _Counted, driven: _Driven) -> list[Forecast]:
     sums = making.sums.get(one.zone.key)
     grains: Mapping[str, list[Grain]] = {}
     if sums is not None and one.about.is_by_day:
         grains = by_counter(one.about, candidates(one.about, making.index[one.zone.key], sums.days))
-    parts = by_counter(one.about, candidates(one.about, indexed(driven), driven)) if driven else {}
+    parts = by_counter(one.about, candidates(one.about, driven.index, driven.sums)) if driven.sums else {}
     today = making.now.astimezone(one.zone).date()
     made = []
     for counter, posted in one.posted.items():
@@ -203,7 +238,7 @@ def _of_budget(making: _Making, one: _Counted, driven: Mapping[Grain, tuple[int,
         if one.previous is not None and one.budget.created_at <= one.previous.start:
             row.previous_nano_usd = one.posted_before.get(counter)
         if said.quantiles is not None and counter in parts:
-            mine = _pairs((grain, driven[grain]) for grain in parts[counter])
+            mine = _pairs((grain, driven.sums[grain]) for grain in parts[counter])
             row.drivers = [each.as_json() for each in drivers_of(mine, heading_for=said.quantiles[1])]
         made.append(row)
     return made
