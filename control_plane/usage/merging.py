@@ -35,17 +35,20 @@ _IDS: Final = frozenset({"organization_id", "team_id", "principal_id", "provider
 _COMPUTED: Final = {"status_class": STATUS_CLASS, "failure": FAILURE}
 
 
-def merge_rows(*, has_sessions: bool, has_labels: bool) -> None:
-    """Add what the arriving rows add to sessions, keys and all roll-ups."""
+def merge_rows(*, has_sessions: bool, has_labels: bool, has_minutes: bool = True) -> None:
+    """Add what the arriving rows add to sessions, keys and all roll-ups.
+
+    has_minutes: False where all rows are older than minutes are kept.
+    """
     statements = [*_temporary_tables()]
     if has_sessions:
         statements.append(_sessions())
     statements += [_last_uses(), _fold(), _whole("usage_usagehour", "hour"), _whole("usage_usageday", "day")]
     if has_labels:
         statements += [_fold_labels(), _labels("usage_labelhour", "hour"), _labels("usage_labelday", "day")]
-    statements += [_by_team("usage_teamminute", "minute"), _by_team("usage_teamhour", "hour")]
-    statements.append(_by_team("usage_teamday", "day"))
-    statements += [_latencies(f"usage_latency{period}", period) for period in ("minute", "hour", "day")]
+    periods = ("minute", "hour", "day") if has_minutes else ("hour", "day")
+    statements += [_by_team(f"usage_team{period}", period) for period in periods]
+    statements += [_latencies(f"usage_latency{period}", period) for period in periods]
     with connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)

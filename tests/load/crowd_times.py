@@ -31,6 +31,10 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=5_000)
     parser.add_argument("--teams", type=int, default=500)
     parser.add_argument("--exchanges", type=int, default=60_000)
+    parser.add_argument("--rows", type=int, default=2_000_000, help="rows of the ledger, at least")
+    parser.add_argument(
+        "--drop", action="store_true", help="at the end, drop a month of the ledger and say how long it took"
+    )
     parser.add_argument("--repeat", type=int, default=15)
     parser.add_argument("--keep-home", type=Path, help="a folder that keeps the crowd, so that it is made only once")
     parser.add_argument("--only", default="", help="measure only addresses with this text in them; 'snapshots': those")
@@ -64,6 +68,7 @@ def _measure(chosen: argparse.Namespace) -> int:
         crowd = a_crowd(teams=chosen.teams, users=chosen.users, keys=chosen.keys, exchanges=chosen.exchanges)
         print(f"crowd of {chosen.keys} keys, {chosen.users} people, {chosen.teams} teams made in", end=" ")
         print(f"{time.perf_counter() - begun:.0f} s\n", flush=True)
+    _fill(crowd, chosen.rows)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     client = Client()
@@ -90,8 +95,46 @@ def _measure(chosen: argparse.Namespace) -> int:
         print(f"{statistics.median(times):8.0f} {p95:8.0f} {count:8d}  {address}{mark}", flush=True)
     if chosen.only in "snapshots":
         _snapshots()
+    if chosen.drop:
+        _drop_a_month()
     print(f"\n{slow} above {SLOW_MS:.0f} ms")
     return 1 if slow else 0
+
+
+def _fill(crowd: Any, rows: int) -> None:
+    """See to it that the ledger has so many rows."""
+    from django.db import connection
+    from django.utils import timezone
+
+    from control_plane.credentials.models import Provider
+    from tests.load.crowd_usage import usage_fill
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM usage_ledger WHERE organization_id = %s", [crowd.organization.id])
+        (there,) = cursor.fetchone()
+    if there >= rows:
+        return
+    begun = time.perf_counter()
+    provider = Provider.objects.filter(organization=crowd.organization).earliest("created_at")
+    usage_fill(crowd.organization.id, provider.id, rows=rows - there, until=timezone.now())
+    print(f"{rows - there:,} rows of usage made in {time.perf_counter() - begun:.0f} s\n", flush=True)
+
+
+def _drop_a_month() -> None:
+    """The oldest thirty days that have a partition, a transaction each, as the job does it."""
+    from datetime import timedelta
+
+    from django.db import connection
+
+    from control_plane.usage.partitions import existing_days, partitions_drop_before
+
+    oldest = min(existing_days())
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM usage_ledger WHERE day < %s", [oldest + timedelta(days=30)])
+        (rows,) = cursor.fetchone()
+    begun = time.perf_counter()
+    dropped = partitions_drop_before(oldest=oldest + timedelta(days=30))
+    print(f"\n{len(dropped)} days with {rows:,} rows dropped in {time.perf_counter() - begun:.2f} s")
 
 
 def _ask(client: Any, address: str) -> tuple[Any, float]:
@@ -138,6 +181,9 @@ def lists() -> Iterator[str]:
         yield f"/api/v1/{prefix}?limit=200"
     yield "/api/v1/usage?interval=day&group_by=user"
     yield "/api/v1/usage?interval=day&group_by=key"
+    yield "/api/v1/usage?interval=day&group_by=metadata.repository"
+    yield "/api/v1/usage?interval=hour&group_by=model"
+    yield "/api/v1/usage?interval=total&group_by=user,model"
 
 
 def _snapshots() -> None:
