@@ -129,6 +129,10 @@ class SessionDay(SummedTurns):
     model = models.CharField(max_length=NAME_LENGTH)
     provider_id = models.UUIDField(null=True)
     provider_name = models.CharField(max_length=NAME_LENGTH)
+    begun = models.SmallIntegerField(default=0)
+    """1 in one row of each session, that of its first day: sessions are counted by adding up, as all else is."""
+    joined = models.SmallIntegerField(default=0)
+    """1 in the first row that the session has of this model and target."""
 
     class Meta:
         indexes = [

@@ -126,6 +126,8 @@ def _write(session: ConversationSession, read: Read, analysis: Analysis, now: da
     if not is_new:
         SessionDay.objects.filter(session_id=session.id).delete()
         SessionFinding.objects.filter(session_id=session.id).delete()
+    places = sorted(analysis.places.items())
+    joining = {place[1:]: place for place, _ in reversed(places)}
     SessionDay.objects.bulk_create(
         SessionDay(
             **facts,
@@ -136,8 +138,10 @@ def _write(session: ConversationSession, read: Read, analysis: Analysis, now: da
             model=model,
             provider_id=UUID(provider_id) if provider_id else None,
             provider_name=provider_name,
+            begun=int(number == 0),
+            joined=int(joining[model, provider_id, provider_name][0] == day),
         )
-        for (day, model, provider_id, provider_name), sums in sorted(analysis.places.items())
+        for number, ((day, model, provider_id, provider_name), sums) in enumerate(places)
     )
     dearest = sorted(findings, key=lambda finding: (-finding.money_nano_usd, finding.at_ms))[:MOST_FINDINGS]
     SessionFinding.objects.bulk_create(

@@ -123,7 +123,7 @@ class SessionDetailOut(SessionOut):
 
 
 class SpendOut(serializers.Serializer[Any]):
-    sessions = serializers.IntegerField()
+    sessions = serializers.IntegerField(help_text="That began in the range.")
     turns = serializers.IntegerField()
     prompt_tokens = serializers.IntegerField()
     cache_read_tokens = serializers.IntegerField()
@@ -152,7 +152,6 @@ class CauseOut(serializers.Serializer[Any]):
     cause = serializers.ChoiceField(list(Cause))
     is_avoidable = serializers.BooleanField()
     findings = serializers.IntegerField()
-    sessions = serializers.IntegerField()
     cost_nano_usd = serializers.IntegerField()
     cost_usd = serializers.CharField()
     lost_tokens = serializers.IntegerField()
@@ -173,7 +172,7 @@ class OutcomeOut(serializers.Serializer[Any]):
     model = serializers.CharField()
     provider = serializers.CharField()
     provider_id = HexId(allow_null=True)
-    sessions = serializers.IntegerField()
+    sessions = serializers.IntegerField(help_text="That began to use it in the range, or that used it on the day.")
     turns = serializers.IntegerField()
     turns_per_session = serializers.FloatField(allow_null=True)
     tool_results = serializers.IntegerField()

@@ -152,7 +152,6 @@ def cause_out(total: CauseTotal) -> dict[str, Any]:
         "cause": total.cause.value,
         "is_avoidable": total.is_avoidable,
         "findings": total.findings,
-        "sessions": total.sessions,
         "cost_nano_usd": total.money_nano_usd,
         "cost_usd": money(total.money_nano_usd),
         "lost_tokens": total.lost_tokens,

@@ -41,6 +41,7 @@ class Spend:
     """Sums over sessions. Money is nano-USD."""
 
     sessions: int = 0
+    """That began in the range: each counts in one group, the one it began in."""
     turns: int = 0
     prompt_tokens: int = 0
     cache_read_tokens: int = 0
@@ -82,7 +83,6 @@ class CauseTotal:
     cause: Cause
     is_avoidable: bool
     findings: int
-    sessions: int
     money_nano_usd: int
     lost_tokens: int
 
@@ -128,8 +128,7 @@ class Outcome:
 
 
 def spend_total(scope: Scope, since: datetime, until: datetime) -> Spend:
-    rows = _days(scope, since, until)
-    return _spend(rows.aggregate(sessions=Count("session_id", distinct=True), **_sums()))
+    return _spend(_days(scope, since, until).aggregate(**_sums()))
 
 
 def spend_by(scope: Scope, since: datetime, until: datetime, by: str, *, most: int = MOST_GROUPS) -> list[Group]:
@@ -138,7 +137,7 @@ def spend_by(scope: Scope, since: datetime, until: datetime, by: str, *, most: i
     rows = (
         _days(scope, since, until)
         .values(column)
-        .annotate(sessions=Count("session_id", distinct=True), **_sums())
+        .annotate(**_sums())
         .order_by("-avoidable_nano_usd", "-cost_nano_usd", column)[:most]
     )
     groups = [(row[column], _spend(row)) for row in rows]
@@ -147,7 +146,7 @@ def spend_by(scope: Scope, since: datetime, until: datetime, by: str, *, most: i
 
 
 def spend_by_day(scope: Scope, since: datetime, until: datetime) -> list[DaySpend]:
-    rows = _days(scope, since, until).values("day").annotate(sessions=Count("session_id", distinct=True), **_sums())
+    rows = _days(scope, since, until).values("day").annotate(**_sums())
     return [DaySpend(row["day"], _spend(row)) for row in rows.order_by("day")]
 
 
@@ -158,7 +157,6 @@ def causes_total(scope: Scope, since: datetime, until: datetime) -> list[CauseTo
         .values("kind", "cause", "is_avoidable")
         .annotate(
             findings=Count("id"),
-            sessions=Count("session_id", distinct=True),
             money=Sum("money_nano_usd"),
             lost=Sum("lost_tokens"),
         )
@@ -170,7 +168,6 @@ def causes_total(scope: Scope, since: datetime, until: datetime) -> list[CauseTo
             Cause(row["cause"]),
             row["is_avoidable"],
             row["findings"],
-            row["sessions"],
             int(row["money"]),
             int(row["lost"]),
         )
@@ -191,7 +188,8 @@ def outcomes(
     rows = (
         _days(scope, since, until)
         .values(*grouped)
-        .annotate(sessions=Count("session_id", distinct=True), **{name: Sum(name) for name in counted})
+        # A row is one session's day with one model at one target; over several days only the first of them counts.
+        .annotate(sessions=Count("id") if by_day else Sum("joined"), **{name: Sum(name) for name in counted})
         .order_by(*(["day"] if by_day else []), "-turns", *names)[:most]
     )
     stops = _stop_reasons(scope, since, until, grouped)
@@ -201,7 +199,7 @@ def outcomes(
             model=row["model"],
             provider_id=row["provider_id"],
             provider=row["provider_name"],
-            sessions=row["sessions"],
+            sessions=int(row["sessions"]),
             **{name: int(row[name]) for name in counted},
             stop_reasons=stops.get(tuple(row[name] for name in grouped), {}),
         )
@@ -274,11 +272,11 @@ def _day_range(since: datetime, until: datetime) -> tuple[date, date]:
 
 
 def _sums() -> dict[str, Sum]:
-    return {name: Sum(name, default=0) for name in _SUMS}
+    return {"sessions": Sum("begun", default=0), **{name: Sum(name, default=0) for name in _SUMS}}
 
 
 def _spend(row: Mapping[str, object]) -> Spend:
-    return Spend(row["sessions"], **{name: int(row[name]) for name in _SUMS})  # type: ignore[arg-type, call-overload]
+    return Spend(int(row["sessions"]), **{name: int(row[name]) for name in _SUMS})  # type: ignore[call-overload]
 
 
 def _text(value: object) -> str:

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from control_plane.audit.models import Change
 from control_plane.audit.services import Actor
 from control_plane.sessions import tasks
+from control_plane.sessions.analysis.turns import Target
 from control_plane.sessions.models import (
     SessionDay,
     SessionFinding,
@@ -148,6 +149,21 @@ def test_an_estimate_that_was_replaced_is_counted_once(price: Price) -> None:
     summary = SessionSummary.objects.get()
     assert (summary.turns, summary.cost_nano_usd) == (3, session.cost_nano_usd)
     assert summary.cost_nano_usd == sum(event.cost_nano_usd for event in events)
+
+
+def test_a_session_of_two_days_and_models_is_one_session(price: Price) -> None:
+    talk = Talk()
+    talk.go_on(2)
+    talk.say(pause_ms=20 * 60 * MINUTE, read=0)
+    talk.say(read=0, target=Target("anthropic-main", "", "claude-haiku-4-5"))
+    session = book_turns(talk.turns, price, begin=NOW - timedelta(hours=22))
+    session_analyse(session.id, now=NOW)
+    rows = SessionDay.objects.order_by("day", "model").values_list("model", "turns", "begun", "joined")
+    assert list(rows) == [
+        ("claude-opus-4-8", 2, 1, 1),
+        ("claude-haiku-4-5", 1, 0, 1),
+        ("claude-opus-4-8", 1, 0, 0),
+    ]
 
 
 def test_refusals_and_counts_of_tokens_are_no_turns(price: Price) -> None:
