@@ -191,6 +191,10 @@ RATES = pb.Rates(input=1)
         (policy_with(principals=[pb.Principal(id="p", active=True)]), "principals[p].kind"),
         (policy_with(prices=[pb.PriceRow(id="p", model="m", rates=pb.Rates(input=-1))]), "prices[p].rates"),
         (policy_with(prices=[pb.PriceRow(id="p", model="m", rates=pb.Rates(reasoning=-1))]), "prices[p].rates"),
+        (policy_with(prices=[pb.PriceRow(id="p", model="m", rates=pb.Rates(input_audio=-1))]), "prices[p].rates"),
+        (policy_with(prices=[pb.PriceRow(id="p", unit_nano_usd={"file_search": -1})]), "prices[p].unit_nano_usd"),
+        (policy_with(discounts=[pb.Discount(model_glob="*", per_mille=900)]), "discounts[]"),
+        (policy_with(discounts=[pb.Discount(id="d", model_glob="*", per_mille=20_000)]), "discounts[d]"),
         (
             policy_with(
                 prices=[
