@@ -248,7 +248,8 @@ class Entry:
         """Close with what the attempt really used and cost."""
         tally = transcript.tally
         self._charge(admission, tally)
-        if admission.terms.has_budgets and tally.is_reported:
+        # Budgets estimate the next turn by it; a stream that is cut is counted by it (yardsticks.py).
+        if tally.is_reported and (admission.terms.has_budgets or admission.facts.streamed):
             self._remember(admission, tally)
         self._told = answered_part(tally.model, tally.stop_reason, tally.service_tier) + rarely_told_part(tally)
         self.upstream_request_id = self.upstream_request_id or tally.upstream_request_id

@@ -183,8 +183,22 @@ def another(world: World, provider: FakeProvider) -> World:
     """The same pod, and what it has learned, with other answers to come."""
     other = a_world(provider)
     other.usage = world.usage
-    other.ports = replace(other.ports, usage=world.usage, yardsticks=world.ports.yardsticks)
+    learned = {"yardsticks": world.ports.yardsticks, "sessions": world.ports.sessions}
+    other.ports = replace(other.ports, usage=world.usage, **learned)  # type: ignore[arg-type]
     return other
+
+
+async def test_the_prompt_of_a_session_is_known_by_the_turn_before_it() -> None:
+    details = b'"completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 8000}'
+    told = USAGE.replace(b'"prompt_tokens": 10', b'"prompt_tokens": 9000').replace(b'"completion_tokens": 4', details)
+    session = (b"x-switchyard-session", b"s-1")
+    world = a_world(FakeProvider(WORD, STOP, told, DONE, streams=True))
+    await world.serve(FakeClient(STREAMED), TOKEN.text, session)
+    await another(world, FakeProvider(WORD, streams=True)).serve(FakeClient(STREAMED), TOKEN.text, session)
+    before, event = world.usage.finals
+    assert (before.tokens.input_fresh, before.tokens.cache_read) == (1000, 8000)
+    # All of it is in the provider's cache by now, as OpenAI's is.
+    assert (event.kind, event.tokens.input_fresh, event.tokens.cache_read) == (usage_pb2.USAGE_KIND_COUNTED, 0, 9000)
 
 
 async def test_an_answer_that_was_opened_and_never_began_is_billed_its_prompt() -> None:
