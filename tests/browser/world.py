@@ -43,6 +43,7 @@ from tests.browser.directory import a_directory
 from tests.browser.explained import explain_refused, explain_served
 from tests.browser.foreseen import Foreseen, foreseen
 from tests.browser.governance import Governance, governance
+from tests.browser.incomplete import incomplete
 from tests.browser.machines import machines
 from tests.browser.priced import Priced, price_things, without_a_price
 from tests.browser.ruled import Ruled, ruled
@@ -143,6 +144,7 @@ def a_world(*, exchanges_a_day: int = 60) -> World:
     ahead = foreseen(organization, rules.monthly, people["alan@example.com"], teams["research"])
     everything_compile()
     _pods(organization)
+    incomplete(organization, served)
     return World(
         organization=organization,
         admin=admin,

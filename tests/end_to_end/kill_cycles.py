@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -222,6 +223,7 @@ def report_of(cycles: Cycles, arguments: Sequence[str], begun: datetime) -> str:
         "| | |",
         "|---|---|",
         f"| Command | `python -m tests.end_to_end.kill_cycles {' '.join(arguments)}` |",
+        f"| Commit | `{_commit()}` |",
         f"| Begun | {begun:%Y-%m-%d %H:%M} UTC, took {sum(block.took_s for block in blocks) / 60:.0f} min |",
         f"| Machine | {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()} |",
         f"| Load | {cycles.rate_per_s:g} requests/s, 70 % streams, 5 % hang-ups, four protocols, "
@@ -259,6 +261,12 @@ def report_of(cycles: Cycles, arguments: Sequence[str], begun: datetime) -> str:
         text = ", ".join(f"{kill.victim} {kill.after_s:g}{'' if kill.waits else '+'}" for kill in block.kills)
         lines.append(f"{number}. {text}")
     return "\n".join(lines) + "\n"
+
+
+def _commit() -> str:
+    """What was run; empty outside of a repository."""
+    asked = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, check=False)
+    return asked.stdout.decode().strip()
 
 
 def _counted(counts: Counter[str]) -> str:

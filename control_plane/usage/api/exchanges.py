@@ -91,7 +91,7 @@ class ExchangeOut(serializers.Serializer[Any]):
     cost_usd = serializers.CharField()
     is_subscription = serializers.BooleanField(help_text="The caller's own account paid.")
     price_version = serializers.CharField()
-    kind = serializers.ChoiceField([entries.FINAL, entries.COUNTED, entries.ESTIMATED])
+    kind = serializers.ChoiceField([entries.FINAL, entries.COUNTED, entries.ESTIMATED, entries.ORPHAN_ESTIMATED])
     attempts = serializers.IntegerField()
     first_token_ms = serializers.FloatField(allow_null=True)
     duration_ms = serializers.FloatField()

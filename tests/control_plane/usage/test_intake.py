@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 
 from control_plane.usage.inbox import InboxUnavailable, IncomingBatch, PostgresInbox, conninfo_of, read_batch
 from control_plane.usage.intake import AggregationHint, UsageIntakeServicer
-from control_plane.usage.models import FailedAuthenticationMinute, InboxBatch, RefusedReport
+from control_plane.usage.models import FailedAuthenticationMinute, InboxBatch, MissingEvents, RefusedReport
 from switchyard_contract.v1 import usage_pb2, usage_pb2_grpc
 from tests.control_plane.usage.events import BOOT, POD, a_batch, an_event
 
@@ -198,6 +198,46 @@ async def test_a_database_that_cannot_be_reached_is_said_so(unused_tcp_port: int
         async with asyncio.timeout(15):
             with pytest.raises(InboxUnavailable):
                 await inbox.store(read_batch(a_batch([an_event(1)])))
+
+
+FULL = """
+CREATE FUNCTION test_disk_is_full() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$;
+CREATE TRIGGER test_disk_is_full BEFORE INSERT ON usage_inboxbatch EXECUTE FUNCTION test_disk_is_full();
+"""
+ROOM = "DROP TRIGGER test_disk_is_full ON usage_inboxbatch; DROP FUNCTION test_disk_is_full();"
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_while_postgresqls_disk_is_full_nothing_is_acknowledged_and_then_it_goes_on() -> None:
+    batch = a_batch([an_event(1)])
+    async with PostgresInbox(connection.settings_dict) as inbox, serving(inbox) as service:
+        await sync_to_async(_run)(FULL)
+        try:
+            with pytest.raises(grpc.aio.AioRpcError) as failure:
+                await service.report([batch])
+        finally:
+            await sync_to_async(_run)(ROOM)
+        (receipt,) = await service.report([batch])
+
+    assert failure.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert receipt.stored_through == 1
+    assert await sync_to_async(_gaps)() == (1, 0)
+
+
+def _run(statement: str) -> None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()
+
+
+def _gaps() -> tuple[int, int]:
+    try:
+        return InboxBatch.objects.count(), MissingEvents.objects.count()
+    finally:
+        connection.close()
 
 
 async def test_many_wishes_become_few_hints_and_a_broker_that_is_away_is_survived() -> None:
