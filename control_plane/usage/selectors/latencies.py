@@ -110,6 +110,12 @@ def _statement(question: LatencyQuestion, arms: Sequence[Arm], points: Sequence[
         _is_among(name, group, {point.group[number] for point in points})
         for number, (name, group) in enumerate(zip(question.asked.groups, groups, strict=True))
     ]
+    starts = [point.start for point in points if point.start is not None]
+    if starts:
+        # A page is a part of the range.
+        wanted.append(
+            sql.SQL("{} BETWEEN {} AND {}").format(question.start, sql.Literal(min(starts)), sql.Literal(max(starts)))
+        )
     where = sql.SQL("WHERE {}").format(sql.SQL(" AND ").join(wanted)) if wanted else sql.SQL("")
     if is_ledger:
         table = sql.SQL("(SELECT {columns} FROM {table} {where}) AS bucketed").format(

@@ -24,8 +24,8 @@ MOST_ROWS = 300
 """More than a page shows (50), a list gives (200) or a chart draws (31 days of nine groups); fewer than MANY."""
 MORE_QUERIES = 3
 """Names of one more kind of owner, the sum of what a table leaves out, what comes with rows where none were found."""
-POINTS = {"/api/v1/usage": 500}
-"""What a page of points holds."""
+POINTS = {"/api/v1/usage": 501}
+"""What a page of points holds, and the one that tells whether there is a next page."""
 MAKES_A_WHOLE = {
     "/policy-code",
     "/policy-code/download",
