@@ -18,6 +18,8 @@ _FIRST, _THEN = 8, 64
 _NEW_SHARE = 0.2
 _LEAST_TOKENS = 24
 """An answer shorter than this says more of its frame than of its words."""
+_LEAST_BYTES = 1024
+"""A request shorter than this, too."""
 _LIKELY_PER_COUNTED = (0.5, 2.5)
 _LIKELY_BYTES_PER_TOKEN = (1.5, 12.0)
 """Beyond, it is a picture that was sent or something was not shown."""
@@ -58,7 +60,7 @@ class Yardsticks:
         learned = self._learned.get(place)
         if learned is None:
             return
-        if told.prompt >= _LEAST_TOKENS:
+        if body_bytes >= _LEAST_BYTES and told.prompt >= _LEAST_TOKENS:
             found = body_bytes / told.prompt
             if _is_between(found, _LIKELY_BYTES_PER_TOKEN):
                 learned.bytes_per_token = _mixed(learned.bytes_per_token, found, learned.prompts)

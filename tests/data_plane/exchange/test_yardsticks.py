@@ -63,6 +63,12 @@ def test_a_picture_teaches_nothing_of_prompts() -> None:
     assert scale.prompt == TokenCounts(input_fresh=1000)
 
 
+def test_a_short_request_teaches_nothing_of_prompts() -> None:
+    scale = learned((300, TokenCounts(input_fresh=30), None)).scale(PLACE, 3500, None)
+
+    assert scale.prompt == TokenCounts(input_fresh=1000)
+
+
 def test_a_session_goes_on_from_its_last_turn() -> None:
     last = LastTurn(body_bytes=400_000, prompt_tokens=110_000, warm_tokens=100_000, output_tokens=5)
 
