@@ -54,6 +54,9 @@ class ControlPlane(delivery_pb2_grpc.SnapshotDeliveryServicer, usage_pb2_grpc.Us
         """(reason, source)"""
         self.statuses: list[delivery_pb2.Status] = []
         self.nacks: list[delivery_pb2.Nack] = []
+        self.takes_usage = threading.Event()
+        """Cleared: batches wait, unread."""
+        self.takes_usage.set()
         self.floors: list[usage_pb2.Floor] = []
         """Sent with every receipt."""
         self._keeps_rows = keeps_rows
@@ -195,6 +198,7 @@ class ControlPlane(delivery_pb2_grpc.SnapshotDeliveryServicer, usage_pb2_grpc.Us
     ) -> Iterator[usage_pb2.UsageReceipt]:
         self._check(context)
         for batch in batches:
+            self.takes_usage.wait(60)
             with self._news:
                 self._store(batch)
                 self._news.notify_all()

@@ -229,15 +229,14 @@ def test_a_full_spool_stops_admission_and_lets_what_runs_end(
             control,
             counters_url,
             tmp_path / "pod",
-            SWITCHYARD_SHELF_KEY=base64.b64encode(os.urandom(32)).decode(),
             SWITCHYARD_SPOOL_SEGMENT=str(1024 * 1024),
             SWITCHYARD_SPOOL_LIMIT=str(8 * 1024 * 1024),
         )
         try:
             pod.start()
             key = control.mint()
-            control.stop()
-            slow = ANTHROPIC.headers(key, x_sim_behaviour="sim-text-400-delay10")
+            control.takes_usage.clear()
+            slow = ANTHROPIC.headers(key, x_sim_behaviour="sim-text-300-delay10")
             body = ANTHROPIC.body("claude-sonnet-4-6", streams=True, max_tokens=32_000)
             streams = [pod.open("POST", "/v1/messages", slow, body) for _ in range(3)]
             for stream in streams:
@@ -252,7 +251,7 @@ def test_a_full_spool_stops_admission_and_lets_what_runs_end(
             for stream in streams:
                 answer = stream.rest()
                 assert (answer.is_cut, ANTHROPIC.end in answer.body) == (False, True)
-            control.start()
+            control.takes_usage.set()
             until(lambda: pod.call("POST", "/v1/messages", ANTHROPIC.headers(key), BODY).status == 200, "not resumed")
             pod.settle()
             ran = [row for row in control.rows_of(key, served) if row.attempt]
