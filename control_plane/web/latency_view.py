@@ -57,6 +57,11 @@ class LatencyRow:
     answers: int
     parts: tuple[tuple[int | None, int | None], ...]
 
+    @property
+    def titled(self) -> list[tuple[str, int | None, int | None]]:
+        """(title, p50, p95): where a phone has no heads of columns, each value says what it is."""
+        return [(part.title, p50, p95) for part, (p50, p95) in zip(PARTS, self.parts, strict=True)]
+
 
 def latency_charts(
     scope: Scope, span: TimeRange, filters: Filters, *, zone: ZoneInfo, behind: str

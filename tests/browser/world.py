@@ -55,6 +55,8 @@ ADMIN = "ada@example.com"
 MEMBER = "grace@example.com"
 LONG_NAME = "A team with a name that is much longer than anybody would think sensible when they typed it"
 DAYS = 30
+LATELY = 14
+"""Exchanges of the last minutes."""
 EVENTS_A_BATCH = 500
 
 PEOPLE = (
@@ -307,6 +309,11 @@ def _events(
             owner = account.id if is_bot else people[email].id
             moment = _moment(chance, date, now)
             yield exchange_event(chance, number, moment, organization, key, owner, providers, prices, is_bot)
+    for seconds in range(15, 15 + 40 * LATELY, 40):
+        # Somebody works right now: the live view has something to show.
+        number, moment = number + 1, now - timedelta(seconds=seconds)
+        key, owner = keys[MEMBER].key, people[MEMBER].id
+        yield exchange_event(chance, number, moment, organization, key, owner, providers, prices, False)
 
 
 def _moment(chance: random.Random, date: datetime, now: datetime) -> datetime:

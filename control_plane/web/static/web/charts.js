@@ -1,4 +1,4 @@
-// Bars and lines over time with uPlot. The numbers come as JSON beside the figure; a table and CSV carry the same.
+// Bars and lines over time with uPlot. The numbers come as JSON beside the figure; a table and CSV below carry the same.
 "use strict";
 
 const MONEY = (nano) => {
@@ -19,6 +19,11 @@ const DURATION = (us) => {
   if (us >= 1000) return `${(us / 1000).toFixed(us < 1e4 ? 1 : 0)} ms`;
   return us === 0 ? "0" : `${Math.round(us)} µs`;
 };
+// Steps of an axis are round, so they need no zeros behind the point.
+const AXIS_DURATION = (us) => {
+  const [unit, word] = us >= 60e6 ? [60e6, "min"] : us >= 1e6 ? [1e6, "s"] : us >= 1000 ? [1000, "ms"] : [1, "µs"];
+  return us === 0 ? "0" : `${Number((us / unit).toPrecision(3))} ${word}`;
+};
 const SHARE = (thousandths) => `${Number((thousandths / 10).toFixed(1))} %`;
 const WRITERS = { money: MONEY, count: COUNT, duration: DURATION, share: SHARE };
 // Steps of an axis that counts things: there is no half request.
@@ -29,6 +34,14 @@ const AXIS_MONEY = (nano) => {
   return `$${Number(dollars.toPrecision(6))}`;
 };
 
+// Every digit that a table of record has, where an axis or a tip shortens.
+const FULL_MONEY = (nano) => {
+  const dollars = nano / 1e9, digits = Math.abs(dollars) < 1 && nano !== 0 ? 4 : 2;
+  return `$${dollars.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })}`;
+};
+const FULL = { money: FULL_MONEY, count: (count) => count.toLocaleString("en"), duration: DURATION, share: SHARE };
+const UNITS = { money: "nano_usd", count: "", duration: "us", share: "per_mille" };
+
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const drawn = new Map();
 
@@ -37,7 +50,7 @@ function draw(box) {
   drawn.get(box)?.destroy();
   box.replaceChildren();
   const write = WRITERS[box.dataset.unit] || COUNT;
-  const onAxis = box.dataset.unit === "money" ? AXIS_MONEY : write;
+  const onAxis = { money: AXIS_MONEY, duration: AXIS_DURATION }[box.dataset.unit] || write;
   drawn.set(box, content.kind === "lines" ? drawLines(box, content, write, onAxis) : drawBars(box, content, write, onAxis));
 }
 
@@ -112,7 +125,7 @@ function frame(box, content, onAxis) {
   return {
     width: box.clientWidth - 24,
     height: 240,
-    padding: [8, 8, 0, 0],
+    padding: [8, 18, 0, 0],
     tzDate: (at) => uPlot.tzDate(new Date(at * 1000), content.zone),
     legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
@@ -255,6 +268,86 @@ function follow(plot, content) {
   const at = content.times[plot.cursor.idx];
   location.assign(span(new URL(content.behind, location.href), at, at, content));
 }
+
+// What a chart shows, in columns: [label, values].
+function columnsOf(content) {
+  if (content.kind === "lines") {
+    return [
+      ...content.lines.map((line) => [line.label, line.values]),
+      ...content.bands.flatMap((band) => [[`${band.label}, from`, band.low], [`${band.label}, to`, band.high]]),
+    ];
+  }
+  const columns = content.series.map((series) => [series.label, series.values]);
+  if (columns.length > 1) columns.push(["All", content.times.map((_, place) => content.series.reduce((sum, series) => sum + series.values[place], 0))]);
+  if (content.before.length) columns.push(["Before", content.before]);
+  return columns;
+}
+
+const momentOf = (at, content) => (content.step < 86400 ? minuteOf(at, content).replace("T", " ") : dayOf(at, content));
+
+function cell(row, kind, text, isNumber) {
+  const one = document.createElement(kind);
+  one.textContent = text;
+  if (kind === "th") one.scope = "col";
+  if (isNumber) one.className = "right";
+  row.append(one);
+}
+
+// The table is made when somebody opens it: most never do.
+function fillTable(details) {
+  const place = details.querySelector("[data-chart-rows]");
+  if (!details.open || place.childElementCount) return;
+  const { content, unit } = contentOf(details);
+  const columns = columnsOf(content), write = FULL[unit] || FULL.count;
+  const table = document.createElement("table");
+  table.className = "grid-table";
+  table.createCaption().className = "sr-only";
+  table.caption.textContent = details.closest("figure").querySelector("[data-chart]").getAttribute("aria-label");
+  const head = table.createTHead().insertRow();
+  cell(head, "th", `${content.step < 86400 ? "From" : "Day"} (${content.zone})`, false);
+  for (const [label] of columns) cell(head, "th", label, true);
+  const body = table.createTBody();
+  content.times.forEach((at, number) => {
+    const row = body.insertRow();
+    cell(row, "td", momentOf(at, content), false);
+    for (const [, values] of columns) cell(row, "td", values[number] === null || values[number] === undefined ? "–" : write(values[number]), true);
+  });
+  place.append(table);
+}
+
+function contentOf(details) {
+  const box = details.closest("figure").querySelector("[data-chart]");
+  return { content: JSON.parse(document.getElementById(box.dataset.chart).textContent), unit: box.dataset.unit, name: box.dataset.chart };
+}
+
+// A cell of a file; text that a spreadsheet would run as a formula is made harmless.
+function quoted(value) {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "number") return String(value);
+  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function saveTable(details) {
+  const { content, unit, name } = contentOf(details);
+  const columns = columnsOf(content), suffix = UNITS[unit] ? ` (${UNITS[unit]})` : "";
+  const rows = [
+    [`from (${content.zone})`, ...columns.map(([label]) => `${label}${suffix}`)],
+    ...content.times.map((at, number) => [momentOf(at, content), ...columns.map(([, values]) => values[number])]),
+  ];
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([rows.map((row) => row.map(quoted).join(",")).join("\r\n") + "\r\n"], { type: "text/csv" }));
+  link.download = `${name}.csv`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+// `toggle` does not bubble; it is caught on its way down.
+document.addEventListener("toggle", (event) => { if (event.target.matches?.("[data-chart-table]")) fillTable(event.target); }, true);
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-chart-csv]");
+  if (button) saveTable(button.closest("[data-chart-table]"));
+});
 
 function drawAll() {
   for (const box of document.querySelectorAll("[data-chart]")) draw(box);

@@ -537,15 +537,17 @@ function toast(text) {
   byId("toasts").append(item);
 }
 
-// What scrolls sideways and holds nothing to focus can be reached by the keyboard all the same.
+// What scrolls and holds nothing to focus can be reached by the keyboard all the same.
 function reachScrollers() {
   for (const scroller of document.querySelectorAll(".grid-scroll")) {
-    const isScrolling = scroller.scrollWidth > scroller.clientWidth;
+    const isScrolling = scroller.scrollWidth > scroller.clientWidth || scroller.scrollHeight > scroller.clientHeight;
     if (isScrolling && !scroller.querySelector("a, button")) scroller.tabIndex = 0;
     else scroller.removeAttribute("tabindex");
   }
 }
 addEventListener("resize", reachScrollers);
+// What was folded had no size. `toggle` does not bubble; it is caught on its way down.
+document.addEventListener("toggle", reachScrollers, true);
 
 function settle(root) {
   reachScrollers();
