@@ -12,7 +12,7 @@ from typing import Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import F, Min, QuerySet, Sum
+from django.db.models import Exists, F, Min, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
 from control_plane.audit.services import Actor, Subject, record_change
@@ -128,6 +128,15 @@ def orphan_accept(*, orphan: Orphan, actor: Actor, note: str, now: datetime | No
         after={"exchange": orphan.exchange_id, "cost_nano_usd": orphan.cost_nano_usd, "note": note},
     )
     return orphan
+
+
+def sequences_forget(*, now: datetime, ledger_days: int) -> int:
+    """Forget spools that reported nothing for as long as the ledger keeps rows, and what was missing of them."""
+    oldest = now - timedelta(days=ledger_days)
+    MissingEvents.objects.filter(closed_at__lt=oldest).delete()
+    open_gaps = missing_open().filter(pod_id=OuterRef("pod_id"), boot_id=OuterRef("boot_id"))
+    forgotten, _ = PodSequence.objects.filter(~Exists(open_gaps), reported_at__lt=oldest).delete()
+    return forgotten
 
 
 def _note_of(note: str) -> str:

@@ -94,15 +94,19 @@ def orphan_row(lost: Lost, organization_id: UUID, owners: Mapping[str, KeyOwner]
 
 def orphans_settle(written: Iterable[LedgerRow], *, at: datetime) -> int:
     """Note the orphans whose estimates these rows took back: the truth has come. In the transaction of the booking."""
-    taken_back = [
+    rows = list(written)
+    taken_back = {
         (row.exchange_id, row.attempt)
-        for row in written
+        for row in rows
         if row.kind == REVERSAL and row.revision % 4 == CERTAINTY[ORPHAN_ESTIMATED]
-    ]
+    }
     if not taken_back:
         return 0
+    # An estimate that took the place of an estimate, at another price, is none.
+    told = {(row.exchange_id, row.attempt) for row in rows if row.kind not in (REVERSAL, ORPHAN_ESTIMATED)}
+    settled = sorted(taken_back & told)
     with connection.cursor() as cursor:
-        cursor.execute(_SETTLE, [at, [one[0] for one in taken_back], [one[1] for one in taken_back]])
+        cursor.execute(_SETTLE, [at, [one[0] for one in settled], [one[1] for one in settled]])
         return cursor.rowcount
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from control_plane.keys.counter_store import open_counter_store
 from control_plane.usage.aggregation import book_waiting
+from control_plane.usage.completeness import sequences_forget
 from control_plane.usage.measuring import models_measure
 from control_plane.usage.orphan_sweep import orphans_book
 from control_plane.usage.partitions import partitions_drop_before, partitions_ensure_ahead
@@ -54,6 +55,7 @@ def keep_partitions() -> None:
     if dropped:
         log.info("ledger partitions dropped", count=len(dropped), newest=dropped[-1].isoformat())
     decisions_forget(now=now, ledger_days=settings.SWITCHYARD.ledger_days)
+    sequences_forget(now=now, ledger_days=settings.SWITCHYARD.ledger_days)
     minutes_forget(now=now, minutes_days=settings.SWITCHYARD.minutes_days)
     odd_forget(
         now=now,

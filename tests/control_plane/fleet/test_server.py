@@ -194,6 +194,17 @@ async def test_whoever_has_no_join_token_is_refused(
         assert pod.order == []
 
 
+async def test_a_token_for_some_pods_is_for_no_others(port: int, tenant: Tenant, database: DatabaseThreads) -> None:
+    def issued(*pods: str) -> str:
+        return pod_token_mint(name="cell", actor=SYSTEM, pods=pods).token
+
+    async with a_pod(port, await database.run(issued, "eu-*", "us-*")) as other:
+        assert await other.stream.code() is grpc.StatusCode.PERMISSION_DENIED
+        assert other.order == []
+    async with a_pod(port, await database.run(issued, "eu-*", "pod-*")) as pod:
+        await pod.until(lambda: set(pod.held) == all_shards(tenant))
+
+
 async def test_an_outage_of_the_database_is_never_told_as_a_wrong_token(
     port: int, token: str, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:

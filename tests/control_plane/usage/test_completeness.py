@@ -14,6 +14,7 @@ from control_plane.usage.completeness import (
     missing_open,
     orphan_accept,
     orphans_of,
+    sequences_forget,
 )
 from control_plane.usage.models import MissingEvents, Orphan, PodSequence
 from tests.control_plane.usage.books import an_organization
@@ -89,6 +90,19 @@ def test_what_somebody_says_is_lost_is_no_longer_missing_and_is_told() -> None:
     assert completeness(now=NOW).is_complete
     told = Change.objects.get(action="missing_events.accept")
     assert (told.organization_id, told.after["note"]) == (None, "The disk is gone.")
+
+
+def test_spools_are_forgotten_with_the_ledger_but_not_what_is_missing_of_them() -> None:
+    numbered(100)
+    PodSequence.objects.create(pod_id="old", boot_id=BOOT, highest=7, first_seen_at=NOW, reported_at=NOW)
+    a_gap(5, 9)
+
+    later = NOW + timedelta(days=396, seconds=1)
+    assert sequences_forget(now=later, ledger_days=396) == 1
+    assert PodSequence.objects.get().pod_id == POD
+    missing_accept(missing=MissingEvents.objects.get(), actor=OPERATOR, note="Gone.", now=NOW)
+    assert sequences_forget(now=later, ledger_days=396) == 1
+    assert not MissingEvents.objects.exists()
 
 
 def test_an_estimate_that_somebody_keeps_waits_no_longer() -> None:

@@ -1,15 +1,18 @@
 """Attempts of which only the counter store knows: estimated, shown as such, and replaced when the truth comes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 import redis
+from django.db import transaction
 
 from control_plane.keys.models import VirtualKey
+from control_plane.usage.aggregation import book_rows
 from control_plane.usage.completeness import completeness, orphan_accept
-from control_plane.usage.models import BudgetSpend, Orphan
+from control_plane.usage.models import BudgetSpend, Orphan, QuarantinedEvent
 from control_plane.usage.orphan_sweep import Swept, orphans_book
 from control_plane.usage.selectors import ExchangeSearch, Scope, exchanges_page
 from data_plane.counters.packing import member_of
@@ -191,6 +194,29 @@ def test_what_cannot_be_read_stays_and_stops_nothing(
 
     assert orphans_book(store=store, now=LATER) == Swept(booked=1, unreadable=2)
     assert store.hlen(name) == 2
+
+
+def test_a_pod_may_not_report_one(tenant: Tenant) -> None:
+    said = an_event(organization_id=tenant.organization.id.hex, kind=usage_pb2.USAGE_KIND_ORPHAN_ESTIMATED)
+
+    put_and_book(a_batch([said]))
+
+    assert ledger() == []
+    assert QuarantinedEvent.objects.get().reason == "kind_unknown"
+
+
+def test_an_orphan_at_another_price_is_still_one(
+    tenant: Tenant, key: VirtualKey, store: redis.Redis, pods: RawStore
+) -> None:
+    pods.reserve(claims_of(tenant, key), an_ask(1), START_US)
+    lapse(pods, tenant)
+    orphans_book(store=store, now=LATER)
+    with transaction.atomic():
+        book_rows([replace(ledger()[0], revision=1, cost_nano_usd=9)], now=LATER)
+
+    assert sum(row.cost_nano_usd for row in ledger()) == 9
+    assert Orphan.objects.get().settled_at is None
+    assert_books_agree()
 
 
 def test_an_estimate_that_was_kept_is_still_replaced_by_a_truth(
