@@ -6,6 +6,7 @@ Nothing is copied by hand: a new endpoint is tried as soon as the router knows i
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -21,9 +22,9 @@ from control_plane.access.services import access_rule_create
 from control_plane.audit.selectors import changes_of
 from control_plane.budgets.models import Budget, BudgetRequest
 from control_plane.budgets.services import budget_create, budget_request_make
-from control_plane.catalog.models import OrganizationPrice
-from control_plane.catalog.price_row import PriceDraft
-from control_plane.catalog.services import list_prices_load, organization_price_set
+from control_plane.catalog.models import Discount, OrganizationPrice
+from control_plane.catalog.price_row import DiscountDraft, PriceDraft
+from control_plane.catalog.services import discount_set, list_prices_load, organization_price_set
 from control_plane.declarative.models import PolicyRevision
 from control_plane.identity.models import IdentityConnection
 from control_plane.identity.scim.models import ScimGroup, ScimToken
@@ -44,7 +45,8 @@ from control_plane.rest.permissions import IsCaller, rights_declared
 from control_plane.rules.metadata_keys import metadata_key_create
 from control_plane.rules.models import MetadataKey
 from control_plane.usage.adjustments import Correction, adjustment_create
-from control_plane.usage.models import Adjustment
+from control_plane.usage.models import Adjustment, Repricing
+from control_plane.usage.repricing import repricing_begin
 from switchyard_contract.quantity import NanoUsd, nano_usd
 from tests.control_plane.api.world import ACTOR, Tenant, a_person, as_user, book_usage, session_of
 
@@ -134,6 +136,8 @@ OBJECTS: dict[str, Callable[[Tenant], str]] = {
     "exchanges": lambda t: t.exchange,
     "adjustments": lambda t: a_credit(t).id.hex,
     "prices": lambda t: own_price(t).id.hex,
+    "discounts": lambda t: a_discount(t).id.hex,
+    "repricings": lambda t: a_repricing(t).id.hex,
     "models": lambda t: "anthropic-main/claude-sonnet-4-6",
     "access-rules": lambda t: AccessRule.objects.get(organization=t.organization).id.hex,
     "rate-limits": lambda t: RateLimit.objects.get(organization=t.organization).id.hex,
@@ -161,6 +165,17 @@ NOT_OF_ONE_TENANT = {"models", "audit"}
 def own_price(tenant: Tenant) -> OrganizationPrice:
     draft = PriceDraft("anthropic", "claude-sonnet-4-6", {"input": 1, "output": 2})
     return organization_price_set(organization=tenant.organization, draft=draft, actor=ACTOR)
+
+
+def a_discount(tenant: Tenant) -> Discount:
+    return discount_set(organization=tenant.organization, draft=DiscountDraft(900), actor=ACTOR)
+
+
+def a_repricing(tenant: Tenant) -> Repricing:
+    now = timezone.now()
+    return repricing_begin(
+        organization=tenant.organization, since=now - timedelta(days=1), until=now, reason="Why.", actor=ACTOR
+    )
 
 
 def a_credit(tenant: Tenant) -> Adjustment:
