@@ -19,6 +19,12 @@ from control_plane.rules.periods import midnight
 
 LOOKED_BACK_DAYS = 84
 WHOLE_HOURS, TEAM_HOURS = "usage_usagehour", "usage_teamhour"
+AMOUNTS = {
+    "paid": "(cost_nano_usd - subscription_cost_nano_usd)",
+    "shadow": "subscription_cost_nano_usd",
+    "both": "cost_nano_usd",
+}
+"""Whose money a sum is of, as `budgets.Counts` says it: the organization's, what callers' own accounts paid, all."""
 KNOWN_BY_TEAM: frozenset[str] = frozenset(
     {"team_id", "principal_kind", "provider_id", "provider_name", "model", "client", "protocol"}
 )
@@ -54,7 +60,9 @@ class DaySums:
 _QUIET = DaySpend(0)
 
 
-def day_sums(organization_id: UUID, zone: ZoneInfo, needs: Iterable[str], *, now: datetime) -> DaySums:
+def day_sums(
+    organization_id: UUID, zone: ZoneInfo, needs: Iterable[str], *, now: datetime, counts: str = "paid"
+) -> DaySums:
     """Sum an organization's spend by day and by the fields of a grain that are asked for; one query."""
     fields = fields_of(needs)
     local = now.astimezone(zone)
@@ -62,12 +70,13 @@ def day_sums(organization_id: UUID, zone: ZoneInfo, needs: Iterable[str], *, now
     first_day = today - timedelta(days=LOOKED_BACK_DAYS)
     columns = [sql.Identifier(name) for name in fields]
     statement = sql.SQL(
-        "SELECT {columns} (hour AT TIME ZONE {zone})::date AS day, sum(cost_nano_usd)::bigint,"
-        " sum(cost_nano_usd * least(1, greatest(0, ({minute} - extract(hour FROM hour AT TIME ZONE {zone}) * 60"
+        "SELECT {columns} (hour AT TIME ZONE {zone})::date AS day, sum({amount})::bigint,"
+        " sum({amount} * least(1, greatest(0, ({minute} - extract(hour FROM hour AT TIME ZONE {zone}) * 60"
         " - extract(minute FROM hour AT TIME ZONE {zone})) / 60)))::bigint"
         " FROM {table} WHERE organization_id = {organization} AND hour >= {since} AND hour < {until}"
-        " GROUP BY {groups} day HAVING sum(cost_nano_usd) <> 0"
+        " GROUP BY {groups} day HAVING sum({amount}) <> 0"
     ).format(
+        amount=sql.SQL(AMOUNTS[counts]),
         columns=_listed(columns),
         groups=_listed(columns),
         zone=sql.Literal(zone.key),
@@ -86,7 +95,11 @@ def day_sums(organization_id: UUID, zone: ZoneInfo, needs: Iterable[str], *, now
 
 
 def span_sums(
-    organization_id: UUID, needs: Iterable[str], spans: Sequence[tuple[datetime, datetime]]
+    organization_id: UUID,
+    needs: Iterable[str],
+    spans: Sequence[tuple[datetime, datetime]],
+    *,
+    counts: str = "paid",
 ) -> Mapping[Grain, tuple[int, ...]]:
     """Sum an organization's spend over some spans of whole hours, by the fields of a grain; one query."""
     fields = fields_of(needs)
@@ -95,7 +108,8 @@ def span_sums(
         sql.SQL("hour >= {} AND hour < {}").format(sql.Literal(since), sql.Literal(until)) for since, until in spans
     ]
     sums = [
-        sql.SQL("coalesce(sum(cost_nano_usd) FILTER (WHERE {}), 0)::bigint").format(condition) for condition in within
+        sql.SQL("coalesce(sum({}) FILTER (WHERE {}), 0)::bigint").format(sql.SQL(AMOUNTS[counts]), condition)
+        for condition in within
     ]
     statement = sql.SQL(
         "SELECT {columns} {sums} FROM {table} WHERE organization_id = {organization} AND ({within}) {grouped}"

@@ -41,15 +41,18 @@ _REPLACED = [
 ]
 
 
+_Of = tuple[str, str]
+"""A zone, and whose money counts (`budgets.Counts`)."""
+
+
 @dataclass(slots=True)
 class _Making:
     """What is read once for an organization."""
 
     organization: Organization
     now: datetime
-    sums: dict[str, DaySums] = field(default_factory=dict)
-    """By zone."""
-    index: dict[str, Index] = field(default_factory=dict)
+    sums: dict[_Of, DaySums] = field(default_factory=dict)
+    index: dict[_Of, Index] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,10 @@ class _Counted:
     raises: Sequence[BudgetRaise]
 
     @property
+    def of(self) -> _Of:
+        return self.zone.key, str(self.budget.counts)
+
+    @property
     def counts_since(self) -> date:
         return self.budget.created_at.astimezone(self.zone).date()
 
@@ -89,17 +96,18 @@ def forecasts_make(*, organization: Organization, now: datetime | None = None) -
     """Forecast everything of one organization as of now; says how much."""
     making = _Making(organization, now or timezone.now())
     counted = _counted(organization, making.now)
-    needs: dict[str, set[str]] = defaultdict(set)
+    needs: dict[_Of, set[str]] = defaultdict(set)
     for one in counted:
         if one.about.is_by_day:
-            needs[one.zone.key] |= one.about.needs
-    for name, fields in needs.items():
-        making.sums[name] = day_sums(organization.id, ZoneInfo(name), fields, now=making.now)
-        making.index[name] = indexed(making.sums[name].days)
+            needs[one.of] |= one.about.needs
+    for of, fields in needs.items():
+        zone, counts = of
+        making.sums[of] = day_sums(organization.id, ZoneInfo(zone), fields, now=making.now, counts=counts)
+        making.index[of] = indexed(making.sums[of].days)
     driven = _driven(making, counted)
     made = _of_organization(making)
     for one in counted:
-        made += _of_budget(making, one, driven.get((one.zone.key, one.span), _NOTHING))
+        made += _of_budget(making, one, driven.get((one.of, one.span), _NOTHING))
     with transaction.atomic():
         _keep(made)
         tell_listeners(made)
@@ -168,20 +176,20 @@ def _posted(
     return found
 
 
-def _driven(making: _Making, counted: Iterable[_Counted]) -> dict[tuple[str, Span], _Driven]:
+def _driven(making: _Making, counted: Iterable[_Counted]) -> dict[tuple[_Of, Span], _Driven]:
     """For every period that budgets have now: what was spent in it and in the one before, by who and what."""
-    needs: dict[tuple[str, Span], set[str]] = defaultdict(set)
-    before: dict[tuple[str, Span], Span] = {}
+    needs: dict[tuple[_Of, Span], set[str]] = defaultdict(set)
+    before: dict[tuple[_Of, Span], Span] = {}
     for one in counted:
         # A day is over before anybody asks what drove it.
         if one.previous is None or not one.about.is_by_day or one.budget.period == "day":
             continue
-        needs[one.zone.key, one.span] |= {*one.about.needs, *DRIVEN_BY}
-        before[one.zone.key, one.span] = one.previous
+        needs[one.of, one.span] |= {*one.about.needs, *DRIVEN_BY}
+        before[one.of, one.span] = one.previous
     found = {}
     for key, fields in needs.items():
         spans = ((key[1].start, making.now), (before[key].start, key[1].start))
-        sums = span_sums(making.organization.id, fields, spans)
+        sums = span_sums(making.organization.id, fields, spans, counts=key[0][1])
         found[key] = _Driven(sums, indexed(sums))
     return found
 
@@ -210,10 +218,10 @@ def _of_organization(making: _Making) -> list[Forecast]:
 
 
 def _of_budget(making: _Making, one: _Counted, driven: _Driven) -> list[Forecast]:
-    sums = making.sums.get(one.zone.key)
+    sums = making.sums.get(one.of)
     grains: Mapping[str, list[Grain]] = {}
     if sums is not None and one.about.is_by_day:
-        grains = by_counter(one.about, candidates(one.about, making.index[one.zone.key], sums.days))
+        grains = by_counter(one.about, candidates(one.about, making.index[one.of], sums.days))
     parts = by_counter(one.about, candidates(one.about, driven.index, driven.sums)) if driven.sums else {}
     today = making.now.astimezone(one.zone).date()
     made = []

@@ -109,6 +109,22 @@ def test_what_roll_ups_cannot_tell_is_scaled_by_what_was_posted(acme: Tenant) ->
     assert 195 < dollars(of_budget(budget).p50_nano_usd) < 225
 
 
+def test_what_callers_own_accounts_paid_counts_where_a_budget_says_so(acme: Tenant) -> None:
+    paid, shadow, both = (a_monthly(acme, counts, counts=counts) for counts in ("paid", "shadow", "both"))
+    spend_at(acme, work_days(FIRST, TODAY, 20))
+    spend_at(acme, work_days(FIRST, TODAY, 60), is_subscription=True)
+    for budget, amount in ((paid, 250), (shadow, 750), (both, 1000)):
+        post(budget, amount)
+
+    forecasts_make(organization=acme.organization, now=NOW)
+
+    ends = {row.budget_id: dollars(row.p50_nano_usd) for row in Forecast.objects.all()}
+    # The organization's month is what it pays, as statements are.
+    assert ends[None] == pytest.approx(ends[paid.id], rel=0.06)
+    assert ends[shadow.id] == pytest.approx(3 * ends[paid.id], rel=0.06)
+    assert ends[both.id] == pytest.approx(4 * ends[paid.id], rel=0.06)
+
+
 @pytest.mark.parametrize(
     ("days", "why", "needed"),
     [

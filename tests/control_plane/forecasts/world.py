@@ -28,6 +28,7 @@ def spend_at(
     key: str = "",
     model: str = "claude-opus-4-8",
     client: str = "claude-code",
+    is_subscription: bool = False,
 ) -> None:
     """Dollars spent in hours of UTC, as the roll-ups of hours have them."""
     given = list(hours)
@@ -47,7 +48,14 @@ def spend_at(
     for table, more in (("usagehour", whole), ("teamhour", {})):
         rows = apps.get_model("usage", table)._default_manager
         rows.bulk_create(
-            rows.model(hour=at, grain=uuid4(), cost_nano_usd=round(dollars * DOLLAR), **common, **more)
+            rows.model(
+                hour=at,
+                grain=uuid4(),
+                cost_nano_usd=round(dollars * DOLLAR),
+                subscription_cost_nano_usd=round(dollars * DOLLAR) if is_subscription else 0,
+                **common,
+                **more,
+            )
             for at, dollars in given
         )
 
