@@ -37,12 +37,16 @@ POST_ONLY = {
     "connection-person-unlink",
     "delegations",
     "key-undo",
+    "missing-accept",
     "notice-dismiss",
     "organization-choose",
+    "orphan-accept",
     "password",
     "policy-apply",
     "policy-release",
     "provider-test",
+    "quarantine-dismiss",
+    "quarantine-retry",
     "repricing-drop",
     "rule-undo",
     "session-end",
@@ -50,6 +54,7 @@ POST_ONLY = {
     "sign-out",
     "team-person-remove",
     "theme",
+    "unusual-spend-mark",
 }
 ASKED_SOMETHING = {"keys-bulk", "members-bulk", "policy-compare", "policy-drift-download"}
 """Not there without its question: which rows, and what to do with them."""
