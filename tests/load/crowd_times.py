@@ -3,8 +3,8 @@
     python -m tests.load.crowd_times [--keys 50000] [--users 5000] [--teams 500] [--repeat 15]
         [--keep-home DIR] [--only TEXT]
 
-Prints the median, the 95th percentile and the number of queries of each. Times depend on the machine; the number of
-queries does not, and tests hold it (tests/control_plane/web/test_query_counts.py).
+Prints the median, the 95th percentile, the CPU time here and in PostgreSQL, and the number of queries of each. Times
+depend on the machine; the number of queries does not, and tests hold it (tests/control_plane/web/test_query_counts.py).
 """
 
 import argparse
@@ -77,22 +77,23 @@ def _measure(chosen: argparse.Namespace) -> int:
     gc.collect()
     gc.freeze()
     slow = 0
-    print(f"{'median':>8} {'p95':>8} {'queries':>8}  address (ms)")
+    print(f"{'median':>8} {'p95':>8} {'CPU':>8} {'queries':>8}  address (ms)")
     for address in (*pages(), *lists()):
         if chosen.only not in address:
             continue
         # Counted once and timed afterwards: a server keeps no log of its queries.
         with CaptureQueriesContext(connection) as queries:
-            answer, _ = _ask(client, address)
+            answer, _, _ = _ask(client, address)
         count = len(queries)
         connection.queries_log.clear()
-        times = [_ask(client, address)[1] for _ in range(chosen.repeat)]
+        asked = [_ask(client, address) for _ in range(chosen.repeat)]
+        times, cpu = [each[1] for each in asked], statistics.median(each[2] for each in asked)
         p95 = statistics.quantiles(times, n=20)[-1] if len(times) > 1 else times[0]
         mark = "" if answer.status_code < 400 else f"  ANSWERED {answer.status_code}"
         if p95 > SLOW_MS:
             slow += 1
             mark += "  SLOW"
-        print(f"{statistics.median(times):8.0f} {p95:8.0f} {count:8d}  {address}{mark}", flush=True)
+        print(f"{statistics.median(times):8.0f} {p95:8.0f} {cpu:8.0f} {count:8d}  {address}{mark}", flush=True)
     if chosen.only in "snapshots":
         _snapshots()
     if chosen.drop:
@@ -137,13 +138,24 @@ def _drop_a_month() -> None:
     print(f"\n{len(dropped)} days with {rows:,} rows dropped in {time.perf_counter() - begun:.2f} s")
 
 
-def _ask(client: Any, address: str) -> tuple[Any, float]:
-    """The answer, read to its end, and how many milliseconds it took."""
-    started = time.perf_counter()
+def _ask(client: Any, address: str) -> tuple[Any, float, float]:
+    """The answer, read to its end, how many milliseconds it took, and how many of a CPU here and in PostgreSQL.
+
+    The second says more than the first where the machine is shared.
+    """
+    started, cpu = time.perf_counter(), _cpu_ms()
     answer = client.get(address)
     if answer.streaming:
         b"".join(answer.streaming_content)
-    return answer, (time.perf_counter() - started) * 1000
+    return answer, (time.perf_counter() - started) * 1000, _cpu_ms() - cpu
+
+
+def _cpu_ms() -> float:
+    from django.db import connection
+
+    connection.ensure_connection()
+    server = Path(f"/proc/{connection.connection.info.backend_pid}/schedstat").read_text()
+    return time.process_time() * 1000 + int(server.split()[0]) / 1e6
 
 
 def pages() -> Iterator[str]:
