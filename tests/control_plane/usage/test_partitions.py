@@ -32,8 +32,10 @@ def test_a_partition_made_on_demand_has_the_keys_and_the_trigger_of_the_ledger()
     partitions_ensure([day])
 
     with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_indexes WHERE tablename = 'usage_ledger'")
+        of_the_ledger = cursor.fetchone()
         cursor.execute("SELECT count(*) FROM pg_indexes WHERE tablename = 'usage_ledger_20260105'")
-        assert cursor.fetchone() == (5,)
+        assert cursor.fetchone() == of_the_ledger
         cursor.execute("SELECT tgname FROM pg_trigger WHERE tgrelid = 'usage_ledger_20260105'::regclass")
         assert cursor.fetchall() == [("usage_ledger_append_only",)]
 
