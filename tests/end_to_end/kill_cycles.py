@@ -90,6 +90,8 @@ class Cycles:
     seed: int
     rate_per_s: float = RATE_PER_S
     longest_pause_s: float = 1.5
+    waits: float = 0.7
+    """The share of kills after which everything is up again before the next one."""
     blocks: list[Block] = field(default_factory=list)
     _first_number: int = 0
 
@@ -105,7 +107,9 @@ class Cycles:
         while len(kills) < count:
             for victim in chance.sample(VICTIMS, len(VICTIMS)):
                 name = f"pod-{chance.randint(1, self.pods)}" if victim == "pod" else victim
-                kills.append(Kill(name, round(chance.uniform(0.1, self.longest_pause_s), 2), chance.random() < 0.7))
+                kills.append(
+                    Kill(name, round(chance.uniform(0.1, self.longest_pause_s), 2), chance.random() < self.waits)
+                )
         return tuple(kills[:count])
 
     async def run_block(self, count: int) -> Block:
@@ -274,11 +278,13 @@ def _counted(counts: Counter[str]) -> str:
 
 
 async def run(
-    stack: Stack, *, cycles: int, seed: int, organizations: int = 2, longest_pause_s: float = 1.5, show: bool = False
+    stack: Stack, *, cycles: int, seed: int, organizations: int = 2, is_brief: bool = False, show: bool = False
 ) -> Cycles:
-    """Add organizations, then run all cycles in blocks."""
+    """Add organizations, then run all cycles in blocks. is_brief: shorter pauses, and more kills into restarts."""
     keys = [stack.virtual_key, *await asyncio.to_thread(organizations_add, stack, organizations)]
-    going = Cycles(stack, keys, seed, longest_pause_s=longest_pause_s)
+    going = Cycles(stack, keys, seed)
+    if is_brief:
+        going.longest_pause_s, going.waits = 0.6, 0.3
     left = cycles
     while left > 0:
         block = await going.run_block(min(BLOCK, left))
