@@ -44,7 +44,7 @@ from tests.browser.explained import explain_refused, explain_served
 from tests.browser.foreseen import Foreseen, foreseen
 from tests.browser.governance import Governance, governance
 from tests.browser.incomplete import incomplete
-from tests.browser.lost import lost, somebody_left
+from tests.browser.leaver import somebody_left
 from tests.browser.machines import machines
 from tests.browser.priced import Priced, price_things, without_a_price
 from tests.browser.ruled import Ruled, ruled
@@ -142,7 +142,6 @@ def a_world(*, exchanges_a_day: int = 60) -> World:
         pass
     who = ((MEMBER, "platform"), (ADMIN, "platform"), ("alan@example.com", "research"))
     told = conversations(organization, [(people[email], keys[email].key, teams[team]) for email, team in who])
-    lost(organization)
     leaver_id = somebody_left(organization, teams["research"])
     a_directory(organization, actor)
     governed = governance(organization, admin, teams, PASSWORD)

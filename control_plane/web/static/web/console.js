@@ -559,4 +559,12 @@ function settle(root) {
   for (const form of root.querySelectorAll("form[data-changes]")) showChanges(form);
 }
 document.addEventListener("htmx:afterSettle", () => settle(document));
-document.addEventListener("DOMContentLoaded", () => settle(document));
+// The place one is at stays in sight where the bar is longer than the screen; the page itself does not move.
+function showPlace() {
+  const rail = byId("rail"), here = rail?.querySelector(".place[aria-current]");
+  if (!here) return;
+  const below = here.getBoundingClientRect().bottom - rail.getBoundingClientRect().bottom + 48;
+  if (below > 0) rail.scrollTop += below + here.offsetHeight;
+}
+
+document.addEventListener("DOMContentLoaded", () => { settle(document); showPlace(); });

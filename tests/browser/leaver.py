@@ -1,4 +1,4 @@
-"""What is missing in the books, what was not believed, and somebody who has left and is still named in them."""
+"""Somebody who has left, and is still named in the books."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -10,28 +10,8 @@ from control_plane.audit.services import Actor
 from control_plane.keys.services import key_mint, key_revoke
 from control_plane.organizations.models import Organization, Role, Team
 from control_plane.organizations.services import INSTALLATION, membership_add
-from control_plane.usage.models import KeyLastUse, MissingEvents, Orphan, PodSequence
-from tests.control_plane.api.test_completeness import quarantined
+from control_plane.usage.models import KeyLastUse
 from tests.control_plane.usage.events import an_exchange_id
-
-POD = "pod-lost"
-BOOT = b"boot-0000000077-"
-
-
-def lost(organization: Organization) -> None:
-    """A pod that went with its disk: five of its events, and one request of which only the reservation is known."""
-    at = timezone.now() - timedelta(hours=3)
-    PodSequence.objects.create(pod_id=POD, boot_id=BOOT, highest=40_000, first_seen_at=at, reported_at=at)
-    MissingEvents.objects.create(pod_id=POD, boot_id=BOOT, first=39_801, last=39_805, opened_at=at)
-    Orphan.objects.create(
-        organization_id=organization.id,
-        exchange_id=an_exchange_id(9_001, at),
-        attempt=1,
-        pod_id=POD,
-        cost_nano_usd=214_000_000,
-        estimated_at=at + timedelta(minutes=15),
-    )
-    quarantined(organization.id, 9_002)
 
 
 def somebody_left(organization: Organization, team: Team) -> UUID:
