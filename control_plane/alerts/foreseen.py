@@ -68,7 +68,11 @@ class Foreseen:
 
 
 def listen() -> None:
-    listen_to_forecasts(foreseen_note)
+    listen_to_forecasts(_forecast)
+
+
+def _forecast(made: Sequence[Forecast]) -> None:
+    foreseen_note(made)
 
 
 def foreseen_note(forecasts: Sequence[Forecast]) -> int:
@@ -76,7 +80,7 @@ def foreseen_note(forecasts: Sequence[Forecast]) -> int:
     over = [row for row in forecasts if row.is_over and row.spent_nano_usd < (row.limit_nano_usd or 0)]
     if not over:
         return 0
-    ids = {row.budget_id for row in over}
+    ids = {row.budget_id for row in over if row.budget_id is not None}
     # Shadows alert nobody, as their stages do not.
     budgets = {row.id: row for row in Budget.objects.filter(id__in=ids, mode=Mode.ENFORCE)}
     found = []

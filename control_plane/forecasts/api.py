@@ -260,4 +260,4 @@ class UnusualSpendViewSet(ListMixin, TenantView):
 
     def _told(self, rows: Sequence[UnusualSpend]) -> Sequence[dict[str, Any]]:
         names = names_of(self.caller.organization_id, principal_ids=[row.principal_id for row in rows])
-        return list(UnusualSpendOut(list(rows), many=True, context={"names": names}).data)
+        return [dict(UnusualSpendOut(row, context={"names": names}).data) for row in rows]
