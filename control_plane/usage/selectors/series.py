@@ -79,6 +79,8 @@ METRICS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What a stack of groups may measure, and the sums that make it: these three, or any sum by its own name."""
 CHUNK = 1000
+FEW_SUMS = 4
+"""So few are summed for every group at once: that reads the range once instead of twice."""
 
 
 class Interval(StrEnum):
@@ -332,9 +334,27 @@ def _plain(
 def _by_group(
     query: SeriesQuery, arms: Sequence[Arm], measures: Sequence[str], after: Position | None, limited: sql.Composable
 ) -> sql.Composable:
-    """The groups of the page are found by their cost, and then summed up whole."""
+    """The groups of the page are found by their cost, and then summed up whole; few sums are made at once."""
     is_ledger = arms[0].is_ledger
     groups = [group_column(number) for number in range(len(query.group_by))]
+    if len(measures) <= FEW_SUMS:
+        return sql.SQL(
+            "SELECT start, {groups}, {names}, whole FROM (SELECT {start} AS start, {groups}, {sums}, {cost} AS cost,"
+            " count(*) OVER () AS whole FROM {used} GROUP BY 1, {groups}) AS summed {behind}"
+            " ORDER BY start, cost DESC, {groups}{limited}"
+        ).format(
+            groups=sql.SQL(", ").join(groups),
+            names=sql.SQL(", ").join(map(sql.Identifier, measures)),
+            start=_start(query),
+            sums=sql.SQL(", ").join(
+                sql.SQL("{} AS {}").format(value, sql.Identifier(name))
+                for name, value in zip(measures, sums_of(measures, is_ledger=is_ledger), strict=True)
+            ),
+            cost=sums_of((COST,), is_ledger=is_ledger)[0],
+            used=used(arms, query.asked, columns_of(measures, is_ledger=is_ledger)),
+            behind=_behind(query, after, groups),
+            limited=limited,
+        )
 
     def table(columns: Sequence[str]) -> sql.Composable:
         return used(arms, query.asked, columns_of(columns, is_ledger=is_ledger))

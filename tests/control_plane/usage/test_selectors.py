@@ -20,6 +20,7 @@ from control_plane.usage.selectors import (
     failed_authentications,
     inbox_standing,
     newest_exchange_of_key,
+    usage_page,
     usage_series,
     usage_total,
 )
@@ -215,3 +216,19 @@ def test_the_standing_of_the_inbox_counts_what_waits() -> None:
     book()
     assert inbox_standing().waiting_batches == 0
     assert failed_authentications(since=SINCE) == []
+
+
+def test_few_sums_and_all_sums_name_the_same_groups_in_the_same_order() -> None:
+    put_a_mixture()
+    whole = usage_series(SeriesQuery(EVERYONE, SINCE, UNTIL, group_by=("user", "model")))
+    few = SeriesQuery(EVERYONE, SINCE, UNTIL, group_by=("user", "model"), measures=("requests",), most_points=2)
+    found, after = [], None
+    while True:
+        page = usage_page(few, after=after)
+        found += page.points
+        if (after := page.next) is None:
+            break
+
+    assert [(one.start, one.group, one.measures.requests, one.measures.cost_nano_usd) for one in found] == [
+        (one.start, one.group, one.measures.requests, one.measures.cost_nano_usd) for one in whole
+    ]
