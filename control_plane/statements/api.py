@@ -112,7 +112,7 @@ class StatementView(APIView):
     def month(self) -> date:
         found = _MONTH.fullmatch(str(self.kwargs["month"]))
         if found is None:
-            raise Http404
+            raise ValidationError({"month": "This is no month. Right: 2026-10."})
         return date(int(found[1]), int(found[2]), 1)
 
     def teams(self, request: Request) -> frozenset[UUID] | None:

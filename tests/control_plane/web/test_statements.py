@@ -101,7 +101,7 @@ def test_rest_says_the_same(filled: Books, owner: Client) -> None:
     only = owner.get("/api/v1/statements/2026-10?cost_centre=4711").json()
     assert only["used_usd"] == "10.000000000"
     assert owner.get("/api/v1/statements/2026-10?cost_centre=nope").status_code == 400
-    assert owner.get("/api/v1/statements/now").status_code == 404
+    assert owner.get("/api/v1/statements/now").status_code == 400
     assert owner.get("/api/v1/statements/2026-10", headers={"accept": "text/csv"})["content-type"].startswith(
         "text/csv"
     )
