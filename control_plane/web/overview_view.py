@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from control_plane.accounts.models import User
 from control_plane.budgets.models import Budget
+from control_plane.budgets.selectors import budgets_of
 from control_plane.forecasts.models import FindingState, Forecast
 from control_plane.forecasts.reach import forecasts_seen_by, unusual_seen_by
 from control_plane.forecasts.selectors import budget_forecasts, forecasts_in_force, organization_forecast, unusual_of
@@ -157,7 +158,9 @@ def nearest_budgets(
         return _own_budgets(user, organization, role)
     found = [*_heading_over(standing, organization, names, now)]
     seen = {(line.present.budget.id, line.counter) for line in found}
-    fullest = _fullest(standing, organization, mine_of(user, organization, role), names, now)
+    sees_all = reach_of(standing, Permission.BUDGETS_READ) is Reach.ALL
+    mine = None if sees_all else mine_of(user, organization, role)
+    fullest = _fullest(standing, organization, mine, names, now)
     ahead = _forecasts(organization.id, [each for each in fullest if (each[0].budget.id, each[1]) not in seen])
     for present, counter, spent in fullest:
         if (present.budget.id, counter) not in seen:
@@ -238,15 +241,16 @@ def _heading_over(standing: Standing, organization: Organization, names: Names, 
 
 
 def _fullest(
-    standing: Standing, organization: Organization, mine: Mine, names: Names, now: datetime
+    standing: Standing, organization: Organization, mine: Mine | None, names: Names, now: datetime
 ) -> list[tuple[Present, str, int]]:
-    """(budget, counter, spent) of those that are spent furthest."""
-    budgets = budgets_within(standing, organization, mine).exclude(mode=Mode.OFF).order_by("name", "id")
+    """(budget, counter, spent) of those that are spent furthest. mine: None for whoever sees all."""
+    seen_budgets = budgets_of(organization) if mine is None else budgets_within(standing, organization, mine)
+    budgets = seen_budgets.exclude(mode=Mode.OFF).order_by("name", "id")
     presents = {each.budget.id: each for each in present_of(budgets[:MOST_LOOKED_AT], now)}
     if not presents:
         return []
     rows = spent_rows(list(presents.values()))
-    if reach_of(standing, Permission.BUDGETS_READ) is not Reach.ALL:
+    if mine is not None:
         led, seen = led_ids(standing, organization), Q(pk__in=[])
         for each in presents.values():
             own = counters_within(each, standing, organization, mine, led=led)

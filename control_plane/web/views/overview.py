@@ -45,9 +45,10 @@ def overview(request: ConsoleRequest) -> HttpResponse:
     span = read_range("30d", "", "", now=now, zone=zone, default="30d")
     mine, names = scope(request), Names(request.organization)
     sees_others = reach_of(request.standing, Permission.USAGE_READ) > Reach.OWN
-    steps = first_steps(request)
+    today_totals = totals(mine, day)
+    steps = first_steps(request, was_used=bool(today_totals.now.requests))
     context = {
-        "today": totals(mine, day),
+        "today": today_totals,
         "day": day,
         "steps": steps,
         "is_set_up": all(step.is_done for step in steps),
@@ -82,13 +83,15 @@ def checklist(request: ConsoleRequest) -> HttpResponse:
     return render(request, "web/first_steps.html", {"steps": steps, "is_set_up": all(step.is_done for step in steps)})
 
 
-def first_steps(request: ConsoleRequest) -> tuple[FirstStep, ...]:
-    """Provider, key, first request, as this person sees them."""
+def first_steps(request: ConsoleRequest, *, was_used: bool = False) -> tuple[FirstStep, ...]:
+    """Provider, key, first request, as this person sees them. was_used: a request is known of already."""
     adds_providers = can(request.standing, Permission.PROVIDERS_MANAGE)
     has_provider = providers_of(request.organization).exists()
     # Whoever sets the organization up counts anybody's first key; everybody else their own.
     newest = keys_within(request.standing, Permission.KEYS_MANAGE).first()
-    found = exchanges_page(ExchangeSearch(scope(request, Permission.EXCHANGES_READ)), limit=1).exchanges
+    is_used = was_used or bool(
+        exchanges_page(ExchangeSearch(scope(request, Permission.EXCHANGES_READ)), limit=1).exchanges
+    )
     steps = (
         FirstStep(
             "Add a provider",
@@ -109,7 +112,7 @@ def first_steps(request: ConsoleRequest) -> tuple[FirstStep, ...]:
         FirstStep(
             "Send the first request",
             "Paste two lines into your tool and ask it anything; this ticks itself within seconds.",
-            bool(found),
+            is_used,
             "Set up a tool" if newest is not None else "",
             reverse("web:key", args=[newest.id]) if newest is not None else "",
         ),
