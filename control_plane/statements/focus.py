@@ -16,7 +16,7 @@ from uuid import UUID
 from control_plane.credentials.models import Provider
 from control_plane.organizations.models import Organization
 from control_plane.statements.accounts import BY_HAND, CorrectionLine, TeamAccount
-from control_plane.statements.reading import WHO, Sums, Teams, Window, read_lines, read_usage
+from control_plane.statements.reading import WHO, Sums, Teams, Window, read_corrections, read_usage
 from control_plane.statements.selectors import accounts_of
 from control_plane.usage.closing import month_after
 from control_plane.usage.selectors.names import names_of
@@ -112,7 +112,7 @@ def focus_rows(organization: Organization, month: date, teams: Teams = None) -> 
         names = names_of(organization.id, principal_ids={key[1] for key in usage})
         for key in sorted(usage, key=str):
             yield _row(book, _usage(book, day, key, usage[key], names.principal(key[1]) or ""))
-        for line in read_lines(organization, window, teams).corrections:
+        for line in read_corrections(organization, window, teams):
             yield _row(book, _correction(book, line))
         day += timedelta(days=1)
 

@@ -116,21 +116,7 @@ def read_opening(organization_id: UUID, month: date) -> dict[UUID | None, int]:
 def read_lines(organization: Organization, window: Window, teams: Teams = None) -> Lines:
     """What stands behind the accounts of some teams: usage dearest first, corrections by date."""
     usage = read_usage(window, WHO, teams)
-    late = list(
-        _of_teams(_late_rows(window), teams)
-        .values(*WHO, on=TruncDate("counted_at", tzinfo=UTC), about=Trunc("started_at", "month", tzinfo=UTC))
-        .annotate(**_row_sums(), rows=Count("exchange_id"))
-        .order_by("on", "about")
-    )
-    made = list(_of_teams(window.counted(Adjustment.objects.all()), teams).order_by("counted_at", "id"))
-    names = names_of(
-        organization.id,
-        principal_ids={
-            *(key[1] for key in usage),
-            *(row["principal_id"] for row in late),
-            *(each.principal_id for each in made),
-        },
-    )
+    names = names_of(organization.id, principal_ids={key[1] for key in usage})
     lines = [
         UsageLine(
             team_id=key[0],
@@ -148,12 +134,28 @@ def read_lines(organization: Organization, window: Window, teams: Teams = None) 
         for key, sums in usage.items()
     ]
     lines.sort(key=lambda line: (-line.paid_nano_usd, -line.shadow_nano_usd, line.principal, line.model))
-    corrections = [
+    return Lines(tuple(lines), read_corrections(organization, window, teams))
+
+
+def read_corrections(organization: Organization, window: Window, teams: Teams = None) -> tuple[CorrectionLine, ...]:
+    """The dated lines of some teams, by date; one for each day, month it is about, person and model."""
+    late = list(
+        _of_teams(_late_rows(window), teams)
+        .values(*WHO, on=TruncDate("counted_at", tzinfo=UTC), about=Trunc("started_at", "month", tzinfo=UTC))
+        .annotate(**_row_sums(), rows=Count("exchange_id"))
+        .order_by("on", "about")
+    )
+    made = list(_of_teams(window.counted(Adjustment.objects.all()), teams).order_by("counted_at", "id"))
+    names = names_of(
+        organization.id,
+        principal_ids={*(row["principal_id"] for row in late), *(each.principal_id for each in made)},
+    )
+    found = [
         *(_late_line(row, names.principal(row["principal_id"]) or "") for row in late),
         *(_made_line(each, names.principal(each.principal_id) or "") for each in made),
     ]
-    corrections.sort(key=lambda line: (line.counted_on, line.about_month or date.min, line.principal, line.model))
-    return Lines(tuple(lines), tuple(corrections))
+    found.sort(key=lambda line: (line.counted_on, line.about_month or date.min, line.principal, line.model))
+    return tuple(found)
 
 
 def read_usage(window: Window, keys: Sequence[str], teams: Teams = None) -> dict[tuple[Any, ...], Sums]:

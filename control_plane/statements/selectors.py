@@ -1,6 +1,6 @@
 """Statements to read: of closed months as they were closed, of open ones as they stand."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from control_plane.statements.accounts import (
     by_cost_centre,
 )
 from control_plane.statements.models import ClosedAccount, ClosedCorrection, ClosedStatement, ClosedUsageLine
-from control_plane.statements.reading import Teams, Window, read_accounts, read_lines, read_opening
+from control_plane.statements.reading import Teams, Window, read_accounts, read_corrections, read_lines, read_opening
 from control_plane.usage.closing import month_after, month_of
 from control_plane.usage.models import TeamDay
 
@@ -61,12 +61,7 @@ def lines_of(organization: Organization, month: date, teams: Teams = None) -> Li
     closed = _closed(organization.id, month)
     if closed is None:
         return read_lines(organization, Window.of_month(organization.id, month), teams)
-    accounts = [
-        account
-        for account in ClosedAccount.objects.filter(statement=closed)
-        if teams is None or account.team_id in teams
-    ]
-    team_of = {account.id: account.team_id for account in accounts}
+    team_of = _teams_of(closed, teams)
     usage = [
         UsageLine(
             team_id=team_of[row.account_id],
@@ -81,24 +76,17 @@ def lines_of(organization: Organization, month: date, teams: Teams = None) -> Li
             paid_nano_usd=row.paid_nano_usd,
             shadow_nano_usd=row.shadow_nano_usd,
         )
-        for row in ClosedUsageLine.objects.filter(account__in=accounts).order_by("id")
+        for row in ClosedUsageLine.objects.filter(account__in=team_of).order_by("id")
     ]
-    corrections = [
-        CorrectionLine(
-            team_id=team_of[row.account_id],
-            counted_on=row.counted_on,
-            about_month=row.about_month,
-            kind=row.kind,
-            note=row.note,
-            principal_id=row.principal_id,
-            principal=row.principal,
-            model=row.model,
-            rows=row.rows,
-            amount_nano_usd=row.amount_nano_usd,
-        )
-        for row in ClosedCorrection.objects.filter(account__in=accounts).order_by("id")
-    ]
-    return Lines(tuple(usage), tuple(corrections))
+    return Lines(tuple(usage), _corrections_of(team_of))
+
+
+def corrections_of(organization: Organization, month: date, teams: Teams = None) -> tuple[CorrectionLine, ...]:
+    """The dated lines alone; usage is many more."""
+    closed = _closed(organization.id, month)
+    if closed is None:
+        return read_corrections(organization, Window.of_month(organization.id, month), teams)
+    return _corrections_of(_teams_of(closed, teams))
 
 
 def opening_of(organization: Organization, month: date) -> dict[UUID | None, int]:
@@ -113,6 +101,30 @@ def opening_of(organization: Organization, month: date) -> dict[UUID | None, int
 
 def _closed(organization_id: UUID, month: date) -> ClosedStatement | None:
     return ClosedStatement.objects.filter(organization_id=organization_id, month=month).first()
+
+
+def _teams_of(closed: ClosedStatement, teams: Teams) -> dict[UUID, UUID | None]:
+    """The accounts that are wanted of a closed statement, with their teams."""
+    pairs = ClosedAccount.objects.filter(statement=closed).values_list("id", "team_id")
+    return {account_id: team_id for account_id, team_id in pairs if teams is None or team_id in teams}
+
+
+def _corrections_of(team_of: Mapping[UUID, UUID | None]) -> tuple[CorrectionLine, ...]:
+    return tuple(
+        CorrectionLine(
+            team_id=team_of[row.account_id],
+            counted_on=row.counted_on,
+            about_month=row.about_month,
+            kind=row.kind,
+            note=row.note,
+            principal_id=row.principal_id,
+            principal=row.principal,
+            model=row.model,
+            rows=row.rows,
+            amount_nano_usd=row.amount_nano_usd,
+        )
+        for row in ClosedCorrection.objects.filter(account__in=team_of).order_by("id")
+    )
 
 
 def _accounts_of(closed: ClosedStatement) -> list[TeamAccount]:

@@ -1,6 +1,5 @@
 """REST: list prices with where they are from, those that were superseded too, and what each load changed."""
 
-
 import django_filters
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema

@@ -50,7 +50,16 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
     "ENUM_NAME_OVERRIDES": {
         "PodStateEnum": ["live", "silent", "out_of_reach", "gone"],
         "KeyNoticeKindEnum": "control_plane.keys.models.NoticeKind",
-        "EventKindEnum": ["final", "counted", "estimated"],
+        "EventKindEnum": ["final", "counted", "estimated", "orphan_estimated"],
+        "SessionFindingKindEnum": [
+            "cold_cache",
+            "cache_break",
+            "model_change",
+            "failover",
+            "compaction",
+            "never_cached",
+            "loop",
+        ],
         "IdentityConnectionKindEnum": "control_plane.identity.models.ConnectionKind",
         "RuleModeEnum": "control_plane.rules.models.Mode",
         "RoleEnum": "control_plane.organizations.roles.Role",

@@ -52,7 +52,7 @@ class CurvePointOut(serializers.Serializer[Any]):
     output = serializers.IntegerField()
 
 
-class FindingOut(serializers.Serializer[Any]):
+class SessionFindingOut(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(list(Kind))
     cause = serializers.ChoiceField(list(Cause))
     turn = serializers.IntegerField(help_text="Within the session's own conversation, or the agent's.")
@@ -111,7 +111,7 @@ class SessionDetailOut(SessionOut):
     children = SessionOut(many=True)
     curve = CurvePointOut(many=True)
     timeline = TurnOut(many=True)
-    finding_list = FindingOut(many=True)
+    finding_list = SessionFindingOut(many=True)
     tree = BranchOut()
     times = TimesOut()
     compactions = serializers.IntegerField()

@@ -34,7 +34,7 @@ from control_plane.usage.selectors.unpriced import models_without_price
 UNPRICED_DAYS = 30
 
 
-class ChangeOut(serializers.Serializer[Any]):
+class RepricedOut(serializers.Serializer[Any]):
     name = serializers.CharField(help_text="Model, or id of the team; empty: no team; …: all others.")
     rows = serializers.IntegerField()
     old_nano_usd = serializers.IntegerField()
@@ -73,11 +73,11 @@ class RepricingOut(serializers.Serializer[Repricing]):
     def get_new_usd(self, run: Repricing) -> str:
         return money(run.new_nano_usd)
 
-    @extend_schema_field(ChangeOut(many=True))
+    @extend_schema_field(RepricedOut(many=True))
     def get_by_model(self, run: Repricing) -> list[dict[str, Any]]:
         return _changes(run.by_model)
 
-    @extend_schema_field(ChangeOut(many=True))
+    @extend_schema_field(RepricedOut(many=True))
     def get_by_team(self, run: Repricing) -> list[dict[str, Any]]:
         return _changes(run.by_team)
 

@@ -82,7 +82,7 @@ class PointOut(MeasuresOut):
     )
 
 
-class BoundOut(serializers.Serializer[Any]):
+class TagBoundOut(serializers.Serializer[Any]):
     label = serializers.CharField(help_text="metadata.<key>; metadata.(other): keys beyond the bound.")  # type: ignore[assignment]  # a field, in place of the attribute
     values = serializers.IntegerField(help_text="That have sums of their own.")
     most_values = serializers.IntegerField(help_text="The others are summed as (other).")
@@ -104,7 +104,9 @@ class UsageOut(serializers.Serializer[Any]):
         help_text="Latencies are known by provider, model, client, protocol and region for any range, of up to five "
         "people or keys for a month, and by anything for two days."
     )
-    bounds = BoundOut(many=True, help_text="Keys of metadata in this answer, with how many values have their own sums.")
+    bounds = TagBoundOut(
+        many=True, help_text="Keys of metadata in this answer, with how many values have their own sums."
+    )
 
 
 class UsageView(APIView):

@@ -59,7 +59,9 @@ def _vendor_choices() -> list[tuple[str, str]]:
 class SpanFields(forms.Form):
     """From when until when, where it is from, and why."""
 
-    valid_from = TimeField(label="From", help_text="Empty: it always did. What was used already keeps its cost until it is repriced.")
+    valid_from = TimeField(
+        label="From", help_text="Empty: it always did. What was used already keeps its cost until it is repriced."
+    )
     valid_to = TimeField(label="Until", help_text="Empty: until it is ended.")
     source = forms.CharField(
         required=False,

@@ -17,7 +17,7 @@ from control_plane.statements.accounts import Statement
 from control_plane.statements.api import CSV_COLUMNS, csv_rows
 from control_plane.statements.focus import COLUMNS, focus_rows
 from control_plane.statements.models import ClosedStatement
-from control_plane.statements.selectors import lines_of, months_of, statement_of
+from control_plane.statements.selectors import corrections_of, lines_of, months_of, statement_of
 from control_plane.statements.services import statement_close
 from control_plane.usage.adjustments import adjustment_create
 from control_plane.usage.closing import ClosingFailure, earliest_open_month, month_after, start_of
@@ -78,13 +78,16 @@ def statement(request: ConsoleRequest, month: str) -> HttpResponseBase:
         "is_over": start_of(month_after(chosen)) <= now,
         "sees_all": teams is None,
     }
-    lines = lines_of(request.organization, chosen, [team.team_id for team in (shown or found.whole).teams])
-    context |= {
-        "corrections": lines.corrections[:MOST_LINES],
-        "more_corrections": max(0, len(lines.corrections) - MOST_LINES),
-    }
     if shown is not None:
+        lines = lines_of(request.organization, chosen, [team.team_id for team in shown.teams])
+        corrections = lines.corrections
         context |= {"usage": lines.usage[:MOST_LINES], "more_usage": max(0, len(lines.usage) - MOST_LINES)}
+    else:
+        corrections = corrections_of(request.organization, chosen, teams)
+    context |= {
+        "corrections": corrections[:MOST_LINES],
+        "more_corrections": max(0, len(corrections) - MOST_LINES),
+    }
     return render(request, "web/statements/statement.html", context)
 
 

@@ -34,9 +34,11 @@ MAKES_A_WHOLE = {
     "/policy-code/compare",
     "/audit/verify",
     "/api/v1/models",
+    "/models/own/new",
+    "/statements",
 }
 """What these show is made of everything there is: a policy as one file, a chain from its beginning, the shipped
-catalogue, which is no organization's."""
+catalogue, which is no organization's, and a month's account of every team."""
 CHOOSES_FROM_ALL = {"/keys/new", "/keys/new/sentence", "/service-accounts/new", "/service-accounts/<id>/edit"}
 """A form's choice of one team: all teams by name, and nothing else. Whoever adds to this reads a whole table."""
 

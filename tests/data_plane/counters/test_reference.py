@@ -70,7 +70,8 @@ def test_d1_in_no_window_more_than_its_share_and_one_burst(
             admitted.append((now_us, 1 if unit == "requests" else tokens))
     most_at_once = rate.burst or rate.limit
     early_us = burst_us(rate) - most_at_once * rate.window_us / rate.limit if unit == "requests" else 0
-    assert early_us <= MAX_EARLY_US
+    # The scripts count in whole microseconds.
+    assert early_us <= MAX_EARLY_US + 1
     for first, (from_us, _) in enumerate(admitted):
         units = 0
         for until_us, n in admitted[first:]:
