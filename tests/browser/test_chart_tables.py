@@ -54,6 +54,7 @@ def test_a_chart_of_lines_has_its_table(visitor: SignIn, console_url: str, world
     page.goto(console_url + "/latency?range=7d")
     page.wait_for_selector("[data-chart] canvas")
     page.locator("[data-chart-table] summary").first.click()
+    expect(page.locator("[data-chart-rows] table").first).to_be_visible()
 
     rows = table_of(page)
 

@@ -178,8 +178,9 @@ def bound_out(bound: TagBound) -> dict[str, object]:
 
 
 def _total(wanted: SeriesQuery, page: SeriesPage, *, is_first: bool) -> Measures:
-    """Of the whole range. Points by rule are not parts of a whole: several rules are about one exchange."""
-    if is_first and page.next is None and RULE not in wanted.group_by:
+    """Of the whole range. Points by rule are not parts of a whole: several rules are about one exchange; and where
+    points tell no latencies, the whole range does."""
+    if is_first and page.next is None and RULE not in wanted.group_by and latency_is_known(wanted):
         total = Measures()
         for point in page.points:
             total.merge(point.measures)

@@ -121,9 +121,19 @@ def test_an_exchange_shows_its_attempts_and_the_sum_behind_its_cost(acme: Tenant
     assert shown["policy_version"] == "1.3"
     assert (attempt["upstream_status"], attempt["error_text"]) == (200, "overloaded")
     assert attempt["cost"]["lines"] == [
-        {"kind": "input_fresh", "tokens": 100, "rate_nano_usd_per_million": 3_000_000_000},
-        {"kind": "cache_read", "tokens": 1000, "rate_nano_usd_per_million": 300_000_000},
-        {"kind": "output", "tokens": 50, "rate_nano_usd_per_million": 15_000_000_000},
+        {
+            "kind": "input_fresh",
+            "tokens": 100,
+            "rate_nano_usd_per_million": 3_000_000_000,
+            "exact_nano_usd": "300000",
+        },
+        {
+            "kind": "cache_read",
+            "tokens": 1000,
+            "rate_nano_usd_per_million": 300_000_000,
+            "exact_nano_usd": "300000",
+        },
+        {"kind": "output", "tokens": 50, "rate_nano_usd_per_million": 15_000_000_000, "exact_nano_usd": "750000"},
     ]
     assert (attempt["cost"]["computed_nano_usd"], attempt["cost"]["agrees"]) == (1_350_000, True)
 
@@ -244,8 +254,8 @@ def test_lists_of_usage_need_a_fixed_number_of_queries(
             )
         )
 
-    # Token and membership, then ids, rows, and names of users, accounts, departed people, teams and keys.
-    with django_assert_max_num_queries(11):
+    # Token and membership, then ids, rows, and names of users, accounts, departed and renamed people, teams and keys.
+    with django_assert_max_num_queries(12):
         assert len(get(acme, "exchanges?limit=200").json()["results"]) > 5
     with django_assert_max_num_queries(9):
         assert len(get(acme, "sessions?limit=200").json()["results"]) > 5

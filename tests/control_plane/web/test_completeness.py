@@ -64,7 +64,7 @@ def test_what_belongs_to_others_is_not_there(tenant: Tenant, other: Tenant, admi
 
 def test_an_event_is_dismissed_only_with_a_reason(admin_client: Client) -> None:
     event = quarantined(None)
-    assert "no such organization" in admin_client.get("/completeness").text
+    assert "No such organization" in admin_client.get("/completeness").text
 
     admin_client.post(f"/completeness/quarantine/{event.id}/dismiss", {"note": ""})
     assert QuarantinedEvent.objects.get().settled_at is None
