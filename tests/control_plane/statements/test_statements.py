@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from control_plane.organizations.models import Membership
 from control_plane.statements.accounts import BY_HAND, LATE, Statement
 from control_plane.statements.focus import COLUMNS, focus_rows
 from control_plane.statements.models import ClosedStatement
@@ -11,6 +12,7 @@ from control_plane.statements.selectors import lines_of, months_of, statement_of
 from control_plane.statements.services import statement_close
 from control_plane.usage.adjustments import Correction, adjustment_create
 from control_plane.usage.closing import EarlierMonthOpen, MonthNotOver
+from control_plane.usage.pseudonyms import person_pseudonymise
 from switchyard_contract.quantity import NanoUsd
 from switchyard_contract.v1 import usage_pb2
 from tests.control_plane.statements.conftest import DOLLAR, NOW, Books
@@ -173,3 +175,16 @@ def test_focus_rows_add_up_to_what_the_statement_adds(filled: Books) -> None:
     )
     usage = next(row for row in rows if row["ChargeFrequency"] == "Usage-Based" and not row["ChargeClass"])
     assert (usage["ProviderName"], usage["ConsumedUnit"], usage["SubAccountName"]) == ("anthropic", "Tokens", "web")
+
+
+def test_a_renamed_person_is_renamed_on_closed_statements_too_and_no_sum_moves(filled: Books) -> None:
+    organization, grace = filled.tenant.organization, filled.grace
+    for month in (SEPTEMBER, OCTOBER):
+        statement_close(organization=organization, month=month, actor=filled.tenant.actor, now=NOW)
+    before = statement_of(organization, OCTOBER)
+    Membership.objects.filter(organization=organization, user=grace).delete()
+    pseudonym = person_pseudonymise(organization=organization, user=grace, actor=filled.tenant.actor)
+    named = {line.principal for line in lines_of(organization, OCTOBER).usage}
+    assert grace.email not in named
+    assert pseudonym.name in named
+    assert statement_of(organization, OCTOBER) == before
