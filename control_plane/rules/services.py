@@ -6,6 +6,7 @@ are refused alike, with every error at once, by field.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -30,6 +31,13 @@ class NameTaken(ValidationError):
     """There is a rule of this name already; told as a conflict."""
 
     is_conflict = True
+
+
+class RuleChanged(ValidationError):
+    """The rule is not as it was when the change was begun; nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__("Somebody has changed this rule meanwhile.")
 
 
 class RuleKind(ABC, Generic[R]):
@@ -126,12 +134,16 @@ def rule_update(
     changes: Spec | None = None,
     replaces: bool = False,
     reason: str = "",
+    seen_at: datetime | None = None,
 ) -> R:
     """Change a rule. changes: the fields that change, None for a field's default; `when` is given as a whole.
-    replaces: changes are the whole spec. Raises ValidationError with everything that is wrong."""
+    replaces: changes are the whole spec. seen_at: `updated_at` of the row that the change was made from; None: whatever
+    is there. Raises ValidationError with everything that is wrong, RuleChanged where the row is another by now."""
     organization = row.organization
     lock_rules(organization)
     row = kind.model._default_manager.select_related("organization").get(organization=organization, id=row.id)
+    if seen_at is not None and row.updated_at != seen_at:
+        raise RuleChanged
     world, problems = World.of(organization), Problems()
     before = _facts(kind, row)
     present = {} if replaces else kind.spec(row, world.directory)

@@ -1,5 +1,6 @@
 """Adding and changing rules: the form, and what it means and whom it touches while it is typed."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from control_plane.organizations.roles import Permission, can
 from control_plane.rules.models import Mode, RuleFields
-from control_plane.rules.services import rule_check, rule_create, rule_update
+from control_plane.rules.services import RuleChanged, rule_check, rule_create, rule_update
 from control_plane.web.forms.rules import RuleForm
 from control_plane.web.request import ConsoleRequest, actor
 from control_plane.web.respond import form_status, go_to
@@ -22,7 +23,7 @@ from control_plane.web.rule_offers import offers_for
 from control_plane.web.rule_rows import directory_of
 from control_plane.web.rule_words import mode_sentence
 from control_plane.web.undo import success_with_undo
-from control_plane.web.views.rules import UNDO, example_asked_for, found_rule, managed_type
+from control_plane.web.views.rules import UNDO, changed_meanwhile, example_asked_for, found_rule, managed_type
 
 NAMELESS = "unnamed"
 """Stands in for a name that is not typed yet, so that the rest can be judged."""
@@ -66,7 +67,10 @@ def rule_edit(request: ConsoleRequest, kind: str, rule_id: UUID) -> HttpResponse
                 changes=_spec(request, form),
                 replaces=True,
                 actor=actor(request),
+                seen_at=_seen_at(request),
             )
+        except RuleChanged:
+            form.add_error(None, changed_meanwhile(request, rule_type, row))
         except ValidationError as failure:
             form.show_failure(failure)
         else:
@@ -75,7 +79,7 @@ def rule_edit(request: ConsoleRequest, kind: str, rule_id: UUID) -> HttpResponse
                 f"{changed.name} is saved. {mode_sentence(changed.mode)}",
                 reverse("web:rule-undo", args=[rule_type.slug, row.id]),
                 UNDO,
-                {"name": row.name, "spec": spec},
+                {"name": row.name, "spec": spec, "seen": changed.updated_at.isoformat()},
                 of=row.id.hex,
             )
             return go_to(request, reverse("web:rule", args=[rule_type.slug, row.id]))
@@ -99,6 +103,15 @@ def rule_preview(request: ConsoleRequest, kind: str) -> HttpResponse:
         form.fill(row.name, rule_type.kind.spec(row))
     form.is_valid()
     return render(request, "web/rules/preview.html", _preview(request, rule_type, form, row))
+
+
+def _seen_at(request: ConsoleRequest) -> datetime | None:
+    """Which state of the rule the form was filled with. None: it does not say."""
+    text = request.POST.get("seen", "")
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
 
 
 def _page(request: ConsoleRequest, rule_type: RuleType, form: RuleForm, row: RuleFields | None) -> HttpResponse:

@@ -2,30 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from control_plane.audit.models import Change
 from control_plane.audit.selectors import changes_of
 from control_plane.organizations.roles import Permission, can
 from control_plane.organizations.selectors import service_accounts_of, teams_of
 from control_plane.rules.models import Mode, RuleFields
-from control_plane.rules.services import rule_create, rule_delete, rule_update
+from control_plane.rules.services import RuleChanged, rule_create, rule_delete, rule_update
 from control_plane.usage.models import RuleDay
 from control_plane.web.drift_note import drift_note
 from control_plane.web.forms.failures import show_failure
 from control_plane.web.forms.keys import ConfirmForm
 from control_plane.web.listing import Chip, Filter, Ordering, without
 from control_plane.web.names import MOST_OPTIONS
-from control_plane.web.request import ConsoleRequest, actor
+from control_plane.web.request import ConsoleRequest, actor, zone_of
 from control_plane.web.respond import form_status, go_to
 from control_plane.web.rule_catalog import BY_SLUG, RULE_TYPES, Example, RuleType, example_of
 from control_plane.web.rule_effect import effect_of
@@ -165,12 +166,35 @@ def rule_undo(request: ConsoleRequest, kind: str, rule_id: UUID) -> HttpResponse
                 changes=before["spec"],
                 replaces=True,
                 actor=actor(request),
+                seen_at=datetime.fromisoformat(before["seen"]) if "seen" in before else None,
             )
+    except RuleChanged:
+        messages.error(request, f"{before['name']} was changed again meanwhile, so nothing was taken back.")
+        return go_to(request, reverse("web:rule", args=[rule_type.slug, rule_id]))
     except ValidationError as failure:
         messages.error(request, f"That cannot be undone any more: {' '.join(failure.messages)[:300]}")
         return go_to(request, reverse("web:rules"))
     messages.success(request, f"{before['name']} is as it was.")
     return go_to(request, reverse("web:rule", args=[rule_type.slug, row.id]))
+
+
+def changed_meanwhile(request: ConsoleRequest, rule_type: RuleType, row: RuleFields) -> str:
+    """Who changed a rule while somebody else had its form open, and what."""
+    last = changes_of_rule(request, rule_type, row).first()
+    if last is None:
+        return "This rule was changed while the form was open. Save again to put yours in its place."
+    before, after = last.before or {}, last.after or {}
+    fields = ", ".join(sorted(name for name in {*before, *after} if before.get(name) != after.get(name)))
+    at = last.at.astimezone(zone_of(request))
+    return (
+        f"{last.actor_name} changed this rule at {at:%H:%M:%S}, while the form was open: {fields}. "
+        "Look at the rule in a second tab, then save again to put what stands here in its place."
+    )
+
+
+def changes_of_rule(request: ConsoleRequest, rule_type: RuleType, row: RuleFields) -> QuerySet[Change]:
+    """The newest first."""
+    return changes_of(request.organization.id).filter(subject_kind=rule_type.kind.noun, subject_id=row.id.hex)
 
 
 def about_rule(request: ConsoleRequest, rule_type: RuleType, row: RuleFields) -> dict[str, object]:
@@ -187,9 +211,7 @@ def about_rule(request: ConsoleRequest, rule_type: RuleType, row: RuleFields) ->
         "week": week,
         "yaml": rule_yaml(rule_type, row, directory),
         "may_change": may_change(request, rule_type, row),
-        "history": changes_of(request.organization.id).filter(subject_kind=rule_type.kind.noun, subject_id=row.id.hex)[
-            :20
-        ],
+        "history": changes_of_rule(request, rule_type, row)[:20],
     }
 
 

@@ -280,6 +280,52 @@ def test_a_change_and_a_deletion_are_undone_from_the_toast(admin_client: Client,
     assert Budget.objects.filter(organization=tenant.organization).count() == 1
 
 
+def seen_in(page: str) -> str:
+    found = re.search(r'name="seen" value="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+@SLUGS
+def test_of_two_who_change_one_rule_the_second_is_told(slug: str, admin_client: Client, tenant: Tenant) -> None:
+    row = a_rule(tenant, slug)
+    where = reverse("web:rule-edit", args=[slug, row.id])
+    seen = seen_in(admin_client.get(where).content.decode())
+    typed = as_typed(slug, "mine", BY_SLUG[slug].kind.spec(row)) | {"seen": seen}
+
+    assert admin_client.post(where, typed | {"description": "the first"}).status_code == 302
+    told = admin_client.post(where, typed | {"description": "the second"})
+
+    assert told.status_code == 422
+    assert "changed this rule at" in told.content.decode()
+    assert "while the form was open: description" in told.content.decode()
+    row.refresh_from_db()
+    assert row.description == "the first"
+
+    again = typed | {"description": "the second", "seen": seen_in(told.content.decode())}
+    assert admin_client.post(where, again).status_code == 302
+    row.refresh_from_db()
+    assert row.description == "the second"
+
+
+def test_an_undo_takes_nothing_of_somebody_elses_back(admin_client: Client, tenant: Tenant) -> None:
+    row = a_rule(tenant, "budgets")
+    where = reverse("web:rule-edit", args=["budgets", row.id])
+    typed = as_typed("budgets", "mine", BY_SLUG["budgets"].kind.spec(row))
+    page = admin_client.post(where, typed | {"limit_usd": "99"}, follow=True).content.decode()
+    token = re.search(r"token&quot;: &quot;([^&]+)&quot;|\"token\": \"([^\"]+)\"", page)
+    assert token is not None
+    admin_client.post(where, typed | {"limit_usd": "98"})
+
+    undone = admin_client.post(
+        reverse("web:rule-undo", args=["budgets", row.id]), {"token": token[1] or token[2]}, follow=True
+    )
+
+    assert "changed again meanwhile" in undone.content.decode()
+    row.refresh_from_db()
+    assert row.limit_nano_usd == 98 * 10**9
+
+
 def test_deleting_needs_the_name_typed(admin_client: Client, tenant: Tenant) -> None:
     row = a_rule(tenant, "rate-limits")
     where = reverse("web:rule-delete", args=["rate-limits", row.id])
