@@ -9,10 +9,10 @@ from django import forms
 from control_plane.catalog.price_row import RATE_NAMES, DiscountDraft, PriceDraft
 from control_plane.credentials.vendors import vendors
 from control_plane.organizations.models import Team
+from control_plane.web.forms.price_steps import BandsField, TiersField
 from control_plane.web.forms.rule_text import MONO, AmountField, LinesField
 from control_plane.web.templatetags.prices import KINDS
 from switchyard_contract.price_choice import UNKNOWN_MODELS
-from switchyard_contract.pricing import Price
 from switchyard_contract.quantity import nano_usd
 from switchyard_contract.usage import PIECE_UNITS
 
@@ -96,16 +96,32 @@ class OwnPriceForm(SpanFields):
     checked_on = forms.DateField(
         required=False, label="Looked up on", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     )
-    keeps_steps = forms.BooleanField(
+    bands = BandsField(
+        rows=3,
+        placeholder="200000 input=6 output=22.5",
+        label="Long prompts",
+        help_text="One a line: from how many tokens of prompt on which rates hold for the whole request. Empty: none. "
+        f"Rates: {', '.join(RATE_NAMES)}.",
+    )
+    tiers = TiersField(
+        rows=4,
+        placeholder="batch ×0.5",
+        label="Service tiers",
+        help_text="One a line: a tier's name, and a factor or rates of its own. Empty: all cost the same.",
+    )
+    us_percent = forms.DecimalField(
         required=False,
-        initial=True,
-        label="Keep the long-context bands and service tiers of the price that counts now",
+        min_value=-100,
+        max_value=1000,
+        max_digits=5,
+        decimal_places=1,
+        label="More for inference in the US, in per cent",
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "placeholder": "none", "autocomplete": "off"}),
     )
     web_search = RateField(required=False, label="A web search")
 
-    def __init__(self, *args: Any, base: Price | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.base = base
         self.fields["vendor"] = forms.ChoiceField(required=False, label="Vendor", choices=_vendor_choices())
         for name in RATE_NAMES:
             needed = name in ("input", "output")
@@ -128,22 +144,18 @@ class OwnPriceForm(SpanFields):
         return [self["web_search"], *(self[f"unit_{kind}"] for kind in PIECE_UNITS)]
 
     @property
-    def has_steps(self) -> bool:
-        return self.base is not None and bool(self.base.bands or self.base.tiers)
-
-    def draft(self, steps: PriceDraft | None) -> PriceDraft:
-        """What was typed. steps: whose bands and tiers are kept."""
+    def draft(self) -> PriceDraft:
+        """What was typed."""
         given = self.cleaned_data
-        kept = steps if given["keeps_steps"] else None
         rates = {name: rate for name in RATE_NAMES if (rate := given[f"rate_{name}"]) is not None}
         return PriceDraft(
             vendor=given["vendor"],
             model=given["model"].strip(),
             rates=rates,
-            bands=kept.bands if kept else (),
-            tiers=kept.tiers if kept else (),
+            bands=given["bands"],
+            tiers=given["tiers"],
             per_web_search_nano_usd=given["web_search"] or 0,
-            us_geo_per_mille=kept.us_geo_per_mille if kept else 0,
+            us_geo_per_mille=1000 + int(given["us_percent"] * 10) if given["us_percent"] else 0,
             valid_from=given["valid_from"],
             valid_to=given["valid_to"],
             source=given["source"],

@@ -1,7 +1,7 @@
-"""Models and prices: what each costs and since when, own prices, discounts, and past windows priced anew."""
+"""Models and prices: what each costs and since when, own prices, discounts, and what has no price."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 from django.contrib import messages
@@ -11,7 +11,7 @@ from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from control_plane.audit.selectors import changes_of
 from control_plane.catalog.models import Discount, KnownModel, OrganizationPrice, PriceFields, PriceListLoad
@@ -37,23 +37,11 @@ from control_plane.catalog.services import (
 from control_plane.credentials.selectors import providers_of
 from control_plane.credentials.vendors import vendors
 from control_plane.organizations.roles import Permission, can
-from control_plane.organizations.selectors import teams_of
-from control_plane.usage.repricing import (
-    RepricingFailure,
-    counts_now,
-    repricing_apply,
-    repricing_begin,
-    repricing_drop,
-    repricing_wake,
-    repricings_of,
-)
-from control_plane.usage.repricing_models import Repricing, RepricingState
 from control_plane.usage.selectors.unpriced import UnpricedModel, models_without_price
 from control_plane.web.forms.failures import show_failure
-from control_plane.web.forms.keys import ConfirmForm
-from control_plane.web.forms.prices import DiscountForm, EndForm, OwnPriceForm, RepricingForm, UnknownModelsForm
+from control_plane.web.forms.price_steps import bands_text, tiers_text, typed_usd
+from control_plane.web.forms.prices import DiscountForm, EndForm, OwnPriceForm, UnknownModelsForm
 from control_plane.web.listing import Filter, Sort, csv_response, list_rows, wants_csv
-from control_plane.web.names import Names
 from control_plane.web.price_view import (
     LOOKED_BACK,
     load_changes,
@@ -66,10 +54,8 @@ from control_plane.web.prices import PriceRow, prices_by_model
 from control_plane.web.request import ConsoleRequest, actor
 from control_plane.web.respond import form_status, go_to
 from switchyard_contract.pricing import Price
-from switchyard_contract.quantity import NanoUsd, usd_text
 
 ANY_VENDOR = "any"
-MOST_TEAMS = 200
 PRICE_FIELDS = {"rates": "rate_input", "units": "web_search", "models": "models"}
 
 
@@ -153,10 +139,10 @@ def price_set(request: ConsoleRequest) -> HttpResponse:
         vendor, name = request.POST.get("vendor", ""), request.POST.get("model", "").strip()
     now = timezone.now()
     base = price_for(request.organization.id, vendor, name, now) if name and "\x00" not in name + vendor else None
-    form = OwnPriceForm(request.POST or None, base=base, initial=_initial(vendor, name, base))
+    form = OwnPriceForm(request.POST or None, initial=_initial(vendor, name, base))
     meaning = None
     if request.method == "POST" and form.is_valid():
-        draft = form.draft(steps_of(base) if base is not None else None)
+        draft = form.draft
         if "preview" in request.POST:
             meaning = meaning_of_price(request.organization.id, draft, now)
         else:
@@ -275,91 +261,6 @@ def load(request: ConsoleRequest, load_id: int) -> HttpResponse:
     return render(request, "web/prices/load.html", context)
 
 
-@require_GET
-def repricings(request: ConsoleRequest) -> HttpResponse:
-    return render(request, "web/prices/repricings.html", {"runs": repricings_of(request.organization.id)})
-
-
-@require_http_methods(["GET", "POST"])
-def repricing_new(request: ConsoleRequest) -> HttpResponse:
-    now = timezone.now()
-    month = timezone.localtime(now).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    initial = {"since": month, "until": timezone.localtime(now), "models": request.GET.get("model", "")}
-    form = RepricingForm(teams_of(request.organization)[:MOST_TEAMS], request.POST or None, initial=initial)
-    if request.method == "POST" and form.is_valid():
-        given = form.cleaned_data
-        try:
-            run = repricing_begin(
-                organization=request.organization,
-                since=given["since"],
-                until=given["until"],
-                model_globs=given["models"],
-                team_ids=[UUID(team) for team in given["teams"]],
-                reason=given["reason"],
-                actor=actor(request),
-            )
-        except ValidationError as failure:
-            show_failure(form, failure)
-        else:
-            repricing_wake(run)
-            return go_to(request, reverse("web:repricing", args=[run.id]))
-    return render(request, "web/prices/repricing_form.html", {"form": form}, status=form_status(form.errors))
-
-
-@require_GET
-def repricing(request: ConsoleRequest, repricing_id: UUID) -> HttpResponseBase:
-    """What a window would cost anew, how far the booking is, and the form that lets it be booked."""
-    run = _run(request, repricing_id)
-    names = Names(request.organization)
-    tables = {
-        "model": _change_rows(run.by_model.items()),
-        "team": _change_rows((names.team(UUID(key)) if key not in ("", "…") else key or "No team", sums)
-                             for key, sums in run.by_team.items()),
-    }  # fmt: skip
-    if wants_csv(request):
-        rows = [(kind, *row[:4]) for kind, table in tables.items() for row in table]
-        return csv_response("repricing", ("by", "name", "rows", "old_nano_usd", "new_nano_usd"), rows)
-    context = {
-        "run": run,
-        "tables": tables,
-        "teams": [names.team(UUID(team)) for team in run.team_ids],
-        "counts_now": counts_now(run),
-        "is_moving": run.state in (RepricingState.COMPUTING, RepricingState.APPLYING),
-        "tone": _TONES[RepricingState(run.state)],
-    }
-    return render(request, "web/prices/repricing.html", context)
-
-
-@require_http_methods(["GET", "POST"])
-def repricing_book(request: ConsoleRequest, repricing_id: UUID) -> HttpResponse:
-    run = _run(request, repricing_id)
-    form = ConfirmForm("reprice", request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            run = repricing_apply(repricing=run, actor=actor(request))
-        except RepricingFailure as failure:
-            form.add_error(None, str(failure))
-        else:
-            repricing_wake(run)
-            if run.state == RepricingState.STALE:
-                messages.warning(request, "Prices have changed since it was worked out. Nothing was booked.")
-            return go_to(request, reverse("web:repricing", args=[run.id]))
-    context = {"form": form, "run": run, "counts_now": counts_now(run)}
-    return render(request, "web/prices/repricing_book.html", context, status=form_status(form.errors))
-
-
-@require_POST
-def repricing_put_away(request: ConsoleRequest, repricing_id: UUID) -> HttpResponse:
-    run = _run(request, repricing_id)
-    try:
-        repricing_drop(repricing=run)
-    except RepricingFailure as failure:
-        messages.error(request, str(failure))
-    else:
-        messages.success(request, "It is dropped. Nothing was booked.")
-    return go_to(request, reverse("web:repricing", args=[run.id]))
-
-
 VERSION_HEAD = (
     "version",
     "is_own",
@@ -373,14 +274,6 @@ VERSION_HEAD = (
     "created_at",
     "superseded_at",
 )
-_TONES = {
-    RepricingState.COMPUTING: "told",
-    RepricingState.READY: "look",
-    RepricingState.APPLYING: "told",
-    RepricingState.DONE: "works",
-    RepricingState.STALE: "off",
-    RepricingState.DROPPED: "off",
-}
 
 
 def _about_unknown(request: ConsoleRequest, now: datetime) -> dict[str, object]:
@@ -399,18 +292,18 @@ def _about_unknown(request: ConsoleRequest, now: datetime) -> dict[str, object]:
 
 
 def _initial(vendor: str, model: str, base: Price | None) -> dict[str, object]:
+    """The price that counts now, as somebody would type it."""
     if base is None:
-        return {"vendor": vendor, "model": model, "keeps_steps": False}
-    rates = {f"rate_{name}": _typed(rate) for name in RATE_NAMES if (rate := getattr(base.rates, name)) is not None}
-    fees = {f"unit_{kind}": _typed(fee) for kind, fee in base.unit_nano_usd.items()}
-    search = {"web_search": _typed(base.per_web_search)} if base.per_web_search else {}
-    steps = {"keeps_steps": bool(base.bands or base.tiers)}
-    return {"vendor": vendor, "model": model, **rates, **fees, **search, **steps}
-
-
-def _typed(nano_usd: int) -> str:
-    whole, _, rest = usd_text(NanoUsd(nano_usd)).partition(".")
-    return f"{whole}.{rest.rstrip('0').ljust(2, '0')}"
+        return {"vendor": vendor, "model": model}
+    steps = steps_of(base)
+    rates = {f"rate_{name}": typed_usd(rate) for name, rate in steps.rates.items()}
+    fees = {f"unit_{kind}": typed_usd(fee) for kind, fee in base.unit_nano_usd.items()}
+    more = {"bands": bands_text(steps.bands), "tiers": tiers_text(steps.tiers)}
+    if base.per_web_search:
+        more["web_search"] = typed_usd(base.per_web_search)
+    if steps.us_geo_per_mille:
+        more["us_percent"] = f"{(Decimal(steps.us_geo_per_mille - 1000) / 10).normalize():f}"
+    return {"vendor": vendor, "model": model, **rates, **fees, **more}
 
 
 def _address_of(vendor: str, model: str) -> str:
@@ -419,19 +312,6 @@ def _address_of(vendor: str, model: str) -> str:
 
 def _is_past(at: datetime | None, now: datetime) -> bool:
     return at is None or at < now
-
-
-def _run(request: ConsoleRequest, repricing_id: UUID) -> Repricing:
-    found = Repricing.objects.filter(organization_id=request.organization.id, id=repricing_id).first()
-    if found is None:
-        raise Http404
-    return found
-
-
-def _change_rows(table: Iterable[tuple[str, list[int]]]) -> list[tuple[str, int, int, int, int]]:
-    """(name, rows, old, new, difference), the greatest difference first."""
-    rows = [(name, count, old, new, new - old) for name, (count, old, new) in table]
-    return sorted(rows, key=lambda row: (-abs(row[4]), row[0]))
 
 
 def _model_searched(rows: QuerySet[KnownModel], text: str) -> QuerySet[KnownModel]:

@@ -96,7 +96,9 @@ def test_an_own_price_is_previewed_set_and_ended(admin_client: Client, tenant: T
         "rate_input": "1.50",
         "rate_output": "$7.5",
         "unit_file_search": "0.0025",
-        "keeps_steps": "on",
+        "bands": "200,001 input=3 output=11.25",
+        "tiers": "batch ×0.5\npriority input=6 output=$30",
+        "us_percent": "10",
         "source": "Contract 7",
         "checked_on": "2026-11-20",
     }
@@ -112,7 +114,16 @@ def test_an_own_price_is_previewed_set_and_ended(admin_client: Client, tenant: T
         {"input": 1_500_000_000, "output": 7_500_000_000},
         {"file_search": 2_500_000},
     )
-    assert (price.tiers, price.bands[0]["from_prompt_tokens"]) == ([{"tier": "batch", "per_mille": 500}], 200_001)
+    assert price.bands == [{"from_prompt_tokens": 200_001, "rates": {"input": 3 * 10**9, "output": 11_250_000_000}}]
+    assert price.tiers == [
+        {"tier": "batch", "per_mille": 500},
+        {"tier": "priority", "per_mille": 1000, "rates": {"input": 6 * 10**9, "output": 30 * 10**9}},
+    ]
+    assert price.us_geo_per_mille == 1100
+    again = admin_client.get(f"{address}?vendor=anthropic&model=claude-x").context["form"].initial
+    assert again["bands"] == "200001 input=3.00 output=11.25"
+    assert again["tiers"] == "batch ×0.5\npriority input=6.00 output=30.00"
+    assert again["us_percent"] == "10"
     assert price.set_by == tenant.admin.name or price.set_by == tenant.admin.email
     assert "Contract 7" in admin_client.get(reverse("web:models")).content.decode()
     end = reverse("web:price-end", args=[price.id])
@@ -129,6 +140,20 @@ def test_an_own_price_is_previewed_set_and_ended(admin_client: Client, tenant: T
         ({"rate_output": ""}, "rate_output"),
         ({"valid_from": "2026-11-20T00:00", "valid_to": "2026-11-19T00:00"}, "valid_to"),
         ({"model": ""}, "model"),
+        ({"bands": "many input=1"}, "bands"),
+        ({"bands": "0 input=1"}, "bands"),
+        ({"bands": "200000"}, "bands"),
+        ({"bands": "200000 inptu=1"}, "bands"),
+        ({"bands": "200000 input=-1"}, "bands"),
+        ({"bands": "200000 input=1 input=2"}, "bands"),
+        ({"bands": "200000 input=1\n100000 input=2"}, "bands"),
+        ({"tiers": "batch"}, "tiers"),
+        ({"tiers": "batch ×half"}, "tiers"),
+        ({"tiers": "batch ×NaN"}, "tiers"),
+        ({"tiers": "batch 0.5 0.6"}, "tiers"),
+        ({"tiers": "batch 0.5\nbatch 0.4"}, "tiers"),
+        ({"tiers": "input=1"}, "tiers"),
+        ({"us_percent": "much"}, "us_percent"),
     ],
 )
 def test_a_wrong_price_is_told_at_its_field(admin_client: Client, wrong: dict[str, str], field: str) -> None:
