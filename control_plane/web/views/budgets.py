@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from control_plane.alerts.selectors import crossings_of
 from control_plane.budgets.models import Budget, BudgetRaise, BudgetRequest, RequestState
 from control_plane.budgets.selectors import budget_requests_of, raises_of
 from control_plane.budgets.services import budget_raise_add, budget_raise_end
@@ -92,6 +93,9 @@ def budget(request: ConsoleRequest, budget_id: UUID) -> HttpResponse:
         "sees_rules": sees_rules,
         "is_shared": not found.per,
         "stages": present.gauge("", 0, None).stages,
+        "crossings": crossings_of(request.organization.id, budget_id=found.id).prefetch_related("deliveries")[:20]
+        if decides or sees_rules
+        else [],
     }
     context |= forecast_context(found, [row.counter for row in page.rows])
     if sees_rules:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from control_plane.accounts.models import User
 from control_plane.accounts.services import actor_of
+from control_plane.alerts.models import Delivery, StageCrossing
 from control_plane.budgets.models import Budget, BudgetRaise, BudgetRequest
 from control_plane.budgets.services import BUDGETS, budget_raise_add, budget_request_make
 from control_plane.organizations.models import TeamMembership
@@ -149,6 +150,45 @@ def test_a_member_sees_what_holds_them_and_nobody_elses(member_client: Client, m
     assert page_of(member_client, elsewhere).status_code == 404
     assert page_of(member_client, shadow).status_code == 404
     assert member_client.get("/budgets").status_code == 404
+
+
+def test_lines_that_were_reached_stand_with_who_was_told(
+    admin_client: Client, member_client: Client, member: User, tenant: Tenant
+) -> None:
+    a_key(tenant, user=member)
+    budget = a_budget(tenant)
+    spend(budget, 9, member.id.hex)
+    crossing = StageCrossing.objects.create(
+        organization_id=tenant.organization.id,
+        budget_id=budget.id,
+        budget_name=budget.name,
+        spend_id=BudgetSpend.objects.get().id,
+        counter=member.id.hex,
+        counter_text="somebody of the crossing",
+        period_ms=0,
+        period_unit="day",
+        timezone="UTC",
+        anchor=0,
+        at_percent=80,
+        action="alert",
+        posted_nano_usd=9 * USD,
+        limit_nano_usd=10 * USD,
+        crossed_at=timezone.now(),
+    )
+    at = timezone.now()
+    for name, state in (("lead@example.com", "delivered"), ("finance", "given_up")):
+        Delivery.objects.create(
+            organization=tenant.organization, crossing=crossing, type="email", recipient=name, recipient_name=name,
+            state=state, due_at=at, give_up_at=at,
+        )  # fmt: skip
+
+    page = page_of(admin_client, budget).content.decode()
+    assert "Lines that were reached" in page
+    assert "80 %, alert" in page
+    assert "somebody of the crossing" in page
+    assert "finance (could not be reached)" in page
+    # Whose limits others reach is for those who decide about them.
+    assert "somebody of the crossing" not in page_of(member_client, budget).content.decode()
 
 
 def test_a_team_lead_sees_the_own_people(tenant: Tenant, sign_in: SignIn) -> None:
