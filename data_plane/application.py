@@ -43,6 +43,7 @@ from data_plane.telemetry.metrics import PodMetrics
 from data_plane.upstream.connections import UpstreamPool
 from data_plane.usage.reporter import Reporter
 from data_plane.usage.spool import Spool, SyncMode, open_spool
+from switchyard_contract.holds import maker_text
 from switchyard_contract.reason import Reason
 from switchyard_contract.seal import VerifyKeys
 from switchyard_contract.v1 import usage_pb2
@@ -109,6 +110,7 @@ class PodApplication:
         self.counters = SharedCounters(
             settings.counters_url,
             pod_id=pod_id,
+            maker=maker_text(pod_id, spool.boot_id, spool.run),
             live_pods=lambda: max(1, self.subscription.live_pods),
             meters=self._metrics,
         )

@@ -10,6 +10,7 @@ Failure: `UnbookableBatches`, when PostgreSQL refuses the values of a claim.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from operator import attrgetter
 from uuid import UUID
 
 import structlog
@@ -30,8 +31,9 @@ from control_plane.usage import (
     rule_days,
     spending,
     staging,
+    ulid,
 )
-from control_plane.usage.entries import ADJUSTMENT, COLUMNS, FINAL, JSON_COLUMNS, LedgerRow
+from control_plane.usage.entries import ADJUSTMENT, COLUMNS, FINAL, JSON_COLUMNS, LedgerRow, reversal_of
 from control_plane.usage.judgement import Horizon, Oddity, judge
 from control_plane.usage.latencies import fold_latencies
 from control_plane.usage.ledger_lock import lock_ledger
@@ -176,9 +178,27 @@ def book_rows(
     rules = rules or {}
     partitions.partitions_ensure({row.day for row in arrived})
     written = _write(arrived, now, rules) if arrived else []
+    orphans_settle(written, at=now)
+    return _sum_up(written, rules)
+
+
+def rows_take_back(attempts: Iterable[tuple[str, int]], *, kind: str, now: datetime) -> list[LedgerRow]:
+    """Take back what stands of attempts, where it is of that kind, with nothing in its place; returns the reversals.
+
+    attempts: exchange id and number. Must run inside a transaction.
+    """
+    asked = set(attempts)
+    lock_ledger(is_exclusive=True)
+    stored = _stored((ulid.day_of(exchange_id), exchange_id) for exchange_id, _ in asked)
+    old = [row for attempt, row in replacement.standing(stored).items() if attempt in asked and row.kind == kind]
+    reversals = sorted((reversal_of(row) for row in old), key=attrgetter(*staging.LEDGER_KEY))
+    return _sum_up(_insert(reversals, now, {}), {})
+
+
+def _sum_up(written: list[LedgerRow], rules: Mapping[UUID, usage_pb2.RulesSeen]) -> list[LedgerRow]:
+    """Add what was written to the sums that are kept beside the roll-ups."""
     if not written:
         return []
-    orphans_settle(written, at=now)
     staging.merge_rules(_rules_to_keep(written, rules))
     decided = [(row, decisions.unpack(row.decision)) for row in written if row.decision or row.rules_digest]
     staging.merge_rule_days(rule_days.fold_rule_days(decided, rules))
@@ -203,9 +223,14 @@ def _rules_to_keep(
 
 
 def _write(arrived: Sequence[LedgerRow], now: datetime, rules: Mapping[UUID, usage_pb2.RulesSeen]) -> list[LedgerRow]:
-    """Insert what is to be added, and add it to all that is summed up; returns the rows really inserted."""
+    """Insert what arriving rows add; returns the rows really inserted."""
     lock_ledger(is_exclusive=any(row.kind not in (FINAL, ADJUSTMENT) or row.revision for row in arrived))
-    added = replacement.additions(arrived, replacement.standing(_stored(arrived)))
+    stored = _stored((row.day, row.exchange_id) for row in arrived)
+    return _insert(replacement.additions(arrived, replacement.standing(stored)), now, rules)
+
+
+def _insert(added: list[LedgerRow], now: datetime, rules: Mapping[UUID, usage_pb2.RulesSeen]) -> list[LedgerRow]:
+    """Write rows, sorted by their key, and add them to the roll-ups; returns those that the ledger did not have."""
     if not added:
         return []
     if ends := closing.closed_ends():
@@ -231,11 +256,11 @@ def _rule_ids(rows: Iterable[LedgerRow], rules: Mapping[UUID, usage_pb2.RulesSee
     return found | labels.stored_rule_ids(named - found.keys()) if named - found.keys() else found
 
 
-def _stored(arrived: Iterable[LedgerRow]) -> list[LedgerRow]:
-    """Read what the ledger has of the exchanges that arrived."""
+def _stored(asked: Iterable[tuple[date, str]]) -> list[LedgerRow]:
+    """Read what the ledger has of exchanges."""
     exchanges: dict[date, set[str]] = {}
-    for row in arrived:
-        exchanges.setdefault(row.day, set()).add(row.exchange_id)
+    for day, exchange_id in asked:
+        exchanges.setdefault(day, set()).add(exchange_id)
     columns = sql.SQL(", ").join(
         sql.SQL("{}::text").format(sql.Identifier(name)) if name in JSON_COLUMNS else sql.Identifier(name)
         for name in COLUMNS

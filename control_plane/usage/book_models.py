@@ -70,6 +70,10 @@ class PodSequence(models.Model):
     """The highest number that arrived; what is missing below it has rows of its own."""
     first_seen_at = models.DateTimeField()
     reported_at = models.DateTimeField()
+    run = models.BigIntegerField(default=0, db_default=0)
+    """The spool's run that spoke of those before it, all of whose events are stored; 0: none has."""
+    whole_since = models.BigIntegerField(default=0, db_default=0)
+    """The first run of which, and of all up to `run`, it said that nothing they wrote was lost."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["pod_id", "boot_id"], name="usage_pod_sequence_once")]
@@ -136,13 +140,18 @@ class Orphan(models.Model):
     exchange_id = models.CharField(max_length=26)
     attempt = models.IntegerField()
     pod_id = models.CharField(max_length=200)
+    spool = models.CharField(max_length=32, blank=True, default="", db_default="")
+    """Of the pod that held it, as `switchyard_contract.holds.spool_name` has it; empty: the pod did not say."""
+    run = models.BigIntegerField(default=0, db_default=0)
+    """Of that spool."""
     cost_nano_usd = models.BigIntegerField()
     """What was expected, and booked."""
     estimated_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True)
     """None: the truth has not come."""
     settled_by = models.CharField(max_length=200, blank=True, default="")
-    """Empty: the truth came and took the estimate's place. Otherwise who took note that it will not come."""
+    """Empty: the truth came and took the estimate's place, or it was taken back because nothing was sent, as `note`
+    says then. Otherwise who took note that it will not come."""
     note = models.CharField(max_length=500, blank=True, default="")
 
     class Meta:

@@ -41,6 +41,9 @@ _BEGIN_SEQUENCE = """
 INSERT INTO usage_podsequence (pod_id, boot_id, highest, first_seen_at, reported_at)
 VALUES (%(pod)s, %(boot)s, 0, %(now)s, %(now)s) ON CONFLICT (pod_id, boot_id) DO NOTHING
 """
+_FORMER_RUNS = """
+UPDATE usage_podsequence SET run = %(run)s, whole_since = %(since)s WHERE pod_id = %(pod)s AND boot_id = %(boot)s
+"""
 _LOCK_SEQUENCE = "SELECT highest FROM usage_podsequence WHERE pod_id = %(pod)s AND boot_id = %(boot)s FOR UPDATE"
 _SET_SEQUENCE = """
 UPDATE usage_podsequence SET highest = %(highest)s, reported_at = %(now)s
@@ -95,6 +98,8 @@ class IncomingBatch:
     failures: tuple[Failures, ...]
     arrived: tuple[Range, ...] = ()
     """The numbers of its events."""
+    former_runs: tuple[int, int] | None = None
+    """The run that speaks, and the first of those before it since which nothing that was written was lost."""
 
     @property
     def digest(self) -> UUID:
@@ -122,6 +127,9 @@ def read_batch(message: usage_pb2.UsageBatch) -> IncomingBatch:
         raise ValueError("a sequence does not fit 63 bits")
     if any(later <= earlier for earlier, later in pairwise(sequences)):
         raise ValueError("sequences do not ascend")
+    former = message.former_runs if message.HasField("former_runs") else None
+    if former is not None and not 0 < former.whole_since <= former.run < 1 << 63:
+        raise ValueError("former runs that cannot be")
     kept = usage_pb2.UsageBatch(pod_id=message.pod_id, boot_id=message.boot_id, events=message.events)
     return IncomingBatch(
         pod_id=message.pod_id,
@@ -132,6 +140,7 @@ def read_batch(message: usage_pb2.UsageBatch) -> IncomingBatch:
         payload=kept.SerializeToString(deterministic=True),
         failures=tuple(_read_failures(message)),
         arrived=ranges_of(sequences),
+        former_runs=(former.run, former.whole_since) if former is not None else None,
     )
 
 
@@ -216,6 +225,12 @@ class PostgresInbox:
                 is_new = await cursor.fetchone() is not None
                 if is_new:
                     await _follow_sequence(cursor, batch)
+            if batch.former_runs is not None:
+                run, since = batch.former_runs
+                known = {"pod": batch.pod_id, "boot": batch.boot_id, "now": datetime.now(UTC)}
+                # It may have no event yet: what it held before is why it is asked about.
+                await cursor.execute(_BEGIN_SEQUENCE, known)
+                await cursor.execute(_FORMER_RUNS, {**known, "run": run, "since": since})
             if is_new and batch.failures:
                 await cursor.executemany(
                     _COUNT_FAILURES,

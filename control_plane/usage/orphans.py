@@ -2,8 +2,9 @@
 the one statement that notes it.
 
 The estimate is what admission expected the attempt to cost; no tokens are known. It is the least sure kind there is, so
-whatever else is ever said of the attempt takes its place: the amounts are replaced, never summed.
-Source: docs/decisions/0151-orphans.md
+whatever else is ever said of the attempt takes its place: the amounts are replaced, never summed. None is made, or it
+is taken back, where the disk of the run that held it has spoken since (`never_sent`).
+Source: docs/decisions/0151-orphans.md, 0178-nothing-was-sent.md
 """
 
 from collections.abc import Iterable, Mapping

@@ -2,12 +2,13 @@
 
 For one attempt at most one row stands. A surer row takes the place of a less sure one: the old row is taken back by a
 reversal and the new one written, in one transaction. What is less sure than the standing row changes nothing. The
-amounts are replaced, never summed.
+amounts are replaced, never summed. A row that was taken back without another in its place does not stand, either: then
+none does, until somebody says more of the attempt.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from control_plane.usage.entries import REVERSAL, LedgerRow, reversal_of
+from control_plane.usage.entries import REVERSAL, LedgerRow, reversal_of, reversal_revision
 
 Attempt = tuple[str, int]
 """Exchange id and attempt."""
@@ -17,11 +18,14 @@ def attempt_of(row: LedgerRow) -> Attempt:
     return (row.exchange_id, row.attempt)
 
 
-def standing(rows: Iterable[LedgerRow]) -> dict[Attempt, LedgerRow]:
+def standing(rows: Sequence[LedgerRow]) -> dict[Attempt, LedgerRow]:
     """Find the standing row of each attempt among all rows the ledger has of it."""
+    undone = {(row.exchange_id, row.attempt, row.revision) for row in rows if row.kind == REVERSAL}
     found: dict[Attempt, LedgerRow] = {}
     for row in rows:
         if row.kind == REVERSAL:
+            continue
+        if undone and (row.exchange_id, row.attempt, reversal_revision(row.kind, row.revision)) in undone:
             continue
         before = found.get(attempt_of(row))
         if before is None or row.rank > before.rank:

@@ -41,8 +41,14 @@ def estimate_orphans() -> None:
     except redis.RedisError as failure:
         log.warning("orphans not looked for", why=type(failure).__name__)
         return
-    if swept.booked or swept.unreadable:
-        log.info("orphans looked for", booked=swept.booked, known=swept.known, unreadable=swept.unreadable)
+    if swept.booked or swept.never_sent or swept.unreadable:
+        log.info(
+            "orphans looked for",
+            booked=swept.booked,
+            known=swept.known,
+            never_sent=swept.never_sent,
+            unreadable=swept.unreadable,
+        )
 
 
 @shared_task(name="usage.partitions", ignore_result=True, acks_late=True)

@@ -58,12 +58,12 @@ class Renewing:
     def __init__(
         self,
         link: StoreLink,
-        pod_id: str,
+        maker: str,
         running: Mapping[str, Running],
         contents: Mapping[str, Contents],
         lost: Callable[[str, Contents], None],
     ) -> None:
-        self._link, self._pod_id = link, pod_id
+        self._link, self._maker = link, maker
         self._running, self._contents, self._lost = running, contents, lost
         self._looks_around = asyncio.Event()
 
@@ -113,7 +113,7 @@ class Renewing:
         flags = UNCHECKED | is_second * OFFERED | grant.ask.is_further * FURTHER | grant.ask.is_tool_loop * TOOL_LOOP
         both = (*NO_AMOUNTS, *numbers) if is_second else numbers
         ask = encode_numbers((grant.member, flags, *both))
-        self._link.tell(running.aim.reserve((-1, 0, self._pod_id, 0, 0, 0), [ask]), _ignore)
+        self._link.tell(running.aim.reserve((-1, 0, self._maker, 0, 0, 0), [ask]), _ignore)
 
 
 def _ignore(_reply: object) -> None:

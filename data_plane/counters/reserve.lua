@@ -10,8 +10,8 @@
 --          the model asked for}
 --        flags of both: 1, 2: counts for that candidate; 4: shadow. Of a rate: + 8 * kind + 32 * unit. Of a budget: 8:
 --        strict; 16: gives allowances
--- ARGV 2 what is asked: {generation and sequence last seen, pod, live pods, budgets whose allowance is asked for (bits),
---          time (us; 0: the server's), then each ask}
+-- ARGV 2 what is asked: {generation and sequence last seen, pod and its run (holds.py, `maker_text`), live pods, budgets
+--          whose allowance is asked for (bits), time (us; 0: the server's), then each ask}
 --        an ask: {member, flags, five amounts of the first candidate, five of the second where there is one}
 --        flags: 1: the second is offered; 2: tool loop; 4: requests are counted already; 8: count without any check.
 --        Amounts: expected, calibrated, worst, input tokens, output tokens
@@ -144,7 +144,7 @@ end
 -- Allowances are given to a pod once: what it has of each that it asks for, by the first that is let in.
 local given = {}
 local function give_allowance(at, allowance)
-  local key, mine_is = KEYS[4 + rates + at], 'o:' .. told[3]
+  local key, mine_is = KEYS[4 + rates + at], 'o:' .. string.match(told[3], '^[^\31]*')
   local so_far = call('HMGET', key, 'o', mine_is)
   local mine = tonumber(so_far[2] or -1)
   if mine < 0 then

@@ -65,14 +65,16 @@ class SharedCounters:
         url: str,
         *,
         pod_id: str,
+        maker: str = "",
         live_pods: Callable[[], int],
         meters: CounterMeters,
         patience: Patience | None = None,
         clock_s: Callable[[], float] = time.monotonic,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
     ) -> None:
-        """live_pods: as the control plane last said. Raises ValueError when the URL is none of a counter store."""
-        self._pod_id, self._live_pods, self._meters = pod_id, live_pods, meters
+        """maker: the pod and its spool's run, as holds name them (`holds.maker_text`). live_pods: as the control plane
+        last said. Raises ValueError when the URL is none of a counter store."""
+        self._maker, self._live_pods, self._meters = maker or pod_id, live_pods, meters
         self._clock_s, self._now_us = clock_s, now_us
         self.link = StoreLink(url, round_trips=meters, patience=patience)
         self._settlements = Settlements(self.link, clock_s, meters.dropped_settlements, pod_id)
@@ -80,7 +82,7 @@ class SharedCounters:
         self._alone = PodAlone()
         self._running: dict[str, Running] = {}
         self._contents: defaultdict[str, Contents] = defaultdict(Contents)
-        self._renewing = Renewing(self.link, pod_id, self._running, self._contents, self._lost)
+        self._renewing = Renewing(self.link, self._maker, self._running, self._contents, self._lost)
         self._asking: dict[Aim, Asking] = {}
         """Calls that others may still join."""
         self._ahead_ms = 0
@@ -153,7 +155,7 @@ class SharedCounters:
         else:
             wanted = 0 if aim.is_issued else self._unissued(aim)
             seen = contents.generation, contents.sequence
-            asking = Asking(aim, (*seen, self._pod_id, self._live_pods(), wanted, 0), self._asking, self.link.hurry)
+            asking = Asking(aim, (*seen, self._maker, self._live_pods(), wanted, 0), self._asking, self.link.hurry)
             answer = asking.join(asked)
             if not self.link.ask_together(asking):
                 asking.close()

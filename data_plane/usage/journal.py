@@ -39,6 +39,9 @@ class Observer(Protocol):
     def events_synced(self, last_sequence: int) -> None:
         """Every event up to this one would survive a power loss."""
 
+    def refused(self) -> None:
+        """The disk did not take records."""
+
 
 class Journal:
     """Appends on the loop, syncs in the thread. segments: oldest first; the newest may be the active one."""
@@ -376,6 +379,7 @@ class Journal:
         """
         self.refusals += 1
         self.refusals_in_a_row += 1
+        self._observer.refused()
         # While it lasts it is tried four times a second; once a minute is told.
         if self.refusals_in_a_row <= 2 or self.refusals_in_a_row % 240 == 0:
             log.error("the spool's disk refused", error=failure.strerror, in_a_row=self.refusals_in_a_row)

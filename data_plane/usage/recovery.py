@@ -8,6 +8,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
+from data_plane.usage.former_runs import FormerRuns, judge_former_runs
 from data_plane.usage.record import Damage, Record, RecordKind, read_records
 from data_plane.usage.segment import SUFFIX, ExchangeKey, Segment, segment_number, sync_directory
 from switchyard_contract.v1 import usage_pb2
@@ -29,6 +30,7 @@ class Recovered:
     acked: int
     segments: list[Segment]
     next_number: int
+    former: FormerRuns
     unfinished: dict[ExchangeKey, bytes]
     """Admitted and never final: the last that was known of each."""
     running: set[ExchangeKey]
@@ -54,7 +56,7 @@ def recover(directory: Path) -> Recovered:
     """Lock the spool's folder and read all of it. Blocking. Raises SpoolInUse or OSError."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = _lock(directory)
-    found = Recovered(lock, b"", 1, 0, [], 1, {}, set(), [])
+    found = Recovered(lock, b"", 1, 0, [], 1, FormerRuns(1, 1), {}, set(), [])
     scanned = [_scan(path, found) for path in sorted(directory.glob(f"*{SUFFIX}"))]
     named = [each.boot_id for each in scanned if each.boot_id is not None]
     found.boot_id = named[-1] if named else os.urandom(16)
@@ -74,6 +76,8 @@ def recover(directory: Path) -> Recovered:
             segment.last_sequence = 0
         found.segments.append(segment)
     found.has_torn_end = any(each.is_torn for each in scanned)
+    is_damaged = found.has_torn_end or bool(found.damaged_records or found.adopted)
+    found.former = judge_former_runs(directory, run=found.next_number, is_damaged=is_damaged)
     return found
 
 

@@ -18,6 +18,7 @@ import structlog
 
 from data_plane.usage.event_bytes import varint
 from data_plane.usage.failed_authentications import FailedAuthentications
+from data_plane.usage.former_runs import FormerRuns
 from switchyard_contract.v1 import usage_pb2
 
 log = structlog.get_logger()
@@ -40,6 +41,8 @@ class Events(Protocol):
     def boot_id(self) -> bytes: ...
     @property
     def acked_sequence(self) -> int: ...
+    @property
+    def former_runs(self) -> FormerRuns | None: ...
     async def unreported(self, after: int, limit: int) -> list[tuple[int, bytes]]: ...
     def stored_through(self, sequence: int) -> None: ...
 
@@ -113,16 +116,21 @@ class Reporter:
                 tasks.create_task(self._note_connection(channel))
 
     async def _send(self, call: Any) -> None:
-        after, sent_at_s = self._events.acked_sequence, 0.0
+        after, sent_at_s, has_told_former = self._events.acked_sequence, 0.0, False
         while True:
             await self._has_room.wait()
             events = await self._gather(after, sent_at_s)
             counts = self._failed_authentications.take(FAILED_AUTHENTICATIONS_PER_BATCH)
-            if not events and not counts:
+            former = None if has_told_former else self._events.former_runs
+            if not events and not counts and former is None:
                 continue
             batch = usage_pb2.UsageBatch(
                 pod_id=self._pod_id, boot_id=self._events.boot_id, failed_authentications=counts
             )
+            if former is not None:
+                # Once on every stream: who listens may have forgotten.
+                batch.former_runs.run, batch.former_runs.whole_since = former.run, former.whole_since
+                has_told_former = True
             after = events[-1][0] if events else after
             sent_at_s = time.monotonic()
             # Noted before it is written: a receipt may come while `write` still waits.

@@ -9,6 +9,7 @@ Source: docs/decisions/0035-the-spool.md
 """
 
 import asyncio
+import contextlib
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -18,6 +19,7 @@ import structlog
 
 from data_plane.usage.backlog import Backlog
 from data_plane.usage.disk_thread import DiskThread
+from data_plane.usage.former_runs import FormerRuns, forget_former_runs
 from data_plane.usage.journal import Journal, SpoolUnavailable, SyncMode
 from data_plane.usage.record import RecordKind
 from data_plane.usage.recovery import Recovered, SpoolInUse, closed_by_end, recover, write_acked
@@ -51,7 +53,10 @@ class Spool:
         sync: SyncMode,
     ) -> None:
         self.boot_id = recovered.boot_id
+        self.run = recovered.former.run
+        """Of this spool: later runs have higher numbers."""
         self.damaged_records = recovered.damaged_records
+        self._former = recovered.former
         self._directory, self._lock = directory, recovered.lock
         self._thread = DiskThread()
         self._segments: deque[Segment] = deque(recovered.segments)
@@ -147,6 +152,11 @@ class Spool:
         self._acked = max(self._acked, min(sequence, self._backlog.synced_through))
         self._backlog.forget_through(self._acked)
 
+    @property
+    def former_runs(self) -> FormerRuns | None:
+        """What is to be said of the runs before this one; None while the control plane has not stored all of them."""
+        return self._former if self._acked >= self._left_through else None
+
     async def left_over(self) -> AsyncIterator[tuple[bytes, bool]]:
         """The newest events of former runs that the control plane has not stored, and whether the end of their run cut
         them. Older ones were settled long before that end."""
@@ -211,6 +221,11 @@ class Spool:
 
     def events_synced(self, last_sequence: int) -> None:
         self._backlog.synced(last_sequence)
+
+    def refused(self) -> None:
+        # What this run takes from now on may go out without a record that lasts (Journal.after_write).
+        with contextlib.suppress(OSError):
+            forget_former_runs(self._directory)
 
     # Keeping house.
 

@@ -2,6 +2,10 @@
 
 An attempt is named `<exchange>:<attempt>`. While a pod runs it, what is reserved for it stands under `held_key`, and
 under `due_key` until when nobody gives it back. What no pod renewed is moved to `lost_key`.
+
+The last part of what is held is its witness, three lines: the key, the maker, the model asked for. The maker is the
+pod, and behind it which run of which spool (`maker_text`): so a run whose disk has spoken since is told from one whose
+disk was lost (docs/decisions/0178-nothing-was-sent.md).
 """
 
 from dataclasses import dataclass
@@ -11,6 +15,9 @@ from switchyard_contract.counters import MICRO, CountersAnswer, read_answer
 SAID_FIRST_BYTES = 36
 """What stands before the answer of the script, for pods that look no further."""
 _LONGEST = 64 * 1024
+_SPOOL_NAME_BYTES = 8
+_MAKER_MARK = "\x1f"
+"""Between a pod and its spool's run; `reserve.lua` knows it, too."""
 _WIDTHS = {0xCC: (1, False), 0xCD: (2, False), 0xCE: (4, False), 0xCF: (8, False)} | {
     0xD0: (1, True), 0xD1: (2, True), 0xD2: (4, True), 0xD3: (8, True)
 }  # fmt: skip
@@ -29,6 +36,16 @@ def lost_key(organization_id: str) -> str:
     return f"lost:{{{organization_id}}}"
 
 
+def spool_name(boot_id: bytes) -> str:
+    """Name a spool shortly, as holds do: the beginning of its id."""
+    return boot_id[:_SPOOL_NAME_BYTES].hex()
+
+
+def maker_text(pod_id: str, boot_id: bytes, run: int) -> str:
+    """Write who holds: a pod, the spool on its disk, and which run of that spool it is."""
+    return f"{pod_id}{_MAKER_MARK}{spool_name(boot_id)}.{run}"
+
+
 @dataclass(frozen=True, slots=True)
 class HeldBudget:
     """A counter of a budget that counts the attempt."""
@@ -45,6 +62,10 @@ class Hold:
     expected_nano_usd: int
     key_id: str
     pod_id: str
+    spool: str
+    """See `spool_name`; empty: the pod said nothing of it."""
+    run: int
+    """Of the spool: later runs have higher numbers. 0: the pod said nothing of it."""
     model: str
     """The one asked for."""
     budgets: tuple[HeldBudget, ...]
@@ -68,7 +89,8 @@ def read_hold(text: bytes) -> Hold:
     said, _, *rest = _read_array(text)
     if len(rest) % 3 != 1 or not isinstance(said, bytes) or not isinstance(rest[-1], bytes):
         raise ValueError("not what is held, or without a witness")
-    key_id, pod_id, model = (part.decode(errors="replace") for part in rest[-1].split(b"\n", 2))
+    key_id, maker, model = (part.decode(errors="replace") for part in rest[-1].split(b"\n", 2))
+    pod_id, spool, run = _read_maker(maker)
     answer_text = said[SAID_FIRST_BYTES:]
     answer = read_answer(answer_text)
     expected = answer.expected
@@ -79,7 +101,16 @@ def read_hold(text: bytes) -> Hold:
         # An estimate that grew while the answer ran was told to the budgets.
         expected = max(expected, e)
         budgets.append(_budget_of(name.decode()))
-    return Hold(expected * MICRO, key_id, pod_id, model, tuple(budgets), answer, answer_text)
+    return Hold(expected * MICRO, key_id, pod_id, spool, run, model, tuple(budgets), answer, answer_text)
+
+
+def _read_maker(text: str) -> tuple[str, str, int]:
+    """Read `maker_text` back. What cannot be read is a pod of another age: it names no run."""
+    pod_id, _, mark = text.partition(_MAKER_MARK)
+    spool, _, run = mark.partition(".")
+    if not run.isascii() or not run.isdigit() or len(run) > 18:
+        return pod_id, "", 0
+    return pod_id, spool, int(run)
 
 
 def _budget_of(name: str) -> HeldBudget:

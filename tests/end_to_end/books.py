@@ -211,13 +211,12 @@ def sums_that_disagree(stack: Stack) -> list[str]:
 
 
 def incomplete(stack: Stack) -> list[str]:
-    """What the control plane itself says is missing, odd or refused; it must know of nothing.
+    """What the control plane itself says is missing, estimated, odd or refused; it must know of nothing.
 
-    Orphans are no fault: a pod that is killed between its reservation and its first record leaves one, marked and never
-    served (docs/decisions/0151-orphans.md).
+    No disk is lost here, so an orphan is a false one (docs/decisions/0178-nothing-was-sent.md).
     """
     said = stack.api("GET", "completeness")
-    faults = [] if not said["missing"] else [f"completeness is {said}"]
+    faults = [] if not said["missing"] and not said["orphans"] else [f"completeness is {said}"]
     for what in ("quarantined-events", "missing-events"):
         rows = stack.api("GET", f"{what}?is_open=true&limit=5")["results"]
         faults += [f"{what}: {row}" for row in rows]

@@ -369,16 +369,26 @@ class SequencedEvent(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., event: _Optional[_Union[UsageEvent, _Mapping]] = ...) -> None: ...
 
 class UsageBatch(_message.Message):
-    __slots__ = ("pod_id", "boot_id", "events", "failed_authentications")
+    __slots__ = ("pod_id", "boot_id", "events", "failed_authentications", "former_runs")
     POD_ID_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     FAILED_AUTHENTICATIONS_FIELD_NUMBER: _ClassVar[int]
+    FORMER_RUNS_FIELD_NUMBER: _ClassVar[int]
     pod_id: str
     boot_id: bytes
     events: _containers.RepeatedCompositeFieldContainer[SequencedEvent]
     failed_authentications: _containers.RepeatedCompositeFieldContainer[FailedAuthentications]
-    def __init__(self, pod_id: _Optional[str] = ..., boot_id: _Optional[bytes] = ..., events: _Optional[_Iterable[_Union[SequencedEvent, _Mapping]]] = ..., failed_authentications: _Optional[_Iterable[_Union[FailedAuthentications, _Mapping]]] = ...) -> None: ...
+    former_runs: FormerRuns
+    def __init__(self, pod_id: _Optional[str] = ..., boot_id: _Optional[bytes] = ..., events: _Optional[_Iterable[_Union[SequencedEvent, _Mapping]]] = ..., failed_authentications: _Optional[_Iterable[_Union[FailedAuthentications, _Mapping]]] = ..., former_runs: _Optional[_Union[FormerRuns, _Mapping]] = ...) -> None: ...
+
+class FormerRuns(_message.Message):
+    __slots__ = ("run", "whole_since")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_SINCE_FIELD_NUMBER: _ClassVar[int]
+    run: int
+    whole_since: int
+    def __init__(self, run: _Optional[int] = ..., whole_since: _Optional[int] = ...) -> None: ...
 
 class FailedAuthentications(_message.Message):
     __slots__ = ("minute_ms", "reason", "source", "count")

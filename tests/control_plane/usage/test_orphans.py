@@ -7,23 +7,27 @@ from uuid import UUID
 
 import pytest
 import redis
-from django.db import transaction
+from asgiref.sync import async_to_sync
+from django.db import connection, transaction
 
 from control_plane.keys.models import VirtualKey
 from control_plane.usage.aggregation import book_rows
 from control_plane.usage.completeness import completeness, orphan_accept
+from control_plane.usage.inbox import PostgresInbox, read_batch
 from control_plane.usage.models import BudgetSpend, Orphan, QuarantinedEvent
+from control_plane.usage.never_sent import NOTHING_WAS_SENT
 from control_plane.usage.orphan_sweep import Swept, orphans_book
 from control_plane.usage.selectors import ExchangeSearch, Scope, exchanges_page
 from data_plane.counters.packing import member_of
+from data_plane.counters.reference_contents import PodFacts
 from data_plane.counters.renewing import renewal_of
 from data_plane.policy.claims import Claims
 from data_plane.policy.grant import Ask
-from switchyard_contract.holds import due_key, held_key, lost_key, read_hold
+from switchyard_contract.holds import due_key, held_key, lost_key, maker_text, read_hold, spool_name
 from switchyard_contract.v1 import usage_pb2
 from tests.builders.tenants import SYSTEM, Tenant, a_key, a_tenant
 from tests.control_plane.usage.books import assert_books_agree, assert_one_standing_row_each, ledger, put_and_book
-from tests.control_plane.usage.events import NOW, a_batch, an_event, an_exchange_id
+from tests.control_plane.usage.events import BOOT, NOW, POD, a_batch, an_event, an_exchange_id
 from tests.data_plane.counters.builders import RawStore, a_budget, a_rate, amounts
 
 pytestmark = pytest.mark.django_db
@@ -248,3 +252,120 @@ def test_a_hold_names_the_key_the_pod_the_model_and_the_counters(
     assert store.zscore(due_key(tenant.organization.id.hex), member_of(ask)) == START_US // 1000 + 120_000
     with pytest.raises(ValueError, match="cut off"):
         read_hold(text[:-1])
+
+
+# What was never sent.
+
+
+async def told(said: usage_pb2.UsageBatch) -> None:
+    """Have the real inbox store a batch."""
+    async with PostgresInbox(connection.settings_dict) as inbox:
+        await inbox.store(read_batch(said))
+
+
+def speak(
+    run: int,
+    whole_since: int,
+    events: list[usage_pb2.UsageEvent] | None = None,
+    first_sequence: int = 1,
+    boot: bytes = BOOT,
+) -> None:
+    """The pod's spool reports, and says of its former runs that all they wrote is stored."""
+    said = a_batch(events or [], first_sequence=first_sequence, boot=boot)
+    said.former_runs.run, said.former_runs.whole_since = run, whole_since
+    async_to_sync(told)(said)
+
+
+def hold(pods: RawStore, tenant: Tenant, key: VirtualKey, number: int, run: int, *, boot: bytes = BOOT) -> None:
+    """A run of the pod reserves, and is killed before it has written anything down."""
+    maker = PodFacts(pod_id=maker_text(POD, boot, run))
+    pods.reserve(claims_of(tenant, key), an_ask(number), START_US, pod=maker)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestNeverSent:
+    def test_what_a_run_held_and_its_disk_knows_nothing_of_is_no_orphan(
+        self, tenant: Tenant, key: VirtualKey, store: redis.Redis, pods: RawStore
+    ) -> None:
+        hold(pods, tenant, key, 1, run=4)
+        speak(run=5, whole_since=1)
+        lapse(pods, tenant)
+
+        assert orphans_book(store=store, now=LATER) == Swept(never_sent=1)
+        assert ledger() == []
+        assert not Orphan.objects.exists()
+        assert not store.exists(lost_key(tenant.organization.id.hex))
+        assert completeness(now=LATER).is_complete
+
+    @pytest.mark.parametrize(
+        "why", ["another disk", "the run that speaks", "before what is whole", "nothing is whole", "no word", "a gap"]
+    )
+    def test_where_that_is_not_known_it_is_estimated(
+        self, tenant: Tenant, key: VirtualKey, store: redis.Redis, pods: RawStore, why: str
+    ) -> None:
+        run = {"the run that speaks": 5, "before what is whole": 2}.get(why, 4)
+        hold(pods, tenant, key, 1, run=run, boot=b"lost" * 4 if why == "another disk" else BOOT)
+        if why == "a gap":
+            speak(5, 3, [an_event(7, at=NOW, organization_id=tenant.organization.id.hex)], first_sequence=3)
+        elif why != "no word":
+            speak(run=5, whole_since=5 if why == "nothing is whole" else 3)
+        lapse(pods, tenant)
+
+        assert orphans_book(store=store, now=LATER) == Swept(booked=1)
+
+    def test_an_estimate_is_taken_back_when_its_spool_speaks_again(
+        self, tenant: Tenant, key: VirtualKey, store: redis.Redis, pods: RawStore
+    ) -> None:
+        hold(pods, tenant, key, 1, run=4)
+        hold(pods, tenant, key, 2, run=4, boot=b"lost" * 4)
+        lapse(pods, tenant)
+        assert orphans_book(store=store, now=LATER) == Swept(booked=2)
+        kept, false = Orphan.objects.get(exchange_id=an_exchange_id(2, NOW)), an_exchange_id(1, NOW)
+        assert (kept.spool, kept.run) == (spool_name(b"lost" * 4), 4)
+
+        speak(run=5, whole_since=1)
+        assert orphans_book(store=store, now=LATER) == Swept(taken_back=1)
+        assert orphans_book(store=store, now=LATER) == Swept()
+
+        assert sum(row.cost_nano_usd for row in ledger()) == 250_000_000
+        assert [(row.kind, row.cost_nano_usd) for row in ledger() if row.exchange_id == false] == [
+            ("orphan_estimated", 250_000_000),
+            ("reversal", -250_000_000),
+        ]
+        closed = Orphan.objects.get(exchange_id=false)
+        assert (closed.settled_at, closed.settled_by, closed.note) == (LATER, "", NOTHING_WAS_SENT)
+        assert BudgetSpend.objects.get().posted_nano_usd == 250_000_000
+        assert_books_agree()
+        shown = exchanges_page(ExchangeSearch(Scope(tenant.organization.id), since=NOW - timedelta(hours=1)))
+        assert [one.id for one in shown.exchanges] == [kept.exchange_id]
+
+    def test_a_truth_that_comes_after_all_is_booked_once(
+        self, tenant: Tenant, key: VirtualKey, store: redis.Redis, pods: RawStore
+    ) -> None:
+        hold(pods, tenant, key, 1, run=4)
+        lapse(pods, tenant)
+        orphans_book(store=store, now=LATER)
+        speak(run=5, whole_since=1)
+        orphans_book(store=store, now=LATER)
+
+        put_and_book(a_batch([an_event(1, at=NOW, organization_id=tenant.organization.id.hex, cost_nano_usd=7)]))
+
+        assert [(row.kind, row.cost_nano_usd) for row in ledger()] == [
+            ("final", 7),
+            ("orphan_estimated", 250_000_000),
+            ("reversal", -250_000_000),
+        ]
+        assert_books_agree()
+
+    def test_what_came_before_is_not_taken_back(
+        self, tenant: Tenant, key: VirtualKey, store: redis.Redis, pods: RawStore
+    ) -> None:
+        hold(pods, tenant, key, 1, run=4)
+        lapse(pods, tenant)
+        orphans_book(store=store, now=LATER)
+        speak(run=5, whole_since=1)
+        put_and_book(a_batch([an_event(1, at=NOW, organization_id=tenant.organization.id.hex, cost_nano_usd=7)]))
+
+        assert orphans_book(store=store, now=LATER) == Swept()
+        assert sum(row.cost_nano_usd for row in ledger()) == 7
+        assert Orphan.objects.get().note == ""

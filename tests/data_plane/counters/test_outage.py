@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from data_plane.counters.reference_contents import PodFacts
 from data_plane.counters.renewing import renewal_of
 from data_plane.policy.claims import Outage, RateKind
 from data_plane.policy.grant import Denial, Grant, Refused, Spent
 from switchyard_contract.counters import Verdict, budget_key, read_answer
-from switchyard_contract.holds import lost_key, read_hold, read_member
+from switchyard_contract.holds import lost_key, maker_text, read_hold, read_member
 from switchyard_contract.v1.usage_pb2 import Floor
 from tests.data_plane.counters.builders import ORGANIZATION, RawStore, a_budget, a_rate, amounts, an_ask, claims_of, usd
 from tests.data_plane.counters.conftest import Store
@@ -96,6 +97,15 @@ async def test_pods_are_never_issued_more_than_the_allowance_together(store: Sto
     numbers = raw.numbers(KEY)
     issued = {name: value for name, value in numbers.items() if name.startswith("o")}
     assert issued == {"o": 1_000_000, "o:pod0": 250_000, "o:pod1": 500_000, "o:pod2": 250_000, "o:pod3": 0}
+
+
+async def test_a_pod_that_starts_again_is_issued_nothing_more(store: Store) -> None:
+    claims, raw = claims_of(a_budget(10, allowance=1)), RawStore(store.url)
+    for run in (1, 2):
+        maker = PodFacts(maker_text("pod1", b"0123456789abcdef", run), live_pods=4, wanted=frozenset({0}))
+        raw.reserve(claims, an_ask(run, amounts(0.01)), pod=maker)
+    numbers = raw.numbers(KEY)
+    assert {name: value for name, value in numbers.items() if name.startswith("o")} == {"o": 250_000, "o:pod1": 250_000}
 
 
 @pytest.mark.parametrize(("outage", "is_let_in"), [("deny", False), ("allow", True)])

@@ -24,6 +24,8 @@ class ScriptedIntake(usage_pb2_grpc.UsageIntakeServicer):
     def __init__(self) -> None:
         self.stored: dict[tuple[bytes, int], bytes] = {}
         self.counts: list[usage_pb2.FailedAuthentications] = []
+        self.former: list[tuple[int, int, int]] = []
+        """The batch's events, then what it says of former runs."""
         self.batch_sizes: list[int] = []
         self.tokens: set[str] = set()
         self.acknowledges = asyncio.Event()
@@ -46,6 +48,9 @@ class ScriptedIntake(usage_pb2_grpc.UsageIntakeServicer):
                 known = self.stored.setdefault((batch.boot_id, each.sequence), raw)
                 self.conflicts += known != raw
             self.counts.extend(batch.failed_authentications)
+            if batch.HasField("former_runs"):
+                said = batch.former_runs
+                self.former.append((len(batch.events), said.run, said.whole_since))
             if self.batches_until_cut == 0:
                 self.batches_until_cut = -1
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "the inbox is out of reach")
@@ -96,6 +101,28 @@ async def test_events_are_reported_with_the_pods_token_and_receipts_empty_the_sp
     assert intake.tokens == {f"Bearer {TOKEN}"}
     assert sorted(sequence for _, sequence in intake.stored) == list(range(1, 21))
     assert {boot_id for boot_id, _ in intake.stored} == {spool.boot_id}
+    await spool.close()
+
+
+async def test_former_runs_are_spoken_of_once_a_stream_and_only_when_all_they_left_is_stored(tmp_path: Path) -> None:
+    spool = await a_spool(tmp_path)
+    finish(spool, 1, 2)
+    await spool.close()
+    first_run = spool.run
+    intake = ScriptedIntake()
+    intake.acknowledges.clear()
+    spool = await a_spool(tmp_path)
+    async with serving(intake) as server, reporting(spool, server):
+        await until(lambda: bool(intake.batch_sizes))
+        await asyncio.sleep(0.1)
+        assert intake.former == []
+        intake.acknowledges.set()
+        await until(lambda: bool(intake.former))
+        assert intake.former == [(0, spool.run, first_run)]
+        intake.batches_until_cut = 0
+        finish(spool, 3)
+        await until(lambda: intake.streams == 2 and len(intake.former) == 2)
+    assert intake.former[1][1:] == (spool.run, first_run)
     await spool.close()
 
 
