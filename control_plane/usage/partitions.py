@@ -4,10 +4,13 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
 PARENT = "usage_ledger"
 DAYS_AHEAD = 7
+DROPPED_AT_ONCE = 31
+"""Each partition takes a dozen locks, of which a server has some thousands."""
 # Any two fixed numbers of ours: the first names the application, the second the purpose.
 LOCK = (0x5377, 1)
 
@@ -15,6 +18,11 @@ _EXISTING = """
 SELECT child.relname, inherits.inhdetachpending
 FROM pg_inherits AS inherits JOIN pg_class AS child ON child.oid = inherits.inhrelid
 WHERE inherits.inhparent = 'usage_ledger'::regclass
+"""
+_DETACHED = """
+SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^usage_ledger_[0-9]{8}$'
+AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'usage_ledger'::regclass)
+AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_class.oid)
 """
 
 
@@ -68,18 +76,39 @@ def partitions_ensure_ahead(*, today: date) -> list[date]:
 def partitions_drop_before(*, oldest: date) -> list[date]:
     """Drop the partitions of days before `oldest`; returns them. Must run outside a transaction.
 
-    A partition is detached first, without locking out readers and writers; a detachment that a crash interrupted is
+    Partitions are detached first, one by one, without locking out readers and writers. What is detached is nobody's any
+    more, so a month of it is dropped by one statement: that waits for the disk once. What a crash left half done is
     finished here.
     """
-    dropped = []
-    parent = sql.Identifier(PARENT)
-    for day, is_pending in sorted(existing_days().items()):
-        if day >= oldest:
-            continue
-        name = sql.Identifier(partition_name(day))
-        how = "FINALIZE" if is_pending else "CONCURRENTLY"
-        with connection.cursor() as cursor:
-            cursor.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {} " + how).format(parent, name))
-            cursor.execute(sql.SQL("DROP TABLE {}").format(name))
-        dropped.append(day)
-    return dropped
+    detached = _detached_days()
+    attached = existing_days()
+    days = sorted(day for day in {*detached, *attached} if day < oldest)
+    with connection.cursor() as cursor:
+        # What a crash takes back is done again the next time.
+        cursor.execute("SET synchronous_commit = off")
+        try:
+            for begin in range(0, len(days), DROPPED_AT_ONCE):
+                some = days[begin : begin + DROPPED_AT_ONCE]
+                for day in some:
+                    if day in attached:
+                        _detach(cursor, day, is_pending=attached[day])
+                names = sql.SQL(", ").join(sql.Identifier(partition_name(day)) for day in some)
+                cursor.execute(sql.SQL("DROP TABLE {}").format(names))
+        finally:
+            cursor.execute("RESET synchronous_commit")
+    return days
+
+
+def _detach(cursor: CursorWrapper, day: date, *, is_pending: bool) -> None:
+    cursor.execute(
+        sql.SQL("ALTER TABLE {} DETACH PARTITION {} " + ("FINALIZE" if is_pending else "CONCURRENTLY")).format(
+            sql.Identifier(PARENT), sql.Identifier(partition_name(day))
+        )
+    )
+
+
+def _detached_days() -> set[date]:
+    """Days whose partition was detached and not dropped. One that is being made is seen by nobody yet."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DETACHED)
+        return {partition_day(name) for (name,) in cursor.fetchall()}

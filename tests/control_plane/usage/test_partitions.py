@@ -64,3 +64,17 @@ def test_a_detachment_that_a_crash_interrupted_is_finished() -> None:
 
     assert day in partitions_drop_before(oldest=date(2026, 3, 1))
     assert day not in existing_days()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_partition_that_a_crash_left_detached_is_dropped() -> None:
+    days = [date(2026, 2, 1), date(2026, 2, 2)]
+    partitions_ensure(days)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE usage_ledger DETACH PARTITION usage_ledger_20260201 CONCURRENTLY")
+
+    assert set(days) <= set(partitions_drop_before(oldest=date(2026, 3, 1)))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('usage_ledger_20260201'), to_regclass('usage_ledger_20260202')")
+        assert cursor.fetchone() == (None, None)
+    assert partitions_drop_before(oldest=date(2026, 3, 1)) == []
