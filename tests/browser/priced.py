@@ -40,8 +40,8 @@ def without_a_price(events: list[usage_pb2.UsageEvent]) -> None:
         event.cost_nano_usd = (prompt * price.rates.input + tokens.output * price.rates.output) // 1_000_000
 
 
-def price_things(organization: Organization, admin: User) -> Priced:
-    """Set prices, change the list, and work out what the last ten days would cost."""
+def price_things(organization: Organization, admin: User, *, window: timedelta = timedelta(days=10)) -> Priced:
+    """Set prices, change the list, and work out what the last days would cost."""
     actor, now = actor_of(admin), timezone.now()
     own = organization_price_set(
         organization=organization,
@@ -79,7 +79,7 @@ def price_things(organization: Organization, admin: User) -> Priced:
     )
     run = repricing_begin(
         organization=organization,
-        since=now - timedelta(days=10),
+        since=now - window,
         until=now,
         reason="The agreement was signed on the 10th and holds from the 1st.",
         actor=actor,
