@@ -188,6 +188,8 @@ def database_from_url(url: str) -> dict[str, object]:
     host = options.pop("host", None) or parts.hostname or ""
     port = options.pop("port", None) or parts.port or ""
     options.setdefault("connect_timeout", 5)
+    # Sums over many columns are short statements to run and long ones to compile.
+    options.setdefault("options", "-c jit=off")
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")) or "switchyard",

@@ -6,7 +6,7 @@ read apart, from the few rows that count elsewhere than where they began, and ta
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce, Trunc, TruncDate
 from control_plane.organizations.models import Organization, Team
 from control_plane.statements.accounts import BY_HAND, LATE, CorrectionLine, Lines, TeamAccount, UsageLine
 from control_plane.usage.adjustments import LABEL
-from control_plane.usage.closing import month_after
+from control_plane.usage.closing import month_after, month_of, start_of
 from control_plane.usage.models import Adjustment, LedgerEntry, TeamDay, UsageDay
 from control_plane.usage.selectors.names import names_of
 
@@ -203,8 +203,14 @@ def _made_line(made: Adjustment, principal: str) -> CorrectionLine:
 
 
 def _late_rows(window: Window) -> QuerySet[LedgerEntry]:
-    """Rows that count here and began in a month that was closed by then. Served by an index of such rows alone."""
-    return window.counted(LedgerEntry.objects.all()).exclude(counted_at=F("started_at"))
+    """Rows that count here and began in a month that was closed by then.
+
+    That was a month before the one they count in, so partitions of this month are not looked at.
+    """
+    before = month_of(window.last - timedelta(days=1))
+    rows = window.counted(LedgerEntry.objects.all()).exclude(counted_at=F("started_at"))
+    # The partition's day is that of admission, minutes off at most; a day of slack is free.
+    return rows.filter(started_at__lt=start_of(before), day__lte=before)
 
 
 def _of_teams(rows: QuerySet[Any], teams: Teams) -> QuerySet[Any]:

@@ -2,8 +2,8 @@
 
 Usage: python -m tests.load.exchange_cost [--profile] [--body BYTES] [--rules] [--at-once COUNT]
 
---rules: six budgets and three rates match, and a real counter store is asked; its CPU is not counted, being another
-process. What a rule costs is the difference to a run without it and with as many at once.
+--rules: there is a second key, on which six budgets and three rates match, and a real counter store is asked; its CPU
+is not counted, being another process. Both keys are asked in turns, and what rules cost is the difference.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import secrets
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 import uvloop
 
@@ -44,7 +44,8 @@ from deploy.local.ports import pick_free_port
 from deploy.local.valkey import Valkey
 from switchyard_contract.seal import ShardVersion, VerifyKeys, open_sealed
 from switchyard_contract.v1 import snapshot_pb2
-from tests.builders.rules import ALLOW, a_daily_budget, a_pace
+from switchyard_contract.virtual_key import KeyToken
+from tests.builders.rules import ALLOW, a_daily_budget, a_pace, when
 from tests.data_plane.exchange.fakes import FakeCounters, granted
 from tests.fakes.control_plane import PARTS
 from tests.fakes.installation import DEPLOYMENT, Books, Installation, Supplier
@@ -63,7 +64,7 @@ HEADERS = (
 )
 
 
-_BATCHES = 10
+_BATCH = 320
 _PATIENT = Patience(answer_s=5.0, stuck_s=10.0)
 """What is measured is not how the store fares on a machine that others use."""
 
@@ -174,18 +175,19 @@ async def _measure_counting(chosen: argparse.Namespace, url: str) -> None:
     await asyncio.wait([running])
 
 
-def _rules() -> snapshot_pb2.PolicyShard:
-    """Six budgets and three rates that match, as an organization might have them."""
+def _rules(key_id: str) -> snapshot_pb2.PolicyShard:
+    """Six budgets and three rates that match one key's requests, as an organization might have them."""
+    about = when(f"key:{key_id}")
     per: tuple[tuple[str, ...], ...] = ((), ("team",), ("principal",), ("key",), ("model",), ("principal", "model"))
     return snapshot_pb2.PolicyShard(
         budgets=[
-            a_daily_budget(f"b{number}", 10_000_000, per=each, on_counter_outage=ALLOW)
+            a_daily_budget(f"b{number}", 10_000_000, per=each, on_counter_outage=ALLOW, when=about)
             for number, each in enumerate(per)
         ],
         rate_limits=[
-            a_pace("requests", 10_000_000, per=("key",)),
-            a_pace("tokens", 10**10, unit=snapshot_pb2.RATE_UNIT_TOKENS, per=("team",)),
-            a_pace("at once", 10_000, unit=snapshot_pb2.RATE_UNIT_CONCURRENT_REQUESTS),
+            a_pace("requests", 10_000_000, per=("key",), when=about),
+            a_pace("tokens", 10**10, unit=snapshot_pb2.RATE_UNIT_TOKENS, per=("team",), when=about),
+            a_pace("at once", 10_000, unit=snapshot_pb2.RATE_UNIT_CONCURRENT_REQUESTS, when=about),
         ],
     )
 
@@ -196,10 +198,11 @@ async def _measure(chosen: argparse.Namespace, counters: Counters) -> None:
         Books(
             suppliers=(Supplier("bench", "openai_compatible", "http://127.0.0.1:1/v1", ("bench-model",)),),
             prices=(snapshot_pb2.PriceRow(id="bench", model="bench-model", rates=rates),),
-            rules=_rules() if chosen.rules else snapshot_pb2.PolicyShard(),
         )
     )
-    key, *_others = [installation.mint() for _ in range(1001)]
+    key, governed, *_others = [installation.mint() for _ in range(1001)]
+    if chosen.rules:
+        installation.change(rules=_rules(governed.id))
     keys = VerifyKeys({installation.signing_key.key_id: installation.signing_key.public_bytes})
     sealed = [
         installation.seal(installation.shard(part), installation.payload(part), ShardVersion(1, 1)) for part in PARTS
@@ -229,9 +232,8 @@ async def _measure(chosen: argparse.Namespace, counters: Counters) -> None:
     )
     running, pulses = Running(), Pulses(15, time.perf_counter)
     body = make_body("openai", "bench-model", chosen.body, False)
-    headers = (
+    lasting = (
         (b"host", b"127.0.0.1:8080"),
-        (b"authorization", b"Bearer " + key.text.encode()),
         (b"content-type", b"application/json"),
         (b"accept", b"application/json"),
         (b"user-agent", b"OpenAI/Python 3.52.0"),
@@ -243,11 +245,13 @@ async def _measure(chosen: argparse.Namespace, counters: Counters) -> None:
         (b"x-stainless-retry-count", b"0"),
         (b"content-length", b"%d" % len(body)),
     )
-    head = RequestHead("POST", "/v1/chat/completions", "", headers)
 
-    sight = sight_of(head)
+    def head_of(token: KeyToken) -> tuple[RequestHead, bytes | None]:
+        headers = (*lasting, (b"authorization", b"Bearer " + token.text.encode()))
+        head = RequestHead("POST", "/v1/chat/completions", "", headers)
+        return head, sight_of(head)
 
-    async def once() -> None:
+    async def once(head: RequestHead, sight: bytes | None) -> None:
         routed = route(head.method, head.path, head.headers, head.query)
         assert isinstance(routed, Route)
         now_ms = time.time_ns() // 1_000_000
@@ -265,31 +269,42 @@ async def _measure(chosen: argparse.Namespace, counters: Counters) -> None:
         await run(arrival, out, ports, running, pulses)  # type: ignore[arg-type]  # only what relay uses
         assert out.status == 200
 
-    async def some(count: int) -> None:
-        for _ in range(count // chosen.at_once):
+    async def some(head: RequestHead, sight: bytes | None) -> float:
+        """Give CPU microseconds per exchange of one batch."""
+        begun_s = time.process_time()
+        for _ in range(_BATCH // chosen.at_once):
             if chosen.at_once == 1:
-                await once()
+                await once(head, sight)
             else:
-                await asyncio.gather(*[once() for _ in range(chosen.at_once)])
+                await asyncio.gather(*[once(head, sight) for _ in range(chosen.at_once)])
+        return (time.process_time() - begun_s) / (_BATCH // chosen.at_once * chosen.at_once) * 1e6
 
-    await some(300)
+    asked = [head_of(key), head_of(governed)] if chosen.rules else [head_of(key)]
+    for each in asked:
+        await some(*each)
     # As a pod does (application.py).
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
     profile = cProfile.Profile()
+    spent_us: list[list[float]] = [[] for _ in asked]
+    for _ in range(max(2, chosen.count // _BATCH)):
+        for place, each in enumerate(asked):
+            is_looked_at = chosen.profile and place == len(asked) - 1
+            if is_looked_at:
+                profile.enable()
+            spent_us[place].append(await some(*each))
+            profile.disable()
     if chosen.profile:
-        profile.enable()
-    spent_s: list[float] = []
-    for _ in range(_BATCHES):
-        begun_s = time.process_time()
-        await some(chosen.count // _BATCHES)
-        spent_s.append(time.process_time() - begun_s)
-    if chosen.profile:
-        profile.disable()
         pstats.Stats(profile).sort_stats("cumtime").print_stats(60)
-    least_us, median_us = (each * _BATCHES / chosen.count * 1e6 for each in (min(spent_s), median(spent_s)))
-    print(f"{median_us:.1f} µs per exchange (median; least {least_us:.1f}), body {len(body)} bytes")
+    for name, spent in zip(("a request", "with rules"), spent_us, strict=False):
+        print(f"{name:10s} {median(spent):6.1f} µs per exchange (median), {quantiles(spent, n=4)[0]:6.1f} (quarter)")
+    if chosen.rules:
+        plain, ruled = spent_us
+        more = [with_rules - without for without, with_rules in zip(plain, ruled, strict=True)]
+        print(
+            f"{'rules add':10s} {median(more):6.1f} µs per exchange (median), {quantiles(more, n=4)[0]:6.1f} (quarter)"
+        )
 
 
 if __name__ == "__main__":

@@ -78,9 +78,11 @@ def test_a_database_url_is_taken_apart() -> None:
         "HOST": "db.example.com",
         "PORT": "5433",
         "NAME": "yard",
-        "OPTIONS": {"sslmode": "require", "connect_timeout": 5},
+        "OPTIONS": {"sslmode": "require", "connect_timeout": 5, "options": "-c jit=off"},
     }
     socket = database_from_url("postgresql:///yard?host=/run/postgresql&user=ada")
     assert (socket["HOST"], socket["PORT"], socket["USER"]) == ("/run/postgresql", "", "ada")
+    given = database_from_url("postgresql://db/yard?options=-c%20work_mem%3D64MB")
+    assert given["OPTIONS"] == {"options": "-c work_mem=64MB", "connect_timeout": 5}, "what is chosen is left alone"
     with pytest.raises(ValueError, match=re.escape("postgresql://")):
         database_from_url("sqlite:///x")

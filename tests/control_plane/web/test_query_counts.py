@@ -16,7 +16,7 @@ from django.test import Client
 
 from control_plane.credentials.models import Provider
 from tests.load.crowd import Crowd, a_crowd, crowd_grow
-from tests.load.crowd_times import lists, pages
+from tests.load.crowd_pages import lists, pages
 
 FEW, MANY = 20, 400
 MOST_QUERIES = 25
