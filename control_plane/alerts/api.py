@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from control_plane.alerts.channels.catalog import all_channels
-from control_plane.alerts.models import AlertChannel, Delivery, DeliveryState
+from control_plane.alerts.models import AlertChannel, Delivery, DeliveryState, Topic
 from control_plane.alerts.selectors import channels_of, deliveries_of
 from control_plane.alerts.services import (
     ChannelFacts,
@@ -34,6 +34,7 @@ class AlertChannelOut(serializers.Serializer[AlertChannel]):
     addresses = serializers.ListField(child=serializers.CharField(), help_text="E-mail only.")
     url = serializers.CharField(help_text="Webhooks only.")
     cost_centre = serializers.CharField(help_text="Alerts for the owner of this cost centre come here.")
+    hears = serializers.ListField(child=serializers.CharField(), help_text="What comes here besides budgets' stages.")
     has_secret = serializers.BooleanField()
     is_active = serializers.BooleanField()
     created_at = serializers.DateTimeField()
@@ -52,6 +53,7 @@ class AlertChannelChange(serializers.Serializer[Any]):
     addresses = serializers.ListField(child=serializers.CharField(max_length=254), required=False)
     url = serializers.CharField(max_length=300, required=False)
     cost_centre = serializers.CharField(max_length=100, required=False, allow_blank=True)
+    hears = serializers.ListField(child=serializers.ChoiceField(choices=Topic.choices), required=False)
     secret = serializers.CharField(
         max_length=500,
         required=False,
@@ -79,7 +81,8 @@ class DeliveryOut(serializers.Serializer[Delivery]):
     created_at = serializers.DateTimeField()
     delivered_at = serializers.DateTimeField(allow_null=True)
     is_test = serializers.SerializerMethodField()
-    budget = serializers.SerializerMethodField(help_text="Name of the budget, as it was; null for a test.")
+    finding = serializers.SerializerMethodField(help_text="What was found without a budget's line; null: none was.")
+    budget = serializers.SerializerMethodField(help_text="Name of the budget, as it was; null: it is not about one.")
     budget_id = serializers.SerializerMethodField()
     counter = serializers.SerializerMethodField(help_text="In words; empty: everybody's together.")
     stage = serializers.SerializerMethodField(help_text="Percent of the limit; null for a forecast.")
@@ -91,7 +94,10 @@ class DeliveryOut(serializers.Serializer[Delivery]):
         return None if row.channel is None else row.channel.name
 
     def get_is_test(self, row: Delivery) -> bool:
-        return row.crossing is None
+        return row.crossing is None and row.finding is None
+
+    def get_finding(self, row: Delivery) -> str | None:
+        return None if row.finding is None else row.finding.title
 
     def get_budget(self, row: Delivery) -> str | None:
         return None if row.crossing is None else row.crossing.budget_name
@@ -225,6 +231,7 @@ def _facts(given: dict[str, Any]) -> ChannelFacts:
         addresses=tuple(given["addresses"]) if "addresses" in given else None,
         url=given.get("url"),
         cost_centre=given.get("cost_centre"),
+        hears=tuple(given["hears"]) if "hears" in given else None,
         is_active=given.get("is_active"),
         secret=given.get("secret"),
     )

@@ -12,6 +12,13 @@ from control_plane.organizations.models import Organization
 from control_plane.rules.models import rule_name_is_plain
 
 
+class Topic(models.TextChoices):
+    """What people are told of that no budget speaks of."""
+
+    UNUSUAL_SPEND = "unusual_spend", "Unusual spend of a person or service account"
+    MISSING_USAGE = "missing_usage", "Usage that pods counted and that did not arrive"
+
+
 class AlertChannel(models.Model):
     """A place that alerts go to, by name: a mailing list, a webhook."""
 
@@ -27,6 +34,8 @@ class AlertChannel(models.Model):
     """Where the type calls."""
     cost_centre = models.CharField(max_length=100, blank=True)
     """Alerts for the owner of this cost centre come here."""
+    hears = models.JSONField(default=list, blank=True)
+    """Topics that come here besides what budgets name it for."""
     sealed_key_version = models.IntegerField(default=0)
     """0: there is no secret."""
     sealed_nonce = models.BinaryField(default=bytes)
@@ -120,6 +129,45 @@ class StageCrossing(models.Model):
         return self.posted_nano_usd * 100 // self.limit_nano_usd
 
 
+class Finding(models.Model):
+    """Something that people should hear of, without a budget's line: one row, whoever saw it first."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    organization_id = models.UUIDField()
+    topic = models.CharField(max_length=20)
+    """A `Topic`."""
+    about = models.CharField(max_length=64)
+    """Names what was found within its topic."""
+    principal_id = models.UUIDField(null=True)
+    """Who it is about."""
+    team_id = models.UUIDField(null=True)
+    facts = models.JSONField()
+    """What is said of it, as it was (`alerts.findings`)."""
+    found_at = models.DateTimeField()
+    dispatched_at = models.DateTimeField(null=True)
+    """When its deliveries were made; None: not yet."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization_id", "topic", "about"], name="alerts_finding_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["found_at"], condition=models.Q(dispatched_at__isnull=True), name="alerts_finding_open"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def title(self) -> str:
+        """What it is about, without a name of a person."""
+        if self.topic == Topic.UNUSUAL_SPEND:
+            return f"Unusual spend on {self.facts['day']}"
+        return f"Missing usage of {self.facts['pod']}"
+
+
 class DeliveryState(models.TextChoices):
     WAITING = "waiting"
     """For its first or its next try."""
@@ -136,10 +184,11 @@ class Delivery(models.Model):
     crossing = models.ForeignKey(
         StageCrossing, on_delete=models.CASCADE, null=True, blank=True, related_name="deliveries"
     )
-    """None: somebody tries a channel."""
+    finding = models.ForeignKey(Finding, on_delete=models.CASCADE, null=True, blank=True, related_name="deliveries")
+    """Of crossing and finding at most one; neither: somebody tries a channel."""
     type = models.CharField(max_length=20)
     recipient = models.CharField(max_length=300)
-    """An e-mail address, or "channel:<id>": a crossing has one delivery for each."""
+    """An e-mail address, or "channel:<id>": a crossing or finding has one delivery for each."""
     channel = models.ForeignKey(AlertChannel, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     recipient_name = models.CharField(max_length=300)
     """For people: who it is, as it was."""
@@ -159,6 +208,7 @@ class Delivery(models.Model):
         ordering = ["-created_at", "id"]
         constraints = [
             models.UniqueConstraint(fields=["crossing", "recipient"], name="alerts_delivery_once"),
+            models.UniqueConstraint(fields=["finding", "recipient"], name="alerts_delivery_of_finding_once"),
             models.CheckConstraint(condition=models.Q(state__in=DeliveryState.values), name="alerts_delivery_state"),
         ]
         indexes = [

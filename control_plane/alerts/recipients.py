@@ -1,4 +1,4 @@
-"""Who is told of a crossing: the team's lead, the owner of its cost centre, a named channel.
+"""Who is told of a crossing or a finding: the team's lead, the owner of its cost centre, a named channel.
 
 The team is the one that the counter speaks of, else the budget's own, else those that its condition names. Where no
 team is found, or it has no lead, those who run the organization stand in, so that an alert always reaches somebody.
@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from control_plane.alerts.models import AlertChannel, StageCrossing
+from control_plane.alerts.models import AlertChannel, Finding, StageCrossing, Topic
 from control_plane.budgets.models import Budget
 from control_plane.keys.models import VirtualKey
 from control_plane.organizations.models import Membership, Role, ServiceAccount, Team
+from control_plane.organizations.selectors import is_first_organization
 from switchyard_contract.counters import values_of
 
 TEAM_LEAD = "team_lead"
@@ -45,6 +46,30 @@ def recipients_of(crossing: StageCrossing, budget: Budget | None) -> list[Recipi
         for recipient in _named(crossing.organization_id, named, teams):
             found.setdefault(recipient.key, recipient)
     return list(found.values())[:MOST_PEOPLE]
+
+
+def recipients_of_finding(finding: Finding) -> list[Recipient]:
+    """Everybody who is to be told of a finding, each once: the channels that hear of it, and those whose it is.
+
+    Unusual spend: the lead of the team that paid most of it, and the owner of its cost centre. Missing usage: whoever
+    runs the installation.
+    """
+    organization_id = finding.organization_id
+    hearing = AlertChannel.objects.filter(
+        organization_id=organization_id, is_active=True, hears__contains=finding.topic
+    )
+    found = [Recipient.of(channel) for channel in hearing.order_by("name")]
+    if finding.topic == Topic.UNUSUAL_SPEND:
+        ids: set[UUID | None] = {finding.team_id}
+        if finding.team_id is None and finding.principal_id is not None:
+            ids = _team_ids_of_principal(organization_id, finding.principal_id)
+        known = [each for each in ids if each is not None]
+        teams = Team.objects.filter(organization_id=organization_id, id__in=known).select_related("lead")
+        some = list(teams.order_by("name"))
+        found += [*_leads(organization_id, some), *_cost_centre_owners(organization_id, some)]
+    elif is_first_organization(organization_id):
+        found += _standing_in(organization_id)
+    return list({recipient.key: recipient for recipient in found}.values())[:MOST_PEOPLE]
 
 
 def _named(organization_id: UUID, named: str, teams: list[Team]) -> Iterable[Recipient]:
@@ -97,8 +122,10 @@ def _team_ids_of_counter(organization_id: UUID, values: dict[str, str]) -> set[U
         keys = VirtualKey.objects.filter(organization_id=organization_id, key_id=values["key"])
         return set(keys.values_list("team_id", flat=True))
     principal = next((_uuid(values[kind]) for kind in ("user", "service_account", "principal") if kind in values), None)
-    if principal is None:
-        return set()
+    return set() if principal is None else _team_ids_of_principal(organization_id, principal)
+
+
+def _team_ids_of_principal(organization_id: UUID, principal: UUID) -> set[UUID | None]:
     accounts = ServiceAccount.objects.filter(organization_id=organization_id, id=principal)
     mine: set[UUID | None] = set(accounts.values_list("team_id", flat=True))
     if mine:

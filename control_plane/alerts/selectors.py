@@ -21,7 +21,7 @@ def channel_names_of(organization_id: UUID) -> list[str]:
 
 
 def deliveries_of(organization_id: UUID) -> QuerySet[Delivery]:
-    return Delivery.objects.filter(organization_id=organization_id).select_related("crossing", "channel")
+    return Delivery.objects.filter(organization_id=organization_id).select_related("crossing", "finding", "channel")
 
 
 def crossings_of(organization_id: UUID, *, budget_id: UUID | None = None) -> QuerySet[StageCrossing]:

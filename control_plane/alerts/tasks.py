@@ -3,7 +3,14 @@
 import structlog
 from celery import shared_task
 
-from control_plane.alerts.services import crossings_dispatch, crossings_sweep, deliveries_forget, deliveries_send
+from control_plane.alerts.findings import missing_note
+from control_plane.alerts.services import (
+    crossings_dispatch,
+    crossings_sweep,
+    deliveries_forget,
+    deliveries_send,
+    findings_dispatch,
+)
 
 log = structlog.get_logger()
 
@@ -11,16 +18,18 @@ log = structlog.get_logger()
 @shared_task(name="alerts.send")
 def send_alerts() -> None:
     """Make deliveries of what was crossed, and send what is due."""
-    crossed, sent = crossings_dispatch(), deliveries_send()
-    if crossed or sent:
-        log.info("alerts sent", crossings=crossed, deliveries=sent)
+    crossed, found, sent = crossings_dispatch(), findings_dispatch(), deliveries_send()
+    if crossed or found or sent:
+        log.info("alerts sent", crossings=crossed, findings=found, deliveries=sent)
 
 
 @shared_task(name="alerts.sweep")
 def sweep_crossings() -> None:
-    """Find what crossed a line without a booking."""
+    """Find what crossed a line without a booking, and usage that stays away."""
     if found := crossings_sweep():
         log.info("lines crossed by changed budgets", crossings=found)
+    if missing := missing_note():
+        log.warning("usage of pods is missing", findings=missing)
 
 
 @shared_task(name="alerts.forget")

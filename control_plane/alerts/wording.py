@@ -40,7 +40,7 @@ def crossing_message(delivery_id: UUID, crossing: StageCrossing, *, organization
     ]
     return Message(
         id=delivery_id.hex,
-        subject=_one_line(f"{crossing.budget_name}{whose}: {crossing.percent} % of {limit} spent"),
+        subject=one_line(f"{crossing.budget_name}{whose}: {crossing.percent} % of {limit} spent"),
         text="\n".join(lines),
         event=STAGE_CROSSED,
         at=crossing.crossed_at,
@@ -72,7 +72,7 @@ def _forecast_message(delivery_id: UUID, crossing: StageCrossing, foreseen: Fore
     del body["stage"], body["next_stage"]
     return Message(
         id=delivery_id.hex,
-        subject=_one_line(f"{crossing.budget_name}{whose}: heading for {dollars(foreseen.p50)} of {limit}"),
+        subject=one_line(f"{crossing.budget_name}{whose}: heading for {dollars(foreseen.p50)} of {limit}"),
         text="\n".join(lines),
         event=FORECAST_CROSSED,
         at=crossing.crossed_at,
@@ -85,14 +85,14 @@ def trial_message(delivery_id: UUID, *, channel: str, organization: str, at: dat
     text = f"This is a test of the alert channel {channel} of {organization}. Nothing has happened."
     return Message(
         id=delivery_id.hex,
-        subject=_one_line(f"Switchyard: a test of the alert channel {channel}"),
+        subject=one_line(f"Switchyard: a test of the alert channel {channel}"),
         text=f"{text}\n\n{settings.SWITCHYARD.console_public_url}\n",
         event=TEST,
         at=at,
         body={
             "id": delivery_id.hex,
             "event": TEST,
-            "at": _instant(at),
+            "at": instant(at),
             "organization": organization,
             "channel": channel,
             "text": text,
@@ -126,7 +126,7 @@ def dollars(nano_usd: int) -> str:
     return f"${whole:,}.{rest * 100 // LARGE:02d}"
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """A header's text: whose counter it is may be the word of a client."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:LONGEST_SUBJECT]
 
@@ -159,7 +159,7 @@ def _body(
     return {
         "id": delivery_id.hex,
         "event": STAGE_CROSSED,
-        "at": _instant(crossing.crossed_at),
+        "at": instant(crossing.crossed_at),
         "organization": organization,
         "organization_id": crossing.organization_id.hex,
         "budget": {"id": crossing.budget_id.hex, "name": crossing.budget_name, "url": address},
@@ -168,8 +168,8 @@ def _body(
         "period": {
             "unit": crossing.period_unit,
             "timezone": crossing.timezone,
-            "starts_at": None if began_at is None else _instant(began_at),
-            "resets_at": None if resets_at is None else _instant(resets_at),
+            "starts_at": None if began_at is None else instant(began_at),
+            "resets_at": None if resets_at is None else instant(resets_at),
         },
         "stage": {"at_percent": crossing.at_percent, "action": crossing.action},
         "spent_nano_usd": crossing.posted_nano_usd,
@@ -183,5 +183,6 @@ def _body(
     }
 
 
-def _instant(at: datetime) -> str:
+def instant(at: datetime) -> str:
+    """As webhooks have it."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from control_plane.forecasts import unusual
 from control_plane.forecasts.drivers import Driver
 from control_plane.forecasts.models import WhyNone
 
@@ -25,6 +26,17 @@ def ordinal(number: int) -> str:
     """1st, 2nd, 3rd, 4th; 11th to 13th."""
     ending = "th" if number // 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{ending}"
+
+
+def usual_words(day: date, compared: str) -> str:
+    """What an unusual day is compared with: `usual Tuesday`."""
+    match compared:
+        case unusual.WEEKDAY:
+            return f"usual {day:%A}"
+        case unusual.KIND:
+            return "usual day of work" if day.weekday() < 5 else "usual weekend day"
+        case _:
+            return "usual day"
 
 
 def drivers_words(drivers: Sequence[Driver], *, expected: int, previous: int | None) -> str:

@@ -20,8 +20,12 @@ def organization_ids() -> list[UUID]:
 
 def is_first_organization(organization_id: UUID) -> bool:
     """Whether it is the installation's oldest: that of whoever runs it."""
-    oldest = Organization.objects.order_by("created_at", "id").values_list("id", flat=True).first()
-    return oldest == organization_id
+    return first_organization_id() == organization_id
+
+
+def first_organization_id() -> UUID | None:
+    """The installation's oldest organization; None: there is none yet."""
+    return Organization.objects.order_by("created_at", "id").values_list("id", flat=True).first()
 
 
 def organizations_of(user: User) -> QuerySet[Organization]:

@@ -12,8 +12,7 @@ from control_plane.forecasts.drivers import Driver
 from control_plane.forecasts.models import FindingState, Forecast, UnusualSpend
 from control_plane.forecasts.selectors import Score, burn_downs_of, counter_forecasts
 from control_plane.forecasts.told import counter_texts, driver_name, names_for
-from control_plane.forecasts.unusual import ANY, KIND, WEEKDAY
-from control_plane.forecasts.words import day_words, drivers_words, none_words
+from control_plane.forecasts.words import day_words, drivers_words, none_words, usual_words
 from control_plane.usage.selectors.names import Names
 from control_plane.web import numbers
 from control_plane.web.band_chart import BandChart, band_chart
@@ -150,11 +149,7 @@ class FindingRow:
     @property
     def headline(self) -> str:
         one = self.finding
-        usual = {
-            WEEKDAY: f"usual {one.day:%A}",
-            KIND: "usual day of work" if one.day.weekday() < 5 else "usual weekend day",
-            ANY: "usual day",
-        }[one.compared]
+        usual = usual_words(one.day, one.compared)
         return f"{one.times:.0f}× their {usual}" if one.times >= 2 else f"far above their {usual}"
 
     @property

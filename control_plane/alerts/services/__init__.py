@@ -7,7 +7,13 @@ from control_plane.alerts.services.channels import (
     channel_test,
     channel_update,
 )
-from control_plane.alerts.services.outbox import crossings_dispatch, deliveries_forget, deliveries_send, delivery_retry
+from control_plane.alerts.services.outbox import (
+    crossings_dispatch,
+    deliveries_forget,
+    deliveries_send,
+    delivery_retry,
+    findings_dispatch,
+)
 from control_plane.alerts.services.sweep import crossings_sweep
 
 __all__ = [
@@ -21,4 +27,5 @@ __all__ = [
     "deliveries_forget",
     "deliveries_send",
     "delivery_retry",
+    "findings_dispatch",
 ]

@@ -10,7 +10,7 @@ from django.utils import timezone
 from control_plane.alerts.channels.catalog import all_channels
 from control_plane.alerts.channels.channel import Channel, Destination
 from control_plane.alerts.crossings import wake_sender
-from control_plane.alerts.models import AlertChannel, Delivery
+from control_plane.alerts.models import AlertChannel, Delivery, Topic
 from control_plane.alerts.recipients import COST_CENTRE_OWNER, TEAM_LEAD
 from control_plane.alerts.sealing import new_secret, put_secret
 from control_plane.alerts.services.outbox import TRIED_FOR
@@ -32,6 +32,7 @@ class ChannelFacts:
     addresses: tuple[str, ...] | None = None
     url: str | None = None
     cost_centre: str | None = None
+    hears: tuple[str, ...] | None = None
     is_active: bool | None = None
     secret: str | None = field(default=None, repr=False)
     """Of a webhook: its own, or "" for a new one made here."""
@@ -120,6 +121,8 @@ def _apply(channel: AlertChannel, facts: ChannelFacts) -> str:
             setattr(channel, name, value.strip() if isinstance(value, str) else value)
     if facts.addresses is not None:
         channel.addresses = list(dict.fromkeys(address.strip() for address in facts.addresses))
+    if facts.hears is not None:
+        channel.hears = [topic for topic in Topic.values if topic in facts.hears]
     _check_fields(channel, kind, facts)
     made = ""
     if "url" in kind.takes:
@@ -134,6 +137,8 @@ def _apply(channel: AlertChannel, facts: ChannelFacts) -> str:
 def _check_fields(channel: AlertChannel, kind: Channel, facts: ChannelFacts) -> None:
     if channel.name in RESERVED:
         raise ValidationError({"name": f"{channel.name} already means somebody."})
+    if unknown := sorted(set(facts.hears or ()) - set(Topic.values)):
+        raise ValidationError({"hears": f"{unknown[0]} is none of {', '.join(Topic.values)}."})
     for name in ("addresses", "url"):
         if name not in kind.takes and getattr(channel, name):
             raise ValidationError({name: f"Not of a channel of the type {kind.type}."})
@@ -183,6 +188,7 @@ def _facts_of(channel: AlertChannel) -> dict[str, Any]:
         "addresses": list(channel.addresses),
         "url": channel.url.partition("?")[0],
         "cost_centre": channel.cost_centre,
+        "hears": list(channel.hears),
         "is_active": channel.is_active,
         "secret_version": channel.secret_version,
     }

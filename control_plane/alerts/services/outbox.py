@@ -1,4 +1,4 @@
-"""From crossings to deliveries, and from deliveries to the wire.
+"""From crossings and findings to deliveries, and from deliveries to the wire.
 
 A delivery is tried while its row is locked, in a transaction of its own: no two workers try one at the same time, and
 the row of a worker that dies is free at once. That it went out is written before it does, and the receiver's yes only
@@ -7,7 +7,9 @@ Source: docs/decisions/0120-stage-alerts.md
 """
 
 import time
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 from django.core.exceptions import ValidationError
@@ -17,8 +19,9 @@ from django.utils import timezone
 from control_plane.alerts.channels.catalog import all_channels
 from control_plane.alerts.channels.channel import Destination, Message, NotDelivered, Parting
 from control_plane.alerts.crossings import wake_sender
-from control_plane.alerts.models import Delivery, DeliveryState, StageCrossing
-from control_plane.alerts.recipients import recipients_of
+from control_plane.alerts.finding_words import finding_message
+from control_plane.alerts.models import Delivery, DeliveryState, Finding, StageCrossing
+from control_plane.alerts.recipients import Recipient, recipients_of, recipients_of_finding
 from control_plane.alerts.sealing import secret_of
 from control_plane.alerts.wording import crossing_message, trial_message
 from control_plane.budgets.models import Budget
@@ -51,16 +54,50 @@ def crossings_dispatch(*, now: datetime | None = None) -> int:
         count += 1
 
 
+def findings_dispatch(*, now: datetime | None = None) -> int:
+    """Make the deliveries of findings that have none yet; says of how many findings."""
+    count = 0
+    while True:
+        with transaction.atomic():
+            finding = (
+                Finding.objects.select_for_update(skip_locked=True)
+                .filter(dispatched_at__isnull=True)
+                .order_by("found_at", "id")
+                .first()
+            )
+            if finding is None:
+                return count
+            finding.dispatched_at = now or timezone.now()
+            _deliveries_make(
+                finding.organization_id, recipients_of_finding(finding), finding.dispatched_at, finding=finding
+            )
+            finding.save(update_fields=["dispatched_at"])
+        count += 1
+
+
 def _dispatch(crossing: StageCrossing, now: datetime) -> None:
     budget = Budget.objects.filter(organization_id=crossing.organization_id, id=crossing.budget_id).first()
     of = (tuple(crossing.per), crossing.counter)
     crossing.counter_text = counter_words(crossing.organization_id, [of])[of][:1000]
     crossing.dispatched_at = now
+    _deliveries_make(crossing.organization_id, recipients_of(crossing, budget), now, crossing=crossing)
+    crossing.save(update_fields=["counter_text", "dispatched_at"])
+
+
+def _deliveries_make(
+    organization_id: UUID,
+    recipients: Iterable[Recipient],
+    now: datetime,
+    *,
+    crossing: StageCrossing | None = None,
+    finding: Finding | None = None,
+) -> None:
     Delivery.objects.bulk_create(
         [
             Delivery(
-                organization_id=crossing.organization_id,
+                organization_id=organization_id,
                 crossing=crossing,
+                finding=finding,
                 type=recipient.type,
                 recipient=recipient.key,
                 channel=recipient.channel,
@@ -68,11 +105,10 @@ def _dispatch(crossing: StageCrossing, now: datetime) -> None:
                 due_at=now,
                 give_up_at=now + TRIED_FOR,
             )
-            for recipient in recipients_of(crossing, budget)
+            for recipient in recipients
         ],
         ignore_conflicts=True,
     )
-    crossing.save(update_fields=["counter_text", "dispatched_at"])
 
 
 def deliveries_send(*, now: datetime | None = None) -> int:
@@ -90,7 +126,7 @@ def deliveries_send(*, now: datetime | None = None) -> int:
                 Delivery.objects.select_for_update(skip_locked=True, of=("self",))
                 .filter(state=DeliveryState.WAITING, due_at__lte=at)
                 .exclude(recipient__in=failing)
-                .select_related("crossing", "channel", "organization")
+                .select_related("crossing", "finding", "channel", "organization")
                 .order_by("due_at", "id")
                 .first()
             )
@@ -126,7 +162,8 @@ def deliveries_forget(*, now: datetime | None = None) -> int:
     limit = (now or timezone.now()) - KEPT_FOR
     gone, _ = Delivery.objects.filter(created_at__lt=limit).delete()
     crossings, _ = StageCrossing.objects.filter(crossed_at__lt=limit, period_ms__gt=0).delete()
-    return gone + crossings
+    findings, _ = Finding.objects.filter(found_at__lt=limit).delete()
+    return gone + crossings + findings
 
 
 def _try(delivery: Delivery, now: datetime) -> Parting | None:
@@ -166,6 +203,8 @@ def message_of(delivery: Delivery) -> Message:
     """What a delivery says; the same at every try."""
     if delivery.crossing is not None:
         return crossing_message(delivery.id, delivery.crossing, organization=delivery.organization.name)
+    if delivery.finding is not None:
+        return finding_message(delivery.id, delivery.finding, organization=delivery.organization.name)
     return trial_message(
         delivery.id,
         channel=delivery.recipient_name,

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from control_plane.alerts.channels.catalog import all_channels
-from control_plane.alerts.models import AlertChannel
+from control_plane.alerts.models import AlertChannel, Topic
 from control_plane.alerts.sealing import secret_of
 from control_plane.alerts.services import ChannelFacts, channel_create, channel_delete, channel_update
 from control_plane.declarative.kinds.kind import Gap, Key, Kind, PolicyObject, Present, Spec, Wanted, World
@@ -61,6 +61,12 @@ class AlertChannelKind(Kind):
             ),
             Field("url", Text(300, "https://…", is_trimmed=True), "webhook: what it calls.", ""),
             Field("cost_centre", Text(100, is_trimmed=True), "Alerts for the owner of this cost centre go here.", ""),
+            Field(
+                "hears",
+                ListOf(Choice(tuple(Topic.values)), most=len(Topic.values)),
+                "What else comes here: unusual spend, usage of pods that did not arrive.",
+                [],
+            ),
             Field("secret", SecretShape(), "webhook: what it signs with; left out: one is made.", None),
             Field("is_active", Flag(), "false: nothing is sent.", True),
         )
@@ -139,6 +145,7 @@ def _spec(row: AlertChannel) -> Spec:
         "addresses": list(row.addresses),
         "url": row.url,
         "cost_centre": row.cost_centre,
+        "hears": list(row.hears),
         "secret": dict(WRITE_ONLY) if row.has_secret else None,
         "is_active": row.is_active,
     }
@@ -152,6 +159,7 @@ def _facts(wanted: Wanted, *, name: str | None = None) -> ChannelFacts:
         addresses=tuple(spec["addresses"]),
         url=spec["url"],
         cost_centre=spec["cost_centre"],
+        hears=tuple(spec["hears"]),
         is_active=spec["is_active"],
         secret=wanted.secrets.get("secret"),
     )

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from control_plane.audit.services import Actor, Subject, record_change
 from control_plane.forecasts.history import DaySums, day_sums
+from control_plane.forecasts.listening import tell_of_unusual_spend
 from control_plane.forecasts.matching import Grain
 from control_plane.forecasts.models import FindingState, UnusualSpend
 from control_plane.forecasts.series import History
@@ -71,6 +72,10 @@ def unusual_find(*, organization: Organization, now: datetime | None = None) -> 
                 "updated_at",
             ],
         )
+        # Read again: what stood already kept its id, and what people said of it.
+        days = {(row.principal_id, row.day) for row in rows}
+        standing = UnusualSpend.objects.filter(organization_id=organization.id, day__in={day for _, day in days})
+        tell_of_unusual_spend([row for row in standing if (row.principal_id, row.day) in days])
     return len(rows)
 
 

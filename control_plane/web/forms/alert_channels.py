@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from control_plane.alerts.channels.catalog import all_channels
-from control_plane.alerts.models import AlertChannel
+from control_plane.alerts.models import AlertChannel, Topic
 from control_plane.alerts.services import ChannelFacts
 from control_plane.web.forms.rule_text import MONO, LinesField
 
@@ -45,6 +45,13 @@ class ChannelForm(forms.Form):
         help_text="Stages that tell the cost_centre_owner come here for teams of this cost centre.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
+    hears = forms.MultipleChoiceField(
+        required=False,
+        choices=Topic.choices,
+        widget=forms.CheckboxSelectMultiple,
+        label="What else comes here",
+        help_text="Besides what stages of budgets name it for.",
+    )
     new_secret = forms.BooleanField(
         required=False, label="Make a new secret", help_text="The old one stops at once. The new one is shown once."
     )
@@ -67,6 +74,7 @@ class ChannelForm(forms.Form):
             "addresses": "\n".join(channel.addresses),
             "url": channel.url,
             "cost_centre": channel.cost_centre,
+            "hears": channel.hears,
             "is_active": channel.is_active,
         }
 
@@ -84,6 +92,7 @@ class ChannelForm(forms.Form):
             addresses=tuple(given["addresses"]) if "addresses" in takes else None,
             url=given["url"] if "url" in takes else None,
             cost_centre=given["cost_centre"],
+            hears=tuple(given["hears"]),
             is_active=given.get("is_active", True),
             secret="" if given.get("new_secret") else None,
         )

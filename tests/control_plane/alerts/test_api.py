@@ -1,16 +1,19 @@
 """REST: channels and deliveries."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
+from control_plane.alerts.findings import missing_note
 from control_plane.alerts.models import AlertChannel, Delivery
 from control_plane.alerts.sealing import secret_of
-from control_plane.alerts.services import crossings_dispatch
+from control_plane.alerts.services import crossings_dispatch, findings_dispatch
 from control_plane.organizations.models import Role
+from control_plane.usage.models import MissingEvents
 from tests.builders.tenants import Tenant, a_person_of_role
-from tests.control_plane.alerts.world import STAGES, a_budget, a_mail_channel, spend
+from tests.control_plane.alerts.world import NOW, STAGES, a_budget, a_mail_channel, spend
 
 pytestmark = pytest.mark.django_db
 URL = "http://127.0.0.1:9/hook"
@@ -171,3 +174,19 @@ def test_a_list_costs_the_same_queries_however_long_it_is(
         assert len(client.get("/api/v1/alert-deliveries").json()["results"]) == count
     with django_assert_max_num_queries(12):
         assert len(client.get("/api/v1/alert-channels").json()["results"]) == count
+
+
+def test_a_channel_hears_of_topics_and_its_deliveries_say_what_was_found(acme: Tenant) -> None:
+    client = client_of(acme)
+    client.post("/api/v1/alert-channels", {"name": "ops", "type": "email", "addresses": ["ops@acme.example"]})
+    refused = client.patch("/api/v1/alert-channels/ops", {"hears": ["everything"]})
+    assert refused.status_code == 400
+    changed = client.patch("/api/v1/alert-channels/ops", {"hears": ["missing_usage", "unusual_spend"]})
+    assert changed.json()["hears"] == ["unusual_spend", "missing_usage"]
+
+    MissingEvents.objects.create(pod_id="pod-3", boot_id=b"b", first=1, last=2, opened_at=NOW)
+    missing_note(now=NOW + timedelta(minutes=11))
+    findings_dispatch(now=NOW)
+
+    (told,) = client.get("/api/v1/alert-deliveries", {"channel": "ops"}).json()["results"]
+    assert (told["finding"], told["is_test"], told["budget"]) == ("Missing usage of pod-3", False, None)
