@@ -19,6 +19,10 @@ OFFERED, TOOL_LOOP, FURTHER, UNCHECKED = 1, 2, 4, 8
 POST_UNHELD, FROM_ALLOWANCE = 1, 2
 """Flags of a settlement."""
 NO_AMOUNTS = (0, 0, 0, 0, 0)
+Reserved = tuple[int, int, int, int, int]
+"""Expected, calibrated and worst in micro-USD; input and output tokens."""
+Numbers = Sequence[str | int]
+"""What a script is told of one attempt, in its own order."""
 SAID_FIRST = Struct(">BBbx4Q")
 """What stands before an answer of `reserve.lua`: verdict, candidate, index, claims that count it, generation, sequence,
 and what is posted to the budget that the index names."""
@@ -98,15 +102,15 @@ class Aim:
         rates = self.claims.rates
         return rates[index] if index < len(rates) else self.claims.budgets[index - len(rates)]
 
-    def reserve(self, told: Sequence[str | int], asks: Sequence[bytes]) -> bytes:
-        """Ask for attempts. told: what is the same for all of them; asks: what each is (`encode_numbers`)."""
-        return _ended(self.reserve_head, together(told, asks))
+    def reserve(self, told: Numbers, asks: Sequence[Numbers]) -> bytes:
+        """Ask for attempts. told: what is the same for all of them; asks: what each is."""
+        return _ended(self.reserve_head, _encode((*told, *asks)))
 
-    def extend(self, asked: bytes) -> bytes:
-        return _ended(self.extend_head, asked)
+    def extend(self, asked: Numbers) -> bytes:
+        return _ended(self.extend_head, _encode(asked))
 
-    def settle(self, told: Sequence[str | int], settled: Sequence[bytes]) -> bytes:
-        return _ended(self.settle_head, together(told, settled))
+    def settle(self, told: Numbers, settled: Sequence[Numbers]) -> bytes:
+        return _ended(self.settle_head, _encode((*told, *settled)))
 
 
 class PackedClaims:
@@ -255,7 +259,7 @@ def micro_near(amount: NanoUsd) -> int:
     return (amount + MICRO // 2) // MICRO
 
 
-def numbers_of(amounts: Amounts | None) -> tuple[int, int, int, int, int]:
+def numbers_of(amounts: Amounts | None) -> Reserved:
     """Amounts as `reserve.lua` takes them; a bound below what it bounds is raised to it. Raises ValueError where one is
     negative."""
     if amounts is None:
@@ -274,15 +278,8 @@ def member_of(ask: Ask) -> str:
     return f"{ask.exchange_id}:{ask.attempt}"
 
 
-def encode_numbers(numbers: Sequence[str | int]) -> bytes:
+def encode_numbers(numbers: Numbers) -> bytes:
     return _encode(numbers)
-
-
-def together(first: Sequence[str | int], rest: Sequence[bytes]) -> bytes:
-    """Write an array of at most fifteen things, and of others that are encoded already."""
-    count = len(first) + len(rest)
-    opening = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
-    return b"".join((opening, _encode(first)[1:], *rest))
 
 
 def _ended(beginning: bytes, told: bytes) -> bytes:

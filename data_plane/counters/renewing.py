@@ -89,7 +89,7 @@ class Renewing:
         contents = self._contents[organization_id]
         for start in range(0, max(1, len(running)), AT_ONCE):
             some = running[start : start + AT_ONCE]
-            held = [(each.grant.member, each.slots) for each in some]
+            held = [(each.grant.member, each.aim.slots) for each in some]
             command = renewal_of(
                 organization_id, held, generation=contents.wanted, seen=(contents.generation, contents.sequence)
             )
@@ -112,8 +112,7 @@ class Renewing:
         is_second = grant.candidate == SECOND
         flags = UNCHECKED | is_second * OFFERED | grant.ask.is_further * FURTHER | grant.ask.is_tool_loop * TOOL_LOOP
         both = (*NO_AMOUNTS, *numbers) if is_second else numbers
-        ask = encode_numbers((grant.member, flags, *both))
-        self._link.tell(running.aim.reserve((-1, 0, self._maker, 0, 0, 0), [ask]), _ignore)
+        self._link.tell(running.aim.reserve((-1, 0, self._maker, 0, 0, 0), [(grant.member, flags, *both)]), _ignore)
 
 
 def _ignore(_reply: object) -> None:

@@ -2,11 +2,8 @@
 
 import msgspec
 
-from data_plane.counters.packing import Aim
+from data_plane.counters.packing import Aim, Reserved
 from data_plane.policy.grant import Grant
-
-Numbers = tuple[int, int, int, int, int]
-"""Expected, calibrated and worst in micro-USD; input and output tokens."""
 
 
 class Contents(msgspec.Struct):
@@ -25,6 +22,5 @@ class Running(msgspec.Struct, gc=False):
 
     aim: Aim
     grant: Grant
-    numbers: Numbers
+    numbers: Reserved
     """What is reserved now, micro-USD and tokens; extensions included."""
-    slots: tuple[str, ...]

@@ -3,8 +3,10 @@
 from collections import deque
 from collections.abc import Callable
 
+import msgspec
+
 from data_plane.counters.connection import StoreLink
-from data_plane.counters.packing import POST_UNHELD, Aim, encode_numbers
+from data_plane.counters.packing import POST_UNHELD, Aim
 
 MOST_KEPT = 100_000
 """Of an outage; beyond, the oldest is let go: the books know it, and floors bring it back."""
@@ -20,15 +22,14 @@ _FLAGS_AT = 7
 """Where among the numbers of a settlement its flags are."""
 
 
-class Settlement:
-    """One, with what is needed to say it again. numbers: as `settle.lua` takes them."""
+class Settlement(msgspec.Struct, gc=False):
+    """One, with what is needed to say it again."""
 
-    __slots__ = ("aim", "first_sent_s", "numbers")
-
-    def __init__(self, aim: Aim, numbers: tuple[str | int, ...]) -> None:
-        self.aim, self.numbers = aim, numbers
-        self.first_sent_s = 0.0
-        """When it was first handed to a connection; 0: never."""
+    aim: Aim
+    numbers: tuple[str | int, ...]
+    """As `settle.lua` takes them."""
+    first_sent_s: float = 0.0
+    """When it was first handed to a connection; 0: never."""
 
     @property
     def member(self) -> str:
@@ -48,26 +49,21 @@ class Settlement:
 class Leaving:
     """Settlements of one claims' that leave with the same call. It is open until it does."""
 
-    __slots__ = ("_aim", "_keeper", "_words", "sent_s", "settlements")
+    __slots__ = ("_aim", "_keeper", "sent_s", "settlements")
 
-    def __init__(self, aim: Aim, keeper: "Settlements", sent_s: float) -> None:
-        self._aim, self._keeper = aim, keeper
-        self._words: list[bytes] = []
-        self.settlements: list[Settlement] = []
+    def __init__(self, first: Settlement, keeper: "Settlements", sent_s: float) -> None:
+        self._aim, self._keeper = first.aim, keeper
+        self.settlements = [first]
         self.sent_s = sent_s
-        keeper.leaving[aim] = self
+        keeper.leaving[first.aim] = self
 
     @property
     def size(self) -> int:
         return len(self.settlements)
 
-    def join(self, settlement: Settlement) -> None:
-        self._words.append(encode_numbers(settlement.numbers))
-        self.settlements.append(settlement)
-
     def compose(self) -> bytes:
         self.close()
-        return self._aim.settle((self._keeper.pod_id, 0), self._words)
+        return self._aim.settle((self._keeper.pod_id, 0), [each.numbers for each in self.settlements])
 
     def take(self, reply: object) -> None:
         self.close()
@@ -114,11 +110,10 @@ class Settlements:
 
     def _try(self, settlement: Settlement) -> bool:
         leaving = self.leaving.get(settlement.aim)
-        if leaving is not None and leaving.size < MOST_TOGETHER:
-            leaving.join(settlement)
+        if leaving is not None and len(leaving.settlements) < MOST_TOGETHER:
+            leaving.settlements.append(settlement)
         else:
-            leaving = Leaving(settlement.aim, self, self._clock_s())
-            leaving.join(settlement)
+            leaving = Leaving(settlement, self, self._clock_s())
             if not self._link.tell_together(leaving):
                 leaving.close()
                 return False

@@ -6,7 +6,7 @@ What is decided there is explained by `reference.py`; what is decided while it i
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -14,7 +14,7 @@ import structlog
 
 from data_plane.counters.alone import PodAlone
 from data_plane.counters.connection import Patience, RoundTrips, StoreLink
-from data_plane.counters.crowds import Asking
+from data_plane.counters.crowds import Asking, Decision, Waiting
 from data_plane.counters.floors import Floor, Floors
 from data_plane.counters.packing import (
     FROM_ALLOWANCE,
@@ -33,7 +33,7 @@ from data_plane.counters.packing import (
 )
 from data_plane.counters.recorded import settlement_of
 from data_plane.counters.renewing import Renewing
-from data_plane.counters.running import Contents, Numbers, Running
+from data_plane.counters.running import Contents, Running
 from data_plane.counters.settling import Settlement, Settlements
 from data_plane.counters.standing import Standing, read_standing
 from data_plane.policy.claims import FIRST, Amounts, BudgetClaim, Claims, RateClaim, RateKind
@@ -85,6 +85,9 @@ class SharedCounters:
         self._renewing = Renewing(self.link, self._maker, self._running, self._contents, self._lost)
         self._asking: dict[Aim, Asking] = {}
         """Calls that others may still join."""
+        self._calls = 0
+        """Of those that ask, on their way."""
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._ahead_ms = 0
         self.link.on_up(self._store_is_up)
 
@@ -128,50 +131,55 @@ class SharedCounters:
     def pack(self, claims: Claims) -> PackedClaims:
         return PackedClaims(claims)
 
-    async def reserve(self, packed: object, ask: Ask) -> Grant | Denial | Restart:
-        """Decide about one attempt and count it, all or nothing, in one round trip."""
+    def reserve(self, packed: object, ask: Ask) -> "asyncio.Future[Decision]":
+        """Decide about one attempt and count it, all or nothing, in one round trip. See `withdraw`."""
         assert isinstance(packed, PackedClaims), "claims are packed by the same counters"
+        if self._loop is None:
+            # Kept, since to ask for it is a system call.
+            self._loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Decision] = self._loop.create_future()
         if packed.is_empty:
-            return Grant(ask, packed.claims, FIRST, b"")
+            answer.set_result(Grant(ask, packed.claims, FIRST, b""))
+            return answer
         aim = packed.aim(ask.session_id, ask.request_digest)
-        if aim.denial is not None:
-            repeated = self._repeat(aim, ask)
-            if repeated is not None:
-                return repeated
+        if aim.denial is not None and (repeated := self._repeat(aim, ask)) is not None:
+            answer.set_result(repeated)
+            return answer
         contents = self._contents[aim.organization_id]
         contents.wanted = generation = aim.claims.generation
-        if generation <= contents.lost_at:
-            return self._decide_alone(aim, ask)
-        first, second = numbers_of(ask.first), ask.second
         flags = ask.is_tool_loop * TOOL_LOOP | ask.is_further * FURTHER
-        member = member_of(ask)
-        if second is None:
-            asked = encode_numbers((member, flags, *first))
+        if ask.second is None:
+            one = Waiting(ask, member_of(ask), flags, numbers_of(ask.first), (), answer)
         else:
-            asked = encode_numbers((member, flags | OFFERED, *first, *numbers_of(second)))
+            both = numbers_of(ask.first), numbers_of(ask.second)
+            one = Waiting(ask, member_of(ask), flags | OFFERED, *both, answer)
         asking = self._asking.get(aim)
         if asking is not None:
-            answer = asking.join(asked)
-        else:
-            wanted = 0 if aim.is_issued else self._unissued(aim)
-            seen = contents.generation, contents.sequence
-            asking = Asking(aim, (*seen, self._maker, self._live_pods(), wanted, 0), self._asking, self.link.hurry)
-            answer = asking.join(asked)
-            if not self.link.ask_together(asking):
-                asking.close()
-                return self._decide_alone(aim, ask)
-        try:
-            reply = await answer
-        except asyncio.CancelledError:
-            self._give_back(aim, ask)
-            raise
-        if not isinstance(reply, bytes):
-            decided = self._decide_alone(aim, ask)
-            if isinstance(decided, Denial):
-                # The store may have let it in before it fell silent.
-                self._give_back(aim, ask)
-            return decided
-        return self._take_answer(aim, ask, contents, reply, member, first)
+            asking.join(one)
+        elif generation <= contents.lost_at or not self._begin(one, aim, contents):
+            answer.set_result(self._decide_alone(aim, ask))
+        return answer
+
+    def withdraw(self, answer: "Awaitable[Decision]") -> None:
+        """Give back what was reserved, if it was: who asked is gone."""
+        assert isinstance(answer, asyncio.Future), "it was asked of these counters"
+        # While nobody knows yet what there is, it is given back with the answer.
+        if not answer.cancel() and not answer.cancelled() and isinstance(grant := answer.result(), Grant):
+            self.settle(grant, NOTHING_SPENT)
+
+    def _begin(self, first: Waiting, aim: Aim, contents: Contents) -> bool:
+        """Begin a call that others may join. False: the store cannot be asked."""
+        wanted = 0 if aim.is_issued else self._unissued(aim)
+        told = (contents.generation, contents.sequence, self._maker, self._live_pods(), wanted, 0)
+        asking = Asking(
+            first, aim, told, open_calls=self._asking, hurry=self.link.hurry, take=self._take_answers
+        )  # fmt: skip
+        self._calls += 1
+        if self.link.ask_together(asking):
+            return True
+        self._calls -= 1
+        asking.close()
+        return False
 
     async def extend(self, grant: Grant, amounts: Amounts) -> bool:
         """Have a running attempt's reservation be this much from now on."""
@@ -179,7 +187,7 @@ class SharedCounters:
         if running is None:
             return True
         aim, numbers = running.aim, numbers_of(amounts)
-        told = encode_numbers((grant.member, grant.ask.is_tool_loop * TOOL_LOOP, *numbers[:3]))
+        told = (grant.member, grant.ask.is_tool_loop * TOOL_LOOP, *numbers[:3])
         answer = self.link.ask(aim.extend(told)) if not grant.degraded else None
         reply = await answer if answer is not None else None
         if reply == 0:
@@ -198,7 +206,7 @@ class SharedCounters:
         if running is None:
             return
         aim = running.aim
-        for slot in running.slots:
+        for slot in aim.slots:
             self._alone.leave(slot)
         flags, input_tokens, output_tokens = POST_UNHELD, spent.input_tokens, spent.output_tokens
         if grant.degraded:
@@ -244,17 +252,33 @@ class SharedCounters:
 
     async def settled(self) -> None:
         """Return when the store has every settlement; at the end of a drain, with a timeout."""
-        while self.unsettled:
+        while self.unsettled or self._calls:
             self._settlements.send_waiting()
             await asyncio.sleep(0.02)
 
     # Answers.
 
-    def _take_answer(
-        self, aim: Aim, ask: Ask, contents: Contents, reply: bytes, member: str, first: Numbers
-    ) -> Grant | Denial | Restart:
+    def _take_answers(self, aim: Aim, waiting: Sequence[Waiting], replies: Sequence[object]) -> None:
+        """Tell each what the script said to it."""
+        self._calls -= 1
+        contents = self._contents[aim.organization_id]
+        for one, reply in zip(waiting, replies, strict=True):
+            answer = one.answer
+            if answer.done():
+                # Cancelled: whoever asked has left.
+                self._give_back(aim, one.ask)
+            elif isinstance(reply, bytes):
+                answer.set_result(self._take_answer(aim, one, contents, reply))
+            else:
+                decided = self._decide_alone(aim, one.ask)
+                if isinstance(decided, Denial):
+                    # The store may have let it in before it fell silent.
+                    self._give_back(aim, one.ask)
+                answer.set_result(decided)
+
+    def _take_answer(self, aim: Aim, one: Waiting, contents: Contents, reply: bytes) -> Decision:
         verdict, candidate, fullest, counted, generation, sequence, posted = SAID_FIRST.unpack_from(reply)
-        text = reply[SAID_FIRST.size :]
+        text, ask = reply[SAID_FIRST.size :], one.ask
         if verdict <= _DENIED:
             if contents.lost_at >= 0:
                 contents.lost_at = -1
@@ -263,10 +287,14 @@ class SharedCounters:
             if generation > known or (generation == known and sequence > contents.sequence):
                 contents.generation, contents.sequence = generation, sequence
         if verdict == _ADMITTED:
-            grant = Grant(ask, aim.claims, candidate, text, counted, fullest, posted, "", member)
+            grant = Grant(ask, aim.claims, candidate, text, counted, fullest, posted, "", one.member)
             if not aim.is_issued:
                 self._note_issued(aim, grant.numbers)
-            self._start(aim, grant, first if candidate == FIRST else numbers_of(grant.amounts))
+            for slot in aim.slots:
+                self._alone.enter(slot)
+            self._running[one.member] = Running(
+                aim, grant, one.second or one.first if candidate != FIRST else one.first
+            )
             return grant
         numbers = _decode_answer(text)
         match verdict:
@@ -281,12 +309,6 @@ class SharedCounters:
                 self._lost(aim.organization_id, contents)
                 return self._decide_alone(aim, ask)
         raise AssertionError(f"the script said {verdict}")
-
-    def _start(self, aim: Aim, grant: Grant, reserved: Numbers) -> None:
-        slots = aim.slots
-        for slot in slots:
-            self._alone.enter(slot)
-        self._running[grant.member] = Running(aim, grant, reserved, slots)
 
     def _deny(self, aim: Aim, ask: Ask, reply: bytes, numbers: tuple[int, ...]) -> Denial:
         answer = answer_of(numbers)
@@ -338,7 +360,9 @@ class SharedCounters:
         if is_admitted:
             counted = numbers[HEAD_NUMBERS - 1]
             grant = Grant(ask, aim.claims, FIRST, text, counted, degraded=alone.degraded, member=member_of(ask))
-            self._start(aim, grant, numbers_of(ask.first))
+            for slot in aim.slots:
+                self._alone.enter(slot)
+            self._running[grant.member] = Running(aim, grant, numbers_of(ask.first))
             return grant
         claim = aim.claim(answer.index)
         if not isinstance(claim, RateClaim):

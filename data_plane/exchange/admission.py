@@ -3,10 +3,11 @@
 import msgspec
 
 from data_plane.exchange.ledger import Entry
+from data_plane.exchange.plain_way import Unmet, pass_plainly
 from data_plane.exchange.ports import BodyRefused, ClientStream, Ports
 from data_plane.exchange.regulars import find_regular, greet
-from data_plane.exchange.reserving import pass_rules
-from data_plane.exchange.stages import Admission, Arrival, Asked
+from data_plane.exchange.reserving import follow_plainly, pass_rules
+from data_plane.exchange.stages import Admission, Arrival, Asked, Passed
 from data_plane.policy.access import outside_scope
 from data_plane.policy.authentication import authenticate, proven_key
 from data_plane.policy.decision import Caller, Refusal
@@ -90,18 +91,27 @@ async def admit(
     known = regular.terms if regular is not None else None
     wish = (arrival.route.canonical_path, arrival.head.query, facts.model, facts.streamed, bool(client.session_id))
     terms = known.get(wish) if known is not None else None
-    if terms is not None and terms.is_free and arrival.started_at_ms < terms.valid_until_ms:
-        # Most exchanges of most organizations: no rule counts them.
-        entry.note_rules(terms.weighed.claims.rules_seen)
-        free = terms.destination
-        return (
-            Admission(arrival, policy, caller, client, codec, standing, facts, body, free, passes_caller, terms),
-            client,
-        )
-    asked = Asked(arrival, policy, caller, client, codec, facts, body, standing.tags, wish, known, facts.model)
-    passed = await pass_rules(asked, ports, entry)
-    if isinstance(passed, Refusal):
-        return passed, client
+    passed: Passed | Unmet | Refusal | None = None
+    if terms is not None and arrival.started_at_ms < terms.valid_until_ms:
+        if terms.is_free:
+            # Most exchanges of most organizations: no rule counts them.
+            entry.note_rules(terms.weighed.claims.rules_seen)
+            free = terms.destination
+            return (
+                Admission(arrival, policy, caller, client, codec, standing, facts, body, free, passes_caller, terms),
+                client,
+            )
+        if terms.is_plain and ports.counters.now_ms < terms.valid_until_ms:
+            passed = await pass_plainly(terms, arrival, client, facts, body, ports, entry)
+    if not isinstance(passed, Passed):
+        asked = Asked(arrival, policy, caller, client, codec, facts, body, standing.tags, wish, known, facts.model)
+        if isinstance(passed, Unmet):
+            assert terms is not None, "something was asked for"
+            passed = await follow_plainly(asked, terms, passed, ports, entry)
+        else:
+            passed = await pass_rules(asked, ports, entry)
+        if isinstance(passed, Refusal):
+            return passed, client
     return (
         Admission(
             arrival,

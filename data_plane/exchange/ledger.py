@@ -18,8 +18,8 @@ from data_plane.exchange.event_parts import (
 )
 from data_plane.exchange.ports import Ports
 from data_plane.exchange.session_memory import turn_of
-from data_plane.exchange.settlement import Charge, price_estimate, price_tally
-from data_plane.exchange.stages import Admission, Arrival, Hold, Plan, Transcript, Way
+from data_plane.exchange.settlement import price_estimate, price_tally
+from data_plane.exchange.stages import Admission, Arrival, Plan, Transcript, Way
 from data_plane.policy.decision import Caller, Refusal
 from data_plane.policy.grant import NOTHING_SPENT, Grant, Spent
 from data_plane.policy.snapshot import OrganizationPolicy, PolicySnapshot
@@ -164,9 +164,12 @@ class Entry:
         """Keep in mind which rules were looked at, and what they came to: parts of the event."""
         self._rules, self._decided = rules, decided
 
-    def take(self, hold: Hold) -> None:
-        """From here on the counters hold something for this attempt, until the entry is closed."""
-        self._grant, self._decided, self._rules, self.lines = hold.grant, hold.decided, hold.rules, hold.lines
+    def take(self, grant: Grant, decided: bytes, rules: bytes, lines: str) -> None:
+        """From here on the counters hold something for this attempt, until the entry is closed.
+
+        decided, rules: parts of the event: what was decided, and by which rules. lines: what the answer's head says.
+        """
+        self._grant, self._decided, self._rules, self.lines = grant, decided, rules, lines
 
     def add(self, decided: bytes, lines: str) -> None:
         """Add to what is written down and told of a decision."""
@@ -207,16 +210,10 @@ class Entry:
     def _estimate(self, admission: Admission) -> bytes:
         """The prompt alone: nothing has been written yet."""
         cost = price_estimate(admission, self._input_fresh, 0, self._arrival.started_at_ms)
-        if self._grant is not None:
-            self._owe(admission, cost, self._input_fresh, 0)
-        if cost is None:
-            return plain_bill_part(self._input_fresh, 0, 0, "")
-        return plain_bill_part(self._input_fresh, 0, cost.amount, cost.price_id)
-
-    def _owe(self, admission: Admission, cost: Charge | None, input_tokens: int, output_tokens: int) -> None:
-        """Keep in mind what the attempt would be settled with now."""
+        amount = cost.amount if cost is not None else NanoUsd(0)
         # Of what the caller's own account pays, only budgets hold a part that count it (weighing.py).
-        self._spent = Spent(cost.amount if cost is not None else NanoUsd(0), input_tokens, output_tokens)
+        self._spent = Spent(amount, self._input_fresh, 0)
+        return plain_bill_part(self._input_fresh, 0, amount, cost.price_id if cost is not None else "")
 
     def note_progress(self, admission: Admission, tally: Tally) -> None:
         """Write down how far a stream is, so that a kill now leaves a count behind that is a moment old.
@@ -266,20 +263,17 @@ class Entry:
         if tally.units or tally.parts:
             self._bill += billed_besides_part(tally, cost)
         if self._grant is not None:
-            self._owe(admission, cost, tokens.prompt, tokens.output + tokens.reasoning)
+            amount = cost.amount if cost is not None else NanoUsd(0)
+            self._spent = Spent(amount, tokens.prompt, tokens.output + tokens.reasoning)
 
     def _remember(self, admission: Admission, tally: Tally) -> None:
         """What the next turn of this session will be estimated by."""
-        destination, ports = admission.destination, self._ports
-        turn = turn_of(
-            tally.tokens,
-            at_ms=ports.now_ms(),
-            model=destination.model,
-            provider_id=destination.provider_id,
-            vendor=destination.vendor,
-            body_bytes=len(admission.body),
-        )
-        ports.sessions.note(destination.organization_id, admission.client.session_id, turn)
+        session_id = admission.client.session_id
+        if not session_id:
+            return
+        to, ports = admission.destination, self._ports
+        turn = turn_of(tally.tokens, ports.now_ms(), to.model, to.provider_id, to.vendor, len(admission.body))
+        ports.sessions.note(to.organization_id, session_id, turn)
 
     def _outcome_of(self, transcript: Transcript) -> usage_pb2.Outcome:
         if self.upstream_status >= 400 or transcript.tally.error_type:

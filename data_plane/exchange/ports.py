@@ -1,6 +1,6 @@
 """What the stages need from outside. The rim satisfies these shapes structurally; `application.py` proves the fit."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -102,11 +102,12 @@ class Counters(Protocol):
     def pack(self, claims: Claims) -> Packed:
         """Prepare claims that will be asked about again and again."""
 
-    async def reserve(self, packed: Packed, ask: Ask) -> Grant | Denial | Restart:
-        """Decide about one attempt and count it, all or nothing, in one round trip.
+    def reserve(self, packed: Packed, ask: Ask) -> Awaitable[Grant | Denial | Restart]:
+        """Decide about one attempt and count it, all or nothing, in one round trip. A caller that is cancelled while it
+        waits calls `withdraw` with what it waits for."""
 
-        A caller that is cancelled while it waits has nothing to settle: what was reserved for it is given back.
-        """
+    def withdraw(self, answer: Awaitable[Grant | Denial | Restart]) -> None:
+        """Give back what was reserved for a caller that is gone."""
 
     async def extend(self, grant: Grant, amounts: Amounts) -> bool:
         """Have a running attempt's reservation be this much from now on. False: there is no room for it, and the

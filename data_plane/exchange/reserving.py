@@ -4,18 +4,25 @@ What is asked is lasting (`terms.py`) but for the amounts. Where only the output
 with less of it; where a session's reasoning is signed by another model than the one asked for, it stays there.
 """
 
-from functools import lru_cache
-
 import msgspec
 
 from data_plane.conversation.session_signs import NO_SIGNS, SessionSigns
 from data_plane.exchange.denying import refusal_of
-from data_plane.exchange.growing import STEP_TOKENS, may_grow
+from data_plane.exchange.growing import STEP_TOKENS
 from data_plane.exchange.ledger import Entry
+from data_plane.exchange.plain_way import (
+    NO_QUOTE,
+    Unmet,
+    ask_counters,
+    grows_with,
+    last_turn,
+    pass_plainly,
+    quote_for,
+)
 from data_plane.exchange.ports import Ports
-from data_plane.exchange.stages import Asked, Hold, Passed, Terms
-from data_plane.exchange.telling import degraded_line, lowered_line, moved_line, standing_lines
-from data_plane.exchange.terms import charges_for, find_terms, set_terms
+from data_plane.exchange.stages import Asked, Passed, Terms
+from data_plane.exchange.telling import degraded_line, lowered_line, moved_line, stage_part, tell
+from data_plane.exchange.terms import decided_for, find_terms, set_terms
 from data_plane.policy.caps import NOTHING_SHOWN, digest_for, judge_signs
 from data_plane.policy.claims import FIRST, SECOND, Amounts, BudgetClaim
 from data_plane.policy.counting import Candidate
@@ -23,12 +30,9 @@ from data_plane.policy.decision import Refusal
 from data_plane.policy.downgrade import Offer, offer
 from data_plane.policy.estimate import (
     LEAST_OUTPUT_TOKENS,
-    LIKELY_OUTPUT_TOKENS,
     NOTHING,
     Quote,
-    likely_prompt,
     output_that_fits,
-    quote,
     with_output,
 )
 from data_plane.policy.grant import Ask, Denial, Grant, Refused, Restart
@@ -43,8 +47,6 @@ from switchyard_contract.v1 import usage_pb2
 
 _KNOWS_NEW_LIMIT = frozenset({"openai", "azure_openai", "openrouter", "xai"})
 """Vendors that take the field which limits the output of a chat where the request has none."""
-_STAGE_LINE = "x-switchyard-stage: "
-_NO_QUOTE = Quote(NOTHING, 0, 0, 0, 1000)
 
 
 class _Turn(msgspec.Struct, frozen=True, gc=False):
@@ -71,7 +73,8 @@ async def pass_rules(asked: Asked, ports: Ports, entry: Entry) -> Passed | Refus
         entry.note_rules(terms.weighed.claims.rules_seen)
         return Passed(terms, terms.destination)
     if terms.is_plain:
-        return await _pass_plainly(asked, terms, ports, entry)
+        passed = await pass_plainly(terms, asked.arrival, asked.client, asked.facts, asked.body, ports, entry)
+        return passed if isinstance(passed, Passed) else await follow_plainly(asked, terms, passed, ports, entry)
     signs = asked.codec.session_signs(asked.body) if terms.needs_signs else NO_SIGNS
     verdict = judge_signs(terms.weighed.sign_caps, signs) if terms.weighed.sign_caps else NOTHING_SHOWN
     rules = terms.weighed.claims.rules_seen + verdict.rules_seen
@@ -88,68 +91,20 @@ async def pass_rules(asked: Asked, ports: Ports, entry: Entry) -> Passed | Refus
     return await _reserve(turn, offered, ports, entry)
 
 
-async def _pass_plainly(asked: Asked, terms: Terms, ports: Ports, entry: Entry) -> Passed | Refusal:
-    """The same where only amounts count: nothing of the session is looked at, and no other model is offered. Most of
-    what rules count goes this way, so it is written out."""
-    assert terms.packed is not None, "there is something to ask"
-    weighed, client = terms.weighed, asked.client
-    first, session_id = weighed.first, client.session_id
-    size = read_size(asked.facts, asked.body)
-    last = _last(first, asked, ports) if session_id else None
-    tariff = first.tariff
-    whole = quote(tariff, size, last) if tariff is not None else _quote(first, size, last)
-    amounts, grows = whole.amounts, None
-    if asked.facts.streamed and _grows(asked, terms, size, whole):
-        amounts, grows = with_output(whole, STEP_TOKENS).amounts, whole
-    ask = Ask(asked.arrival.exchange_id, 1, amounts, None, session_id)
-    grant = await ports.counters.reserve(terms.packed, ask)
-    if not isinstance(grant, Grant):
-        turn = _Turn(asked, terms, NO_SIGNS, size, whole, last, b"")
-        return await _follow(turn, ask, grant, None, grows is not None, ports, entry)
-    passes_caller = first.destination.passthrough_caller
-    decided = charges_for(terms, FIRST, session_id) + decision_part(grant.answer, grant.degraded) + terms.dropped
-    lines = standing_lines(grant, client.name, passes_caller=passes_caller)
-    if _STAGE_LINE in lines:
-        decided += _stage_part(_stage_in(lines))
-    entry.take(Hold(grant, decided, weighed.claims.rules_seen, lines))
-    return Passed(terms, terms.destination, "", 0, grows)
+async def follow_plainly(asked: Asked, terms: Terms, unmet: Unmet, ports: Ports, entry: Entry) -> Passed | Refusal:
+    """Go on where the plain way ended."""
+    turn = _Turn(asked, terms, NO_SIGNS, unmet.size, unmet.whole, unmet.last, b"")
+    return await _follow(turn, unmet.ask, unmet.answer, None, unmet.grows, ports, entry)
 
 
 def _look(asked: Asked, terms: Terms, signs: SessionSigns, shown: bytes, ports: Ports) -> _Turn:
     """Say what the exchange may come to, as far as a rule wants to know."""
     if not terms.needs_amounts:
-        return _Turn(asked, terms, signs, None, _NO_QUOTE, None, shown)
+        return _Turn(asked, terms, signs, None, NO_QUOTE, None, shown)
     size = read_size(asked.facts, asked.body)
     first = terms.weighed.first
-    last = _last(first, asked, ports)
-    return _Turn(asked, terms, signs, size, _quote(first, size, last), last, shown)
-
-
-def _last(candidate: Candidate, asked: Asked, ports: Ports) -> LastTurn | None:
-    destination = candidate.destination
-    return ports.sessions.last(
-        destination.organization_id,
-        asked.client.session_id,
-        destination.provider_id,
-        destination.model,
-        ports.now_ms(),
-    )
-
-
-def _quote(candidate: Candidate, size: RequestSize, last: LastTurn | None) -> Quote:
-    if candidate.tariff is not None:
-        return quote(candidate.tariff, size, last)
-    if not size.is_billable:
-        return _NO_QUOTE
-    # Nobody's budget: the caller's own account, or a model without a price. Tokens count all the same.
-    tokens = Amounts(
-        NanoUsd(0),
-        NanoUsd(0),
-        NanoUsd(0),
-        likely_prompt(size, last),
-        LIKELY_OUTPUT_TOKENS if size.answers_with_text else 0,
-    )
-    return Quote(tokens, 0, 0, 0, 1000)
+    last = last_turn(first, asked.arrival, asked.client, ports)
+    return _Turn(asked, terms, signs, size, quote_for(first, size, last), last, shown)
 
 
 def _offer(turn: _Turn, ports: Ports) -> Offer | None:
@@ -165,7 +120,7 @@ def _offer(turn: _Turn, ports: Ports) -> Offer | None:
         turn.size,
         turn.signs,
         last_first=turn.last_first,
-        last_second=_last(second, turn.asked, ports),
+        last_second=last_turn(second, turn.asked.arrival, turn.asked.client, ports),
     )
 
 
@@ -197,13 +152,12 @@ async def _stay_there(turn: _Turn, offered: Offer, ports: Ports, entry: Entry) -
 
 
 async def _reserve(turn: _Turn, offered: Offer | None, ports: Ports, entry: Entry) -> Passed | Refusal:
-    """The round trip."""
-    assert turn.terms.packed is not None, "there is something to ask"
+    """Ask for what the turn may come to."""
     whole = turn.first
-    grows = turn.size is not None and _grows(turn.asked, turn.terms, turn.size, whole)
+    grows = turn.size is not None and grows_with(turn.asked.facts, turn.terms, turn.size, whole)
     begun = with_output(whole, STEP_TOKENS).amounts if grows else whole.amounts
     ask = _ask(turn, offered, begun, ports)
-    answer = await ports.counters.reserve(turn.terms.packed, ask)
+    answer = await ask_counters(turn.terms, ask, ports)
     if isinstance(answer, Grant):
         return _take(turn, answer, offered, 0, entry, grows=whole if grows else None)
     return await _follow(turn, ask, answer, offered, grows, ports, entry)
@@ -228,8 +182,8 @@ async def _follow(
     if said is None:
         entry.note_rules(rules)
         return Refusal(Reason.COUNTERS_UNAVAILABLE, retry_after_s=1)
-    entry.note_rules(rules, decision_part(said.answer, said.degraded) + _facts_part(turn.signs))
-    entry.add(_stage_part("block") if said.refused is Refused.BUDGET else b"", degraded_line(said.degraded))
+    entry.note_rules(rules, decision_part(b"", said.answer, said.degraded) + _facts_part(turn.signs))
+    entry.add(stage_part("block") if said.refused is Refused.BUDGET else b"", degraded_line(said.degraded))
     return refusal_of(said, ask)
 
 
@@ -238,7 +192,7 @@ def _ask(turn: _Turn, offered: Offer | None, first: Amounts, ports: Ports) -> As
     if offered is not None and offered.is_offered and turn.size is not None:
         candidate = turn.terms.weighed.second
         assert candidate is not None, "an offer is made of a second candidate"
-        second = _quote(candidate, turn.size, _last(candidate, asked, ports)).amounts
+        second = quote_for(candidate, turn.size, last_turn(candidate, asked.arrival, asked.client, ports)).amounts
     exchange_id = asked.arrival.exchange_id
     return Ask(
         exchange_id,
@@ -253,8 +207,7 @@ def _ask(turn: _Turn, offered: Offer | None, first: Amounts, ports: Ports) -> As
 
 async def _put(turn: _Turn, ask: Ask, ports: Ports) -> tuple[Grant | Denial | None, _Turn]:
     """Ask the counters; once more where a period has just ended by their clock. None: it ended again meanwhile."""
-    assert turn.terms.packed is not None, "there is something to ask"
-    return await _ask_again(turn, ask, await ports.counters.reserve(turn.terms.packed, ask), ports)
+    return await _ask_again(turn, ask, await ask_counters(turn.terms, ask, ports), ports)
 
 
 async def _ask_again(
@@ -270,7 +223,7 @@ async def _ask_again(
     turn = msgspec.structs.replace(turn, terms=terms)
     if turn.asked.known_terms is not None:
         turn.asked.known_terms.clear()
-    answer = await ports.counters.reserve(terms.packed, ask)
+    answer = await ask_counters(terms, ask, ports)
     return None if isinstance(answer, Restart) else answer, turn
 
 
@@ -300,52 +253,25 @@ def _may_put_limit(turn: _Turn) -> bool:
     return turn.asked.facts.protocol != "openai_chat" or destination.vendor in _KNOWS_NEW_LIMIT
 
 
-def _grows(asked: Asked, terms: Terms, size: RequestSize, whole: Quote) -> bool:
-    """Whether the reservation may grow with the stream.
-
-    Only where there is a line that it keeps away from, and none that is strict: a provider may write more while the
-    counters are asked than there is room for.
-    """
-    if size.answers != 1 or not may_grow(asked.facts, terms.destination.vendor, whole):
-        return False
-    lines = [claim for claim in terms.weighed.claims.budgets if claim.hard >= 0 and not claim.is_shadow]
-    return bool(lines) and not any(claim.is_strict for claim in lines)
-
-
 def _take(
     turn: _Turn, grant: Grant, offered: Offer | None, max_output: int, entry: Entry, *, grows: Quote | None
 ) -> Passed:
     """Hand what is held over to the entry, with all that is written down and told of it."""
     asked, terms, weighed = turn.asked, turn.terms, turn.terms.weighed
-    decided = charges_for(terms, grant.candidate, asked.client.session_id)
-    decided += decision_part(grant.answer, grant.degraded) + terms.dropped + _facts_part(turn.signs)
-    lines = standing_lines(grant, asked.client.name, passes_caller=weighed.first.destination.passthrough_caller)
-    stage = _stage_in(lines) if _STAGE_LINE in lines else ""
+    decided = decided_for(terms, grant.candidate, asked.client.session_id)
+    decided = decision_part(decided, grant.answer, grant.degraded) + _facts_part(turn.signs)
+    lines, stage = tell(terms, grant, asked.client.name)
     destination, moved_to = terms.destination, ""
     if grant.candidate == SECOND and weighed.second is not None:
         destination, moved_to, max_output, grows = weighed.second.destination, weighed.second.asked, 0, None
         lines += moved_line(asked.facts.model)
-        stage = "downgrade"
+        stage = stage_part("downgrade")
     elif max_output:
         lines += lowered_line(max_output)
     if offered is not None and weighed.second is not None:
         decided += _downgrade_part(turn, grant, offered, weighed.second)
-    if stage:
-        decided += _stage_part(stage)
-    entry.take(Hold(grant, decided, weighed.claims.rules_seen + turn.shown, lines))
+    entry.take(grant, decided + stage, weighed.claims.rules_seen + turn.shown, lines)
     return Passed(terms, destination, moved_to, max_output, grows)
-
-
-def _stage_in(lines: str) -> str:
-    """The stage that an answer's head tells of."""
-    rest = lines.partition(_STAGE_LINE)[2]
-    return rest[: rest.index("\r")]
-
-
-@lru_cache(maxsize=8)
-def _stage_part(stage: str) -> bytes:
-    """The same as a part of the event."""
-    return usage_pb2.UsageEvent(stage=stage).SerializeToString()
 
 
 def _downgrade_part(turn: _Turn, grant: Grant, offered: Offer, second: Candidate) -> bytes:

@@ -81,7 +81,7 @@ class SessionMemory:
         turns[place] = turn
 
 
-def turn_of(tokens: TokenCounts, *, at_ms: int, model: str, provider_id: str, vendor: str, body_bytes: int) -> Turn:
+def turn_of(tokens: TokenCounts, at_ms: int, model: str, provider_id: str, vendor: str, body_bytes: int) -> Turn:
     """What is worth keeping of an answer's usage."""
     if tokens.is_plain:
         prompt, kept, kept_ms, output = tokens.input_fresh, 0, SHORT_MS, tokens.output

@@ -12,7 +12,6 @@ from data_plane.conversation.tally import Tally
 from data_plane.policy.claims import Claims
 from data_plane.policy.decision import Caller, Destination, Refusal
 from data_plane.policy.estimate import Quote
-from data_plane.policy.grant import Grant
 from data_plane.policy.snapshot import PolicySnapshot
 from data_plane.policy.weighing import Weighed
 from data_plane.protocols.codec import Client, Codec, RawHeaders, RequestFacts, RequestHead
@@ -68,8 +67,11 @@ class Packed(Protocol):
 
 Wish = tuple[str, str, str, bool, bool]
 """Path, query, model asked for, whether a stream is asked for, and whether the request belongs to a session."""
-Charges = tuple[bytes, bytes]
-"""The counters that the cost of either candidate is posted to: parts of the usage event."""
+Decided = tuple[bytes, bytes]
+"""What is decided the same way each time, for either candidate: the counters that its cost is posted to, and names that
+cannot be used. Parts of the usage event."""
+Told = tuple[str, bytes]
+"""Lines of an answer's head, and the stage that they speak of as a part of the event."""
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -79,10 +81,12 @@ class Terms(msgspec.Struct, frozen=True):
     destination: Destination
     packed: Packed | None
     """What is asked of the counters; None: nothing, and there is no round trip."""
-    charges: Charges | None
+    decided: Decided | None
     """None: they hang on the session."""
     dropped: bytes
     """Names of downgrades' lists that cannot be used: another part of the event."""
+    told: dict[tuple[int, int], Told]
+    """What answers said last, by the fullest budget and what was posted to it."""
     ways: dict[str, Way]
     """Where its requests went, by the name of the model that they were moved to; "": none."""
     is_free: bool
@@ -118,17 +122,6 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     """The model, by the name that is weighed."""
     moved_to: Destination | None = None
     """Given: the session is at another model than the client asks for, and has to stay there."""
-
-
-class Hold(msgspec.Struct, frozen=True, gc=False):
-    """What the counters keep for one attempt until it is settled, and what is written down of that."""
-
-    grant: Grant
-    decided: bytes
-    """Parts of the usage event: charges, the counters' answer, and whatever is rare."""
-    rules: bytes
-    lines: str
-    """What the answer's head says of it."""
 
 
 class Passed(msgspec.Struct, frozen=True, gc=False):

@@ -8,17 +8,49 @@ from functools import lru_cache
 from string import punctuation
 from urllib.parse import quote
 
-from data_plane.policy.claims import BudgetClaim, stage_at
+from data_plane.exchange.stages import Terms, Told
+from data_plane.policy.claims import BudgetClaim, percent_of, stage_at
 from data_plane.policy.grant import Grant
 from data_plane.protocols.meters import Gauge, budget_header, native_meter
 from data_plane.protocols.refusals import CODEX
 from switchyard_contract.counters import BUDGET_NUMBERS, HEAD_NUMBERS, MICRO, RATE_NUMBERS
 from switchyard_contract.quantity import NanoUsd
+from switchyard_contract.v1 import usage_pb2
 
+_STAGE_LINE = "x-switchyard-stage: "
+_MOST_TOLD = 64
 SAFE = punctuation.replace("%", "") + " "
 _RATES = 11
 """Place in an answer's numbers (switchyard_contract/counters.py, HEAD_NUMBERS)."""
 _CENT, _DOLLAR = 10_000_000, 1_000_000_000
+
+
+def tell(terms: Terms, grant: Grant, client_name: str) -> Told:
+    """What an answer says of the budgets it was let in by, and the stage of them that is in force."""
+    place = grant.fullest, grant.posted
+    told = terms.told.get(place)
+    if told is not None and not grant.degraded:
+        return told
+    lines = standing_lines(grant, client_name, passes_caller=terms.weighed.first.destination.passthrough_caller)
+    told = lines, stage_part(_stage_in(lines)) if _STAGE_LINE in lines else b""
+    if grant.fullest >= len(grant.claims.rates) and not grant.degraded:
+        # Those who asked together are told the same.
+        if len(terms.told) >= _MOST_TOLD:
+            terms.told.clear()
+        terms.told[place] = told
+    return told
+
+
+def _stage_in(lines: str) -> str:
+    """The stage that an answer's head tells of."""
+    rest = lines.partition(_STAGE_LINE)[2]
+    return rest[: rest.index("\r")]
+
+
+@lru_cache(maxsize=8)
+def stage_part(stage: str) -> bytes:
+    """A stage as a part of the event."""
+    return usage_pb2.UsageEvent(stage=stage).SerializeToString()
 
 
 def standing_lines(grant: Grant, client_name: str, *, passes_caller: bool) -> str:
@@ -42,7 +74,7 @@ def standing_lines(grant: Grant, client_name: str, *, passes_caller: bool) -> st
     claim = budgets[place]
     beginning, end = _lasting(claim.budget_name, claim.limit, claim.period_end_ms)
     posted = NanoUsd(micro * MICRO)
-    percent = posted * 100 // claim.limit if claim.limit > 0 else 100
+    percent = percent_of(claim, posted)
     lines = f"{beginning}{percent}\r\nx-switchyard-budget-used: {dollars(posted)}{end}"
     if claim.stages and posted >= claim.stages[0].at:
         lines = f"{lines}x-switchyard-stage: {stage_at(claim, posted)}\r\n"

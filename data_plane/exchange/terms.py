@@ -5,7 +5,7 @@ looking the terms up.
 """
 
 from data_plane.exchange.ports import Ports
-from data_plane.exchange.stages import Asked, Charges, Terms
+from data_plane.exchange.stages import Asked, Terms
 from data_plane.policy.claims import FIRST, REQUEST, SECOND, BudgetClaim, Claims, counter_for
 from data_plane.policy.decision import Destination, Refusal
 from data_plane.policy.routing import resolve
@@ -64,7 +64,8 @@ def _terms_of(weighed: Weighed, destination: Destination, ports: Ports) -> Terms
     claims = weighed.claims
     budgets, rates = claims.budgets, claims.rates
     by_session = any(claim.counts_session for claim in budgets if not claim.is_cap)
-    dropped = [usage_pb2.Dropped(model=each.model, why=each.why) for each in weighed.dropped]
+    names = [usage_pb2.Dropped(model=each.model, why=each.why) for each in weighed.dropped]
+    dropped = usage_pb2.UsageEvent(dropped=names).SerializeToString()
     needs_signs = (
         bool(weighed.sign_caps)
         or weighed.second is not None
@@ -79,9 +80,12 @@ def _terms_of(weighed: Weighed, destination: Destination, ports: Ports) -> Terms
         packed=ports.counters.pack(claims) if counts else None,
         ways={},
         is_free=not counts and not needs_signs,
-        is_plain=needs_amounts and not needs_signs,
-        charges=None if by_session else (charges_of(claims, FIRST, ""), charges_of(claims, SECOND, "")),
-        dropped=usage_pb2.UsageEvent(dropped=dropped).SerializeToString(),
+        is_plain=needs_amounts and not needs_signs and not weighed.raised_sessions,
+        decided=None
+        if by_session
+        else (charges_of(claims, FIRST, "") + dropped, charges_of(claims, SECOND, "") + dropped),
+        dropped=dropped,
+        told={},
         has_budgets=bool(budgets),
         needs_amounts=needs_amounts,
         needs_signs=needs_signs,
@@ -97,12 +101,12 @@ def charges_of(claims: Claims, candidate: int, session_id: str) -> bytes:
     return usage_pb2.UsageEvent(charges=charges).SerializeToString() if charges else b""
 
 
-def charges_for(terms: Terms, candidate: int, session_id: str) -> bytes:
-    """The same for one exchange."""
-    charges: Charges | None = terms.charges
-    if charges is None:
-        return charges_of(terms.weighed.claims, candidate, session_id)
-    return charges[candidate - 1]
+def decided_for(terms: Terms, candidate: int, session_id: str) -> bytes:
+    """The same for one exchange, and names that cannot be used."""
+    decided = terms.decided
+    if decided is None:
+        return charges_of(terms.weighed.claims, candidate, session_id) + terms.dropped
+    return decided[candidate - 1]
 
 
 def _charge(claim: BudgetClaim, session_id: str) -> usage_pb2.Charge:

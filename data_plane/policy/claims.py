@@ -146,7 +146,7 @@ class Claims(msgspec.Struct, frozen=True):
     """The one asked for: kept with what is reserved, for the case that nothing but that is left of an exchange."""
 
 
-class Amounts(msgspec.Struct, frozen=True):
+class Amounts(msgspec.Struct, frozen=True, gc=False):
     """What one candidate may come to."""
 
     expected: NanoUsd

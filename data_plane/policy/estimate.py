@@ -64,7 +64,7 @@ class Tariff(msgspec.Struct, frozen=True):
     (fresh, read from a cache, output; nano-USD per million tokens)."""
 
 
-class Quote(msgspec.Struct, frozen=True):
+class Quote(msgspec.Struct, frozen=True, gc=False):
     """What one request may come to at one model."""
 
     amounts: Amounts

@@ -11,7 +11,7 @@ from switchyard_contract.quantity import NanoUsd
 _decode = msgspec.msgpack.Decoder(tuple[int, ...]).decode
 
 
-class Ask(msgspec.Struct, frozen=True):
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """One attempt that wants in."""
 
     exchange_id: str
@@ -92,7 +92,7 @@ class Restart(msgspec.Struct, frozen=True):
     now_ms: int
 
 
-class Spent(msgspec.Struct, frozen=True):
+class Spent(msgspec.Struct, frozen=True, gc=False):
     """What an attempt really came to; nothing at all for one that never reached a provider."""
 
     cost: NanoUsd = NanoUsd(0)

@@ -7,7 +7,7 @@ small is a budget that is overspent.
 import msgspec
 
 
-class RequestSize(msgspec.Struct, frozen=True):
+class RequestSize(msgspec.Struct, frozen=True, gc=False):
     """One request, as its price sees it."""
 
     body_bytes: int
@@ -32,7 +32,7 @@ class RequestSize(msgspec.Struct, frozen=True):
     """Only the first two are not as above: most requests, whose price is worked out in a few steps."""
 
 
-class LastTurn(msgspec.Struct, frozen=True):
+class LastTurn(msgspec.Struct, frozen=True, gc=False):
     """How the turn before went in this session, at the same place."""
 
     body_bytes: int

@@ -3,6 +3,8 @@
 Lowering is a splice like the model's name: everything else of the body stays byte for byte what it was.
 """
 
+from collections.abc import Iterable, Mapping
+
 import msgspec
 
 from data_plane.protocols.body import read_fields
@@ -49,15 +51,22 @@ def asked_for(facts: RequestFacts) -> tuple[int, int]:
     if names is None or facts.fields is None:
         output = output_of(facts)
         return output.tokens, output.answers
-    fields, tokens, answers = facts.fields, 0, 1
-    spans = fields.spans
-    for name in names:
-        if name in spans:
-            told = _number(fields, name)
-            tokens = min(tokens, told) if tokens and told else tokens or told
+    fields, answers = facts.fields, 1
+    tokens, spans = strictest(fields.raw, names), fields.spans
     if ("n" in spans or "N" in spans) and facts.protocol == "openai_chat":
         answers = max([answers, *(_number(fields, name) for name in ("n", "N") if name in spans)])
     return tokens, answers
+
+
+def strictest(raw: Mapping[str, msgspec.Raw], names: Iterable[str]) -> int:
+    """The least of the numbers that these fields hold; 0: none of them says any."""
+    least = 0
+    for name in names:
+        text = raw.get(name)
+        if text is not None:
+            told = _read_number(text)
+            least = min(least, told) if least and told else least or told
+    return least
 
 
 def read_limit(fields: Fields, *names: str, absent: str = "", least: int = 0, choices: str = "") -> OutputLimit:
@@ -138,7 +147,12 @@ def number_in(fields: Fields, outer: str, *names: str) -> int:
 
 
 def _number(fields: Fields, name: str) -> int:
+    return _read_number(fields.raw[name])
+
+
+def _read_number(text: msgspec.Raw) -> int:
     try:
-        return min(_MOST, max(0, _NUMBER.decode(fields.raw[name])))
+        number = _NUMBER.decode(text)
+        return number if 0 <= number <= _MOST else min(_MOST, max(0, number))
     except (msgspec.DecodeError, RecursionError):
         return 0

@@ -11,12 +11,13 @@ import msgspec
 
 from data_plane.policy.request_size import RequestSize
 from data_plane.protocols.codec import Body, RequestFacts
-from data_plane.protocols.output_limit import asked_for
+from data_plane.protocols.output_limit import asked_for, strictest
 from switchyard_contract.routes import ANTHROPIC_MESSAGES, GEMINI_CONTENT, OPENAI_CHAT, OPENAI_RESPONSES
 
 SEARCHES_UNSAID = 20
 """Searches of the web that are taken for possible where the request sets no limit of its own."""
 _KIND = rb'"type"[ \t\n\r]*:[ \t\n\r]*"(%b)'
+_NAME = rb'"(%b)"[ \t\n\r]*:'
 
 
 class _Marks(msgspec.Struct, frozen=True):
@@ -27,42 +28,75 @@ class _Marks(msgspec.Struct, frozen=True):
     pictures: frozenset[bytes]
     tools: re.Pattern[bytes]
     """Tools that the provider runs, over the list of tools."""
+    either: re.Pattern[bytes]
+    """One of these, somewhere."""
     searches: tuple[bytes, ...]
     elsewhere: tuple[str, ...]
     """Fields of the top level that name what the provider keeps."""
+    limits: tuple[str, ...]
+    """Fields of the top level that limit the output; none: it is limited elsewhere."""
+    special: frozenset[str]
+    """Fields of the top level with which a request is not priced in a few steps."""
+
+
+def _marks(
+    parts: bytes,
+    tools: bytes,
+    *,
+    pictures: tuple[bytes, ...],
+    searches: tuple[bytes, ...],
+    elsewhere: tuple[str, ...],
+    limits: tuple[str, ...] = (),
+    by_type: bool = True,
+) -> _Marks:
+    """by_type: parts and tools are named by their "type"; False: by the field that they are in."""
+    # A tool's type goes on with its version.
+    form, whole = (_KIND, b'(?:%b)"' % parts) if by_type else (_NAME, parts)
+    return _Marks(
+        parts=re.compile(_KIND % parts + b'"' if by_type else _NAME % parts),
+        pictures=frozenset(pictures),
+        tools=re.compile(form % tools),
+        either=re.compile(form % (whole + b"|" + tools)),
+        searches=searches,
+        elsewhere=elsewhere,
+        limits=limits,
+        special=frozenset((*elsewhere, "web_search_options", "service_tier", "speed", "n", "N")),
+    )
 
 
 _MARKS: Mapping[str, _Marks] = {
-    ANTHROPIC_MESSAGES: _Marks(
-        re.compile(_KIND % b"image|document|url|file|container_upload" + b'"'),
-        frozenset({b"image"}),
-        re.compile(_KIND % b"web_search_|web_fetch_|code_execution_"),
-        (b"web_search_",),
-        ("mcp_servers", "container"),
+    ANTHROPIC_MESSAGES: _marks(
+        b"image|document|url|file|container_upload",
+        b"web_search_|web_fetch_|code_execution_",
+        pictures=(b"image",),
+        searches=(b"web_search_",),
+        elsewhere=("mcp_servers", "container"),
+        limits=("max_tokens",),
     ),
-    OPENAI_CHAT: _Marks(
-        re.compile(_KIND % b"image_url|file" + b'"'),
-        frozenset({b"image_url"}),
-        re.compile(_KIND % b"web_search|file_search|code_interpreter|mcp"),
-        (b"web_search",),
-        ("web_search_options",),
+    OPENAI_CHAT: _marks(
+        b"image_url|file",
+        b"web_search|file_search|code_interpreter|mcp",
+        pictures=(b"image_url",),
+        searches=(b"web_search",),
+        elsewhere=("web_search_options",),
+        limits=("max_completion_tokens", "max_tokens"),
     ),
-    OPENAI_RESPONSES: _Marks(
-        re.compile(_KIND % b"input_image|input_file|item_reference" + b'"'),
-        frozenset({b"input_image"}),
-        re.compile(_KIND % b"web_search|file_search|code_interpreter|mcp|image_generation"),
-        (b"web_search",),
-        ("previous_response_id", "conversation", "prompt"),
+    OPENAI_RESPONSES: _marks(
+        b"input_image|input_file|item_reference",
+        b"web_search|file_search|code_interpreter|mcp|image_generation",
+        pictures=(b"input_image",),
+        searches=(b"web_search",),
+        elsewhere=("previous_response_id", "conversation", "prompt"),
+        limits=("max_output_tokens",),
     ),
-    GEMINI_CONTENT: _Marks(
-        re.compile(rb'"(inlineData|inline_data|fileData|file_data)"[ \t\n\r]*:'),
-        frozenset({b"inlineData", b"inline_data"}),
-        re.compile(
-            rb'"(googleSearch|google_search|googleSearchRetrieval|google_search_retrieval|urlContext|url_context'
-            rb'|codeExecution|code_execution|fileSearch|file_search)"[ \t\n\r]*:'
-        ),
-        (b"googleSearch", b"google_search", b"googleSearchRetrieval", b"google_search_retrieval"),
-        ("cachedContent", "cached_content"),
+    GEMINI_CONTENT: _marks(
+        b"inlineData|inline_data|fileData|file_data",
+        b"googleSearch|google_search|googleSearchRetrieval|google_search_retrieval|urlContext|url_context"
+        b"|codeExecution|code_execution|fileSearch|file_search",
+        pictures=(b"inlineData", b"inline_data"),
+        searches=(b"googleSearch", b"google_search", b"googleSearchRetrieval", b"google_search_retrieval"),
+        elsewhere=("cachedContent", "cached_content"),
+        by_type=False,
     ),
 }
 _LIMIT_OF_SEARCHES = re.compile(rb'"max_uses"[ \t\n\r]*:[ \t\n\r]*(\d{1,6})')
@@ -72,7 +106,21 @@ _TEXT = msgspec.json.Decoder(str)
 
 def read_size(facts: RequestFacts, body: Body) -> RequestSize:
     """Say how large a request is and how much it may bring about."""
-    marks = _MARKS.get(facts.protocol)
+    marks, fields = _MARKS.get(facts.protocol), facts.fields
+    if (
+        marks is not None
+        and fields is not None
+        and marks.limits
+        and facts.operation == "generate"
+        and marks.special.isdisjoint(fields.raw)
+        and marks.either.search(body) is None
+    ):
+        # Most requests of coding tools.
+        return RequestSize(facts.body_bytes, strictest(fields.raw, marks.limits), is_plain=True)
+    return _look_closely(facts, body, marks)
+
+
+def _look_closely(facts: RequestFacts, body: Body, marks: _Marks | None) -> RequestSize:
     is_generation = facts.operation in ("generate", "compact")
     if marks is None or not is_generation or facts.fields is None:
         return RequestSize(

@@ -136,9 +136,11 @@ def opening_part(
     )
 
 
-def decision_part(counters_answer: bytes, degraded: str) -> bytes:
-    """What the counters said, and which rule of an outage spoke for them."""
-    return _COUNTERS_ANSWER + _VARINTS[len(counters_answer)] + counters_answer + text(_DEGRADED, degraded)
+def decision_part(decided: bytes, counters_answer: bytes, degraded: str) -> bytes:
+    """What was decided without the counters, what they said, and which rule of an outage spoke for them."""
+    return b"".join(
+        (decided, _COUNTERS_ANSWER, _VARINTS[len(counters_answer)], counters_answer, text(_DEGRADED, degraded))
+    )
 
 
 def bill_part(tokens: TokenCounts, cost_nano_usd: int, price_version: str) -> bytes:

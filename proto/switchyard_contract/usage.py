@@ -25,6 +25,9 @@ class _Counts(NamedTuple):
     reasoning: int = 0
 
 
+_NOTHING_BESIDES = (0,) * 7
+
+
 class TokenCounts(_Counts):
     """Tokens of one attempt by kind; all counters are disjoint and never negative."""
 
@@ -63,30 +66,13 @@ class TokenCounts(_Counts):
     @property
     def is_plain(self) -> bool:
         """Nothing but fresh input and visible output, as most answers without a cache have."""
-        return not (
-            self.cache_read
-            or self.reasoning
-            or self.cache_write_5m
-            or self.cache_write_1h
-            or self.cache_write_30m
-            or self.cache_write_12h
-            or self.cache_write_other
-            or self.input_tool
-        )
+        # By place, since this is asked several times per exchange: the prompt but for what is fresh.
+        return self[1:8] == _NOTHING_BESIDES and not self.reasoning
 
     @property
     def prompt(self) -> int:
         """All that the model read: decides the long-context band."""
-        return (
-            self.input_fresh
-            + self.input_tool
-            + self.cache_read
-            + self.cache_write_5m
-            + self.cache_write_1h
-            + self.cache_write_30m
-            + self.cache_write_12h
-            + self.cache_write_other
-        )
+        return sum(self[:8])
 
     @property
     def total(self) -> int:

@@ -16,7 +16,6 @@ from data_plane.counters.packing import (
     Aim,
     PackedClaims,
     command,
-    encode_numbers,
     member_of,
     numbers_of,
 )
@@ -150,11 +149,9 @@ class RawStore:
         wanted = sum(1 << place for place in pod.wanted)
         told = (seen.generation, seen.sequence, pod.pod_id, pod.live_pods, wanted, now_us)
         words = [
-            encode_numbers((
-                member_of(ask), flags, *numbers_of(ask.first), *(numbers_of(ask.second) if ask.second else ()),
-            ))
+            (member_of(ask), flags, *numbers_of(ask.first), *(numbers_of(ask.second) if ask.second else ()))
             for ask, flags in asks
-        ]  # fmt: skip
+        ]
         reply = self.raw(aim_of(claims, asks[0][0]).reserve(told, words))
         assert isinstance(reply, list)
         return [read_answer(each[SAID_FIRST.size :]) for each in reply]
@@ -168,7 +165,13 @@ class RawStore:
         return gave
 
     def settle_together(
-        self, claims: Claims, session_id: str, settled: Sequence[bytes], now_us: int = 0, *, pod_id: str = "pod"
+        self,
+        claims: Claims,
+        session_id: str,
+        settled: Sequence[Sequence[str | int]],
+        now_us: int = 0,
+        *,
+        pod_id: str = "pod",
     ) -> list[int]:
         """Settle several in one call; of one session."""
         reply = self.raw(PackedClaims(claims).aim(session_id).settle((pod_id, now_us), settled))
@@ -177,7 +180,7 @@ class RawStore:
 
     def extend(self, claims: Claims, ask: Ask, more: Amounts) -> object:
         expected, calibrated, worst, *_ = numbers_of(more)
-        told = encode_numbers((member_of(ask), ask.is_tool_loop * TOOL_LOOP, expected, calibrated, worst))
+        told = (member_of(ask), ask.is_tool_loop * TOOL_LOOP, expected, calibrated, worst)
         return self.raw(aim_of(claims, ask).extend(told))
 
     def held(self, key: str) -> dict[str, dict[str, tuple[int, int]]]:
@@ -211,13 +214,13 @@ def _flags(ask: Ask, offered: int) -> int:
 
 def settled_of(
     ask: Ask, answer: CountersAnswer, cost: int, input_tokens: int, output_tokens: int, *, flags: int = 1
-) -> bytes:
-    """Write a settlement as the script takes it."""
+) -> tuple[str | int, ...]:
+    """A settlement as the script takes it."""
     charged = ask.second if answer.candidate == 2 and ask.second is not None else ask.first
     counted = write_answer(answer)[HEAD_NUMBERS - 1]
-    return encode_numbers((
+    return (
         member_of(ask), cost, input_tokens, output_tokens, charged.input_tokens, charged.output_tokens, counted, flags,
-    ))  # fmt: skip
+    )  # fmt: skip
 
 
 def aim_of(claims: Claims, ask: Ask) -> Aim:

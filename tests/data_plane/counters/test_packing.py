@@ -13,7 +13,7 @@ def claims() -> Claims:
 
 
 def seen(aim: Aim) -> tuple[object, ...]:
-    return aim.rate_keys, aim.budget_keys, aim.reserve((1,), [b"x"]), aim.extend(b"x"), aim.settle((1,), [b"x"])
+    return aim.rate_keys, aim.budget_keys, aim.reserve((1,), [(2,)]), aim.extend((1,)), aim.settle((1,), [(2,)])
 
 
 def test_a_counter_is_of_its_session_and_its_request() -> None:

@@ -74,15 +74,26 @@ async def test_a_caller_that_leaves_while_it_waits_gives_everything_back(store: 
     async with counting(store.url) as counters:
         await granted(counters, claims, an_ask(1))
         store.send(signal.SIGSTOP)
-        waiting = asyncio.create_task(counters.reserve(counters.pack(claims), an_ask(2)))
+        waiting = counters.reserve(counters.pack(claims), an_ask(2))
         await asyncio.sleep(0.05)
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
+        counters.withdraw(waiting)
         store.send(signal.SIGCONT)
         await counters.settled()
         raw = RawStore(store.url)
         assert raw.numbers(BUDGET_KEY) == {"e": 100_000, "s": 100_000, "p": 0}
         assert raw.send(b"ZCARD", f"r:{{{ORGANIZATION}}}:slots::".encode()) == 1
+
+
+async def test_a_caller_that_is_cut_off_with_its_answer_gives_everything_back(counters_url: str, raw: RawStore) -> None:
+    claims = claims_of(a_budget(1.0))
+    async with counting(counters_url) as counters:
+        answer = counters.reserve(counters.pack(claims), an_ask(1))
+        assert isinstance(await answer, Grant)
+        assert raw.numbers(BUDGET_KEY) == {"e": 100_000, "s": 100_000}
+        counters.withdraw(answer)
+        await counters.settled()
+        assert counters.in_flight == 0
+    assert raw.numbers(BUDGET_KEY) == {"e": 0, "s": 0, "p": 0}
 
 
 async def test_two_hundred_race_for_the_last_dollar_over_four_pods(counters_url: str, raw: RawStore) -> None:

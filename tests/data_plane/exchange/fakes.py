@@ -1,7 +1,7 @@
 """A client, a provider and a spool that do as they are told, and the ports that join them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -100,6 +100,7 @@ class FakeCounters:
         self.asked: list[tuple[Claims, Ask]] = []
         self.answers: list[Callable[[Claims, Ask], Grant | Denial | Restart]] = []
         self.settled: list[tuple[Grant, Spent]] = []
+        self.withdrawn = 0
         self.extended: list[Amounts] = []
         self.extends_at_most = 1000
 
@@ -110,6 +111,9 @@ class FakeCounters:
         self.asked.append((packed.claims, ask))
         await asyncio.sleep(0)
         return self.answers.pop(0)(packed.claims, ask) if self.answers else granted(packed.claims, ask)
+
+    def withdraw(self, answer: Awaitable[Grant | Denial | Restart]) -> None:
+        self.withdrawn += 1
 
     async def extend(self, grant: Grant, amounts: Amounts) -> bool:
         self.extended.append(amounts)

@@ -1,5 +1,6 @@
 """Rules in the life of an exchange: one round trip or none, a no in words, and everything settled exactly once."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -362,3 +363,18 @@ async def test_a_key_that_is_revoked_while_the_rules_are_asked_goes_nowhere() ->
     assert client.status == 401
     assert world.provider.asked == []
     assert [spent for _, spent in world.counters.settled] == [NOTHING_SPENT]
+
+
+# Those who leave while the counters are asked.
+
+
+@pytest.mark.parametrize("more", [{}, {"grace": 1.0}], ids=["plainly", "with a look at the session"])
+async def test_who_is_cut_off_while_the_counters_are_asked_leaves_nothing_behind(more: dict[str, Any]) -> None:
+    world = a_world(budgets=[a_budget(**more)])
+    serving = asyncio.create_task(serve(world))
+    while not world.counters.asked:
+        await asyncio.sleep(0)
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+    assert (world.counters.withdrawn, world.counters.settled) == (1, [])
