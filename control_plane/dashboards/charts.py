@@ -126,9 +126,11 @@ def stacked(
     zone: ZoneInfo,
     interval: Interval,
     behind: str = "",
+    order: Sequence[str] = (),
 ) -> Chart:
     """Make a chart of (start, group's label, value). A group beyond the eighth, and what has no label, is `other`.
 
+    order: the labels of a fixed few, all of which are shown in it, so that each keeps its colour whatever the range.
     Points before the first start or after the last interval are left out; equal labels are added up.
     """
     place = {int(start.timestamp()): number for number, start in enumerate(starts)}
@@ -145,7 +147,9 @@ def stacked(
             others[0][number] += value
         else:
             sums.setdefault(label, [0] * len(starts))[number] += value
-    ranked = sorted(sums.items(), key=lambda item: (-sum(item[1]), item[0]))
+    if order:
+        sums = {label: sums.get(label, [0] * len(starts)) for label in order} | sums
+    ranked = list(sums.items()) if order else sorted(sums.items(), key=lambda item: (-sum(item[1]), item[0]))
     shown = [Series(label, tuple(values)) for label, values in ranked[:MOST_SERIES]]
     others += [values for _, values in ranked[MOST_SERIES:]]
     if others:

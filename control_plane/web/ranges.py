@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from control_plane.usage.selectors.series import Interval
@@ -25,7 +26,12 @@ class TimeRange:
     @property
     def nothing_before(self) -> str:
         """What is said where there is nothing to compare with."""
-        return f"nothing {'in the ' if self.before_label.startswith('previous') else ''}{self.before_label}"
+        return f"nothing {self.in_before}"
+
+    @property
+    def in_before(self) -> str:
+        """When that was, as it follows a number: "in the previous 7 days", "yesterday by this time"."""
+        return f"in the {self.before_label}" if self.before_label.startswith("previous") else self.before_label
 
     @property
     def before_until(self) -> datetime:
@@ -43,6 +49,11 @@ class TimeRange:
     def zone_name(self) -> str:
         """The reader's zone as it stands beside a range."""
         return self.since.tzname() or "UTC"
+
+    @property
+    def query(self) -> str:
+        """How addresses name it, so that what lies behind a page is asked for over the same range."""
+        return urlencode({"range": self.name} if self.name else {"from": self.from_text, "to": self.to_text})
 
     @property
     def is_rolling(self) -> bool:
@@ -166,7 +177,7 @@ def _chosen(from_day: str, to_day: str, zone: ZoneInfo) -> TimeRange | None:
     days = (last - first).days + 1
     return TimeRange(
         "",
-        f"{first:%d %b %Y} – {last:%d %b %Y}" if first != last else f"{first:%d %b %Y}",
+        f"{first:%-d %b %Y} – {last:%-d %b %Y}" if first != last else f"{first:%-d %b %Y}",
         midnight(first, zone),
         midnight(last + timedelta(days=1), zone),
         midnight(first - timedelta(days=days), zone),
@@ -189,7 +200,7 @@ def _chosen_minutes(from_text: str, to_text: str, zone: ZoneInfo) -> TimeRange |
     if until.timestamp() - since.timestamp() < 60:
         until = since + timedelta(minutes=1)
     same_day = since.date() == until.date()
-    label = f"{since:%d %b %H:%M} – {until:%H:%M}" if same_day else f"{since:%d %b %H:%M} – {until:%d %b %H:%M}"
+    label = f"{since:%-d %b %H:%M} – {until:%H:%M}" if same_day else f"{since:%-d %b %H:%M} – {until:%-d %b %H:%M}"
     return TimeRange("", label, since, until, since - (until - since), "the same time before")
 
 

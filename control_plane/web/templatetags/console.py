@@ -143,6 +143,12 @@ def item(mapping: Mapping[Any, Any], key: Any) -> Any:
     return mapping.get(key)
 
 
+@register.filter
+def any_has(rows: Iterable[object], name: str) -> bool:
+    """Whether a column has a value anywhere; one without is left out of its table."""
+    return any(getattr(row, name) is not None for row in rows)
+
+
 @register.simple_tag
 def share_bar(part: int, whole: int) -> SafeString:
     """A small bar; the number stands beside it, so it is hidden from screen readers."""

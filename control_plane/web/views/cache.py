@@ -51,6 +51,7 @@ LOST = (
     ("uncached_nano_usd", "Never cached"),
     ("loop_nano_usd", "Loops"),
 )
+READ = ("Read from cache", "Everything else")
 SUMS = tuple(part.name for part in fields(Spend))
 HEAD = (
     "group", "group_id", "sessions", "turns", "prompt_tokens", "cache_read_tokens", "cost_nano_usd",
@@ -155,8 +156,7 @@ def _link(by: str, value: str, span: TimeRange) -> str:
     if by == "session":
         return reverse("web:session", args=[UUID(value)])
     chosen = {by: value, "sort": "-avoidable"}
-    chosen |= {"range": span.name} if span.name else {"from": span.from_text, "to": span.to_text}
-    return f"{reverse('web:sessions')}?{urlencode(chosen)}"
+    return f"{reverse('web:sessions')}?{urlencode(chosen)}&{span.query}"
 
 
 def _chart(days: list[DaySpend], span: TimeRange, metric: str) -> Chart:
@@ -166,8 +166,8 @@ def _chart(days: list[DaySpend], span: TimeRange, metric: str) -> Chart:
     for one in days:
         start = datetime(one.day.year, one.day.month, one.day.day, tzinfo=UTC)
         if metric == "tokens":
-            points.append((start, "Read from cache", one.spend.cache_read_tokens))
-            points.append((start, "Everything else", one.spend.prompt_tokens - one.spend.cache_read_tokens))
+            fresh = one.spend.prompt_tokens - one.spend.cache_read_tokens
+            points += zip((start, start), READ, (one.spend.cache_read_tokens, fresh), strict=True)
         else:
             points += [(start, label, amount) for name, label in LOST if (amount := getattr(one.spend, name))]
     return stacked(
@@ -177,6 +177,7 @@ def _chart(days: list[DaySpend], span: TimeRange, metric: str) -> Chart:
         zone=zone,
         interval=Interval.DAY,
         behind=reverse("web:sessions") + "?sort=-avoidable",
+        order=READ if metric == "tokens" else [label for _, label in LOST],
     )
 
 

@@ -19,13 +19,17 @@ const DURATION = (us) => {
   if (us >= 1000) return `${(us / 1000).toFixed(us < 1e4 ? 1 : 0)} ms`;
   return us === 0 ? "0" : `${Math.round(us)} µs`;
 };
-// Steps of an axis are round, so they need no zeros behind the point.
 const AXIS_DURATION = (us) => {
   const [unit, word] = us >= 60e6 ? [60e6, "min"] : us >= 1e6 ? [1e6, "s"] : us >= 1000 ? [1000, "ms"] : [1, "µs"];
   return us === 0 ? "0" : `${Number((us / unit).toPrecision(3))} ${word}`;
 };
 const SHARE = (thousandths) => `${Number((thousandths / 10).toFixed(1))} %`;
 const WRITERS = { money: MONEY, count: COUNT, duration: DURATION, share: SHARE };
+// Steps of an axis are round, so they need no zeros behind the point.
+const AXIS_COUNT = (count) => {
+  const [unit, word] = count >= 1e9 ? [1e9, " G"] : count >= 1e6 ? [1e6, " M"] : count >= 1e4 ? [1e3, " k"] : [1, ""];
+  return `${Number((count / unit).toPrecision(4)).toLocaleString("en")}${word}`;
+};
 // Steps of an axis that counts things: there is no half request.
 const WHOLE = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 const AXIS_MONEY = (nano) => {
@@ -50,7 +54,7 @@ function draw(box) {
   drawn.get(box)?.destroy();
   box.replaceChildren();
   const write = WRITERS[box.dataset.unit] || COUNT;
-  const onAxis = { money: AXIS_MONEY, duration: AXIS_DURATION }[box.dataset.unit] || write;
+  const onAxis = { money: AXIS_MONEY, duration: AXIS_DURATION, share: SHARE }[box.dataset.unit] || AXIS_COUNT;
   drawn.set(box, content.kind === "lines" ? drawLines(box, content, write, onAxis) : drawBars(box, content, write, onAxis));
 }
 
@@ -61,7 +65,7 @@ function drawBars(box, content, write, onAxis) {
   const bars = uPlot.paths.bars({ size: [0.72, 44], radius: 0 });
   return new uPlot({
     ...frame(box, content, onAxis),
-    scales: { x: { time: true, range: (_, low, high) => [low - content.step / 2, high + content.step / 2] }, y: { range: (_, __, high) => [0, high > 0 ? high * 1.08 : 1] } },
+    scales: { x: { time: true, range: () => [content.times[0] - content.step / 2, content.times.at(-1) + content.step / 2] }, y: { range: (_, __, high) => [0, high > 0 ? high * 1.08 : 1] } },
     // The tallest layer first, so that each lower one is drawn over it.
     series: [{}, ...layers.map((_, layer) => {
       const place = layers.length - 1 - layer;
@@ -84,7 +88,7 @@ function drawLines(box, content, write, onAxis) {
       ...edges.map(() => ({ stroke: "transparent", width: 0, points: { show: false } })),
       ...content.lines.map((line) => ({
         stroke: token(`--series-${Math.min(line.color, 8)}`), width: 1.75, dash: line.dashed ? [5, 4] : [],
-        spanGaps: false, points: { show: content.times.length < 3, size: 5 },
+        spanGaps: false, points: { show: true, size: 5, filter: (plot, number) => lonely(plot.data[number]) },
       })),
     ],
     bands: content.bands.map((band, number) => ({
@@ -112,6 +116,13 @@ function drawLines(box, content, write, onAxis) {
   }, [content.times, ...edges, ...content.lines.map((line) => line.values)], box);
 }
 
+// A line needs two values side by side; one without neighbours stands as a dot, or nobody would see it.
+function lonely(values) {
+  const isKnown = (value) => value !== null && value !== undefined;
+  return values.map((_, place) => place)
+    .filter((place) => isKnown(values[place]) && !isKnown(values[place - 1]) && !isKnown(values[place + 1]));
+}
+
 function tipOf() {
   const tip = document.createElement("div");
   tip.className = "chart-tip";
@@ -133,7 +144,7 @@ function frame(box, content, onAxis) {
       { stroke: token("--chart-axis"), font, grid: { show: false }, ticks: { show: false }, space: 64, size: 28,
         values: (_, splits) => splits.map((at) => tick(at, content)), splits: (plot) => ticks(content, plot.width) },
       { stroke: token("--chart-axis"), font, grid: { stroke: token("--chart-grid"), width: 1 }, ticks: { show: false },
-        size: 64, values: (_, splits) => splits.map(onAxis), ...(onAxis === COUNT ? { incrs: WHOLE } : {}) },
+        size: 64, values: (_, splits) => splits.map(onAxis), ...(onAxis === AXIS_COUNT ? { incrs: WHOLE } : {}) },
     ],
   };
 }
@@ -143,6 +154,7 @@ function hooks(tip, content, lines) {
     setCursor: [(plot) => point(plot, tip, content, lines)],
     setSelect: [(plot) => zoom(plot, content)],
     ready: [(plot) => {
+      plot.over.classList.toggle("leads-on", Boolean(content.behind));
       plot.over.append(tip, ...content.flags.map((flag) => flagOf(plot, flag)));
       plot.over.addEventListener("click", () => follow(plot, content));
       plot.over.addEventListener("mouseleave", () => { tip.hidden = true; });
@@ -265,8 +277,12 @@ function zoom(plot, content) {
 
 function follow(plot, content) {
   if (plot.select.width >= 8 || plot.cursor.idx == null || !content.behind) return;
-  const at = content.times[plot.cursor.idx];
-  location.assign(span(new URL(content.behind, location.href), at, at, content));
+  location.assign(behind(content.times[plot.cursor.idx], content));
+}
+
+// What lies behind one interval.
+function behind(at, content) {
+  return span(new URL(content.behind, location.href), at, at, content);
 }
 
 // What a chart shows, in columns: [label, values].
@@ -284,6 +300,15 @@ function columnsOf(content) {
 }
 
 const momentOf = (at, content) => (content.step < 86400 ? minuteOf(at, content).replace("T", " ") : dayOf(at, content));
+
+// The same way as a click on the chart, for those who use no mouse.
+function linkTo(address, text) {
+  const link = document.createElement("a");
+  link.className = "link";
+  link.href = address.href;
+  link.textContent = text;
+  return link;
+}
 
 function cell(row, kind, text, isNumber) {
   const one = document.createElement(kind);
@@ -310,6 +335,7 @@ function fillTable(details) {
   content.times.forEach((at, number) => {
     const row = body.insertRow();
     cell(row, "td", momentOf(at, content), false);
+    if (content.behind) row.cells[0].replaceChildren(linkTo(behind(at, content), row.cells[0].textContent));
     for (const [, values] of columns) cell(row, "td", values[number] === null || values[number] === undefined ? "–" : write(values[number]), true);
   });
   place.append(table);

@@ -549,6 +549,24 @@ addEventListener("resize", reachScrollers);
 // What was folded had no size. `toggle` does not bubble; it is caught on its way down.
 document.addEventListener("toggle", reachScrollers, true);
 
+// A table's values as a file: what a cell shortens is whole in its data-value; a column's unit stands with its name.
+function saveTable(button) {
+  const table = button.closest("details").querySelector("table");
+  const name = (cell) => (cell.dataset.unit ? `${cell.textContent} (${cell.dataset.unit})` : cell.textContent);
+  const value = (cell) => cell.dataset.value ?? cell.textContent.trim();
+  const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const lines = [...table.rows].map((row, number) => [...row.cells].map((cell) => quoted((number ? value : name)(cell))).join(","));
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([lines.join("\r\n") + "\r\n"], { type: "text/csv" }));
+  link.download = `${button.dataset.tableCsv}.csv`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-table-csv]");
+  if (button) saveTable(button);
+});
+
 function settle(root) {
   reachScrollers();
   for (const item of root.querySelectorAll("[data-toast]:not([data-settled])")) {
