@@ -188,8 +188,8 @@ def database_from_url(url: str) -> dict[str, object]:
     host = options.pop("host", None) or parts.hostname or ""
     port = options.pop("port", None) or parts.port or ""
     options.setdefault("connect_timeout", 5)
-    # Sums over many columns are short statements to run and long ones to compile.
-    options.setdefault("options", "-c jit=off")
+    # Sums over many columns are short statements to run and long ones to compile; a month's groups fit in 16 MiB.
+    options.setdefault("options", "-c jit=off -c work_mem=16MB")
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")) or "switchyard",

@@ -15,8 +15,16 @@ from control_plane.dashboards.charts import (
 )
 from control_plane.usage.histogram import quantile_us
 from control_plane.usage.rollups import COUNTS, SUMS, Measures
+from control_plane.usage.selectors.points import METRICS as PARTS_OF
 from control_plane.usage.selectors.scope import Scope
-from control_plane.usage.selectors.series import Interval, SeriesQuery, usage_page, usage_stack, usage_total
+from control_plane.usage.selectors.series import (
+    Interval,
+    SeriesQuery,
+    latency_is_known,
+    usage_page,
+    usage_stack,
+    usage_total,
+)
 from control_plane.web import numbers
 from control_plane.web.names import Names
 from control_plane.web.ranges import TimeRange
@@ -151,24 +159,27 @@ def group_rows(
     most: int = MOST_ROWS,
     short: bool = False,
     compare: bool = False,
+    total: Measures | None = None,
+    metric: str = "cost",
 ) -> list[GroupRow]:
     """What each group used in a range, the dearest first, then the busiest; at the end what the others used together.
 
     short: only requests and cost are summed, and there is no row of the others. compare: with what each used before.
+    total: what all used together, latencies apart, where it is known already.
+    metric: what the shares are of, and what the rows are ordered by; it must be among what is summed.
     """
     measures = SHORT if short else LONG
-    page = usage_page(
-        SeriesQuery(
-            scope=scope,
-            since=span.since,
-            until=span.until,
-            interval=Interval.TOTAL,
-            group_by=(kind,),
-            filters=filters or {},
-            most_points=most,
-            measures=measures,
-        )
+    query = SeriesQuery(
+        scope=scope,
+        since=span.since,
+        until=span.until,
+        interval=Interval.TOTAL,
+        group_by=(kind,),
+        filters=filters or {},
+        most_points=most,
+        measures=measures,
     )
+    page = usage_page(query)
     # What has no such tag is all there is, less what has one: often nothing.
     points = [point for point in page.points if any(getattr(point.measures, name) for name in SUMS)]
     shown = Measures()
@@ -176,8 +187,10 @@ def group_rows(
         shown.merge(point.measures)
     whole, rest = shown, None
     if page.count > len(page.points):
-        whole = usage_total(scope, since=span.since, until=span.until, filters=filters, measures=measures)
-        rest = _minus(whole, shown)
+        # Where groups tell no latencies, the others together tell none either.
+        if total is None or (not short and latency_is_known(query)):
+            total = usage_total(scope, since=span.since, until=span.until, filters=filters, measures=measures)
+        whole, rest = total, _minus(total, shown)
     names.learn(kind, (point.group[0] for point in points))
     before = _before(scope, span, kind, [point.group[0] for point in points], filters) if compare else None
     rows = [
@@ -185,14 +198,21 @@ def group_rows(
             point.group[0],
             names.of(kind, point.group[0]),
             point.measures,
-            _share(point.measures, whole),
+            _share(point.measures, whole, metric),
             before=None if before is None else before.get(point.group[0], Measures()),
         )
         for point in points
     ]
-    rows.sort(key=lambda row: (-row.measures.cost_nano_usd, -row.measures.requests, row.name))
+    rows.sort(
+        key=lambda row: (
+            -amount(row.measures, metric),
+            -row.measures.cost_nano_usd,
+            -row.measures.requests,
+            row.name,
+        )
+    )
     if rest is not None and not short:
-        rows.append(GroupRow("", f"{page.count - len(page.points):,} others", rest, _share(rest, whole), is_rest=True))
+        rows.append(GroupRow("", f"{page.count - len(page.points):,} others", rest, _share(rest, whole, metric), is_rest=True))
     return rows
 
 
@@ -215,8 +235,14 @@ def _before(
     return {point.group[0]: point.measures for point in usage_page(query).points}
 
 
-def _share(measures: Measures, whole: Measures) -> float:
-    return measures.cost_nano_usd / whole.cost_nano_usd if whole.cost_nano_usd else 0.0
+def amount(measures: Measures, metric: str) -> int:
+    """What a chart of this metric adds up."""
+    return sum(int(getattr(measures, part)) for part in PARTS_OF[metric])
+
+
+def _share(measures: Measures, whole: Measures, metric: str) -> float:
+    all_of_it = amount(whole, metric)
+    return amount(measures, metric) / all_of_it if all_of_it else 0.0
 
 
 def _minus(whole: Measures, part: Measures) -> Measures:
@@ -237,8 +263,12 @@ def chart(
     filters: Filters | None = None,
     behind: str = "",
     compare: bool = False,
+    greatest: Sequence[str] | None = None,
 ) -> Chart:
-    """A metric over a range, stacked by group. compare: with a line of the range before."""
+    """A metric over a range, stacked by group. compare: with a line of the range before.
+
+    greatest: the groups that have most of it, where they are known already.
+    """
     points = usage_stack(
         SeriesQuery(
             scope=scope,
@@ -251,6 +281,7 @@ def chart(
         ),
         metric,
         most=MOST_SERIES,
+        greatest=greatest,
     )
     names.learn(kind, {point.group for point in points if point.group is not None})
     starts = interval_starts(span.since, span.until, span.interval, zone)

@@ -6,7 +6,7 @@ days of everybody's; over a longer range they are not known, and stay empty.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -17,7 +17,6 @@ from psycopg import sql
 from control_plane.usage.rollups import Measures
 from control_plane.usage.row_sums import added_counts, bucket_sums, row_buckets
 from control_plane.usage.selectors.sources import (
-    IDS,
     NOBODY,
     SESSION,
     Arm,
@@ -25,8 +24,9 @@ from control_plane.usage.selectors.sources import (
     Period,
     columns_of,
     group_column,
+    is_among,
     latency_arms,
-    ledger_arm,
+    ledger_arms,
     used,
 )
 
@@ -73,7 +73,8 @@ def latencies_of(question: LatencyQuestion, points: Sequence[_Point]) -> None:
     arms = _arms(question)
     if not arms:
         return
-    found = {(point.start, point.group): point.measures for point in points}
+    # In UTC, as the database says it: an hour that comes twice is told apart by nothing else.
+    found = {(point.start and point.start.astimezone(UTC), point.group): point.measures for point in points}
     groups = len(question.asked.groups)
     with connection.cursor() as cursor:
         cursor.execute(_statement(question, arms, points))
@@ -92,7 +93,7 @@ def _arms(question: LatencyQuestion) -> tuple[Arm, ...]:
     if arms is not None:
         return arms
     longest = LONGEST_ROW_RANGE_OF_FEW if _is_of_few(asked) else LONGEST_ROW_RANGE
-    return (ledger_arm(question.since, question.until),) if question.until - question.since <= longest else ()
+    return ledger_arms(asked, question.since, question.until) if question.until - question.since <= longest else ()
 
 
 def _is_of_few(asked: Asked) -> bool:
@@ -107,7 +108,7 @@ def _statement(question: LatencyQuestion, arms: Sequence[Arm], points: Sequence[
     groups = [group_column(number) for number in range(len(question.asked.groups))]
     table = used(arms, question.asked, columns_of(question.counts, is_ledger=is_ledger))
     wanted = [
-        _is_among(name, group, {point.group[number] for point in points})
+        is_among(name, group, {point.group[number] for point in points})
         for number, (name, group) in enumerate(zip(question.asked.groups, groups, strict=True))
     ]
     starts = [point.start for point in points if point.start is not None]
@@ -137,13 +138,6 @@ def _statement(question: LatencyQuestion, arms: Sequence[Arm], points: Sequence[
         where=where,
         numbers=numbers,
     )
-
-
-def _is_among(name: str, group: sql.Composable, values: set[str]) -> sql.Composable:
-    if name in IDS:
-        ids = sorted({UUID(value) if value else NOBODY for value in values})
-        return sql.SQL("{} = ANY({}::uuid[])").format(group, sql.Literal(ids))
-    return sql.SQL("{} = ANY({})").format(group, sql.Literal(sorted(values)))
 
 
 def _text(group: UUID | str) -> str:

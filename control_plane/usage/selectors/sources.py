@@ -13,6 +13,7 @@ from uuid import UUID
 
 from psycopg import sql
 
+from control_plane.usage.closing import closed_until
 from control_plane.usage.labels import METADATA, OTHER, RULE
 from control_plane.usage.models import LabelValue
 from control_plane.usage.rollups import COUNTS, LATENCY_GRAIN, TEAM_GRAIN
@@ -180,46 +181,66 @@ def rollup_arms(
     return tuple(arms)
 
 
-def ledger_arm(since: datetime, until: datetime) -> Arm:
+def ledger_arms(asked: Asked, since: datetime, until: datetime) -> tuple[Arm, ...]:
     """Read rows, by the instant that they count at.
 
     The partition's day is that of admission, at most minutes before; a day of slack is free. What came so late that its
-    month was closed counts long after its day: that is in the roll-ups only.
+    month was closed counts long after its day: where a month is closed, the partitions up to its end are looked into
+    for such rows, which have an index.
     """
     since, until = since.astimezone(UTC), until.astimezone(UTC)
-    return Arm(
-        "usage_ledger",
-        sql.Identifier("counted_at"),
-        sql.SQL("counted_at >= {} AND counted_at < {} AND day >= {} AND day <= {}").format(
-            sql.Literal(since),
-            sql.Literal(until),
-            sql.Literal((since - timedelta(days=1)).date()),
-            sql.Literal((until + timedelta(days=1)).date()),
-        ),
+    first, last = (since - timedelta(days=1)).date(), (until + timedelta(days=1)).date()
+    counted = sql.SQL("counted_at >= {} AND counted_at < {}").format(sql.Literal(since), sql.Literal(until))
+    near = sql.SQL("{} AND day >= {} AND day <= {}").format(counted, sql.Literal(first), sql.Literal(last))
+    arms = (Arm("usage_ledger", sql.Identifier("counted_at"), near),)
+    closed = closed_until(asked.scope.organization_id)
+    if closed is None:
+        return arms
+    late = sql.SQL("{} AND counted_at <> started_at AND day < {} AND day <= {}").format(
+        counted, sql.Literal(first), sql.Literal(closed.date())
     )
+    return (*arms, Arm("usage_ledger", sql.Identifier("counted_at"), late))
 
 
-def used(arms: Iterable[Arm], asked: Asked, columns: Sequence[str]) -> sql.Composable:
+def used(
+    arms: Iterable[Arm],
+    asked: Asked,
+    columns: Sequence[str],
+    *,
+    folds: bool = False,
+    page: str = "",
+    page_spans: str | None = None,
+) -> sql.Composable:
     """All rows of a question as one table: `at`, a column `group_<number>` for each grouping, never NULL, and the
-    columns named."""
+    columns named.
+
+    folds: of rows that sum up those of one time and group become one.
+    page: a table with columns `start` and `group_<number>`; what is none of its points need not be read.
+    page_spans: how long its points are at most; None: there is one, the whole range.
+    """
     selects = []
     for arm in arms:
         found: list[sql.Composable] = [sql.SQL("{} AS at").format(arm.at)]
         found += [
-            sql.SQL("COALESCE({}, {}) AS {}").format(
-                _value(name, arm), sql.Literal(NOBODY if name in IDS else ""), group_column(number)
-            )
+            sql.SQL("{} AS {}").format(_group(name, arm), group_column(number))
             for number, name in enumerate(asked.groups)
         ]
-        found += [_shared(name, arm.share) for name in columns]
+        found += [_column(name, arm.share, folds=folds) for name in columns]
         conditions = [*asked.scope.conditions(), arm.range]
         if arm.label:
             conditions.append(sql.SQL("label = {}").format(sql.Literal(arm.label)))
         conditions += _filters(asked, arm)
+        if page and not arm.is_ledger:
+            conditions += _in_page(asked, arm, page) if page_spans is None else _while_page(arm, page, page_spans)
         joined = _RULES_OF_ROWS if arm.is_ledger and RULE in asked.groups else sql.SQL("")
+        numbers = sql.SQL(", ").join(sql.SQL(str(number)) for number in range(1, len(asked.groups) + 2))
         selects.append(
-            sql.SQL("SELECT {} FROM {}{} WHERE {}").format(
-                sql.SQL(", ").join(found), sql.Identifier(arm.table), joined, all_of(conditions)
+            sql.SQL("SELECT {} FROM {}{} WHERE {}{}").format(
+                sql.SQL(", ").join(found),
+                sql.Identifier(arm.table),
+                joined,
+                all_of(conditions),
+                sql.SQL(" GROUP BY {}").format(numbers) if folds else sql.SQL(""),
             )
         )
     return sql.SQL("({}) AS used").format(sql.SQL(" UNION ALL ").join(selects))
@@ -248,8 +269,50 @@ _RULES_OF_ROWS: Final = sql.SQL(
 )
 
 
-def _shared(name: str, share: int) -> sql.Composable:
-    return sql.Identifier(name) if share == 1 else sql.SQL("{0} * {1} AS {0}").format(sql.Identifier(name), share)
+def is_among(name: str, group: sql.Composable, values: Iterable[str]) -> sql.Composable:
+    """Whether a group's column holds one of these values, as the API writes them."""
+    if name in IDS:
+        ids = sorted({UUID(value) if value else NOBODY for value in values})
+        return sql.SQL("{} = ANY({}::uuid[])").format(group, sql.Literal(ids))
+    return sql.SQL("{} = ANY({}::text[])").format(group, sql.Literal(sorted(set(values))))
+
+
+def _group(name: str, arm: Arm) -> sql.Composable:
+    """A group's value, never NULL. Only ids may be missing in roll-ups, and what metadata does not name in rows."""
+    value = _value(name, arm)
+    if name in IDS:
+        return sql.SQL("COALESCE({}, {})").format(value, sql.Literal(NOBODY))
+    return sql.SQL("COALESCE({}, '')").format(value) if arm.is_ledger else value
+
+
+def _in_page(asked: Asked, arm: Arm, page: str) -> Iterator[sql.Composable]:
+    """People and keys of a page: they have indexes."""
+    for number, name in enumerate(asked.groups):
+        if name not in ("user", "key"):
+            continue
+        value = _value(name, arm)
+        wanted = sql.SQL("{} = ANY(ARRAY(SELECT {} FROM {}))").format(value, group_column(number), sql.Identifier(page))
+        yield sql.SQL("({} OR {} IS NULL)").format(wanted, value) if name in IDS else wanted
+
+
+def _while_page(arm: Arm, page: str, spans: str) -> Iterator[sql.Composable]:
+    """The part of the range that a page is of: often a day of a month."""
+    table = sql.Identifier(page)
+    first = sql.SQL("(SELECT min(start) FROM {})").format(table)
+    last = sql.SQL("((SELECT max(start) FROM {}) + {}::interval)").format(table, sql.Literal(spans))
+    if arm.table.endswith("day"):
+        yield sql.SQL("day >= ({} AT TIME ZONE 'UTC')::date AND day < {} AT TIME ZONE 'UTC'").format(first, last)
+    else:
+        column = sql.Identifier("minute" if arm.table.endswith("minute") else "hour")
+        yield sql.SQL("{0} >= {1} AND {0} < {2}").format(column, first, last)
+
+
+def _column(name: str, share: int, *, folds: bool) -> sql.Composable:
+    column = sql.Identifier(name)
+    value = column if share == 1 else sql.SQL("{} * {}").format(column, share)
+    if folds:
+        return sql.SQL("sum({})::bigint AS {}").format(value, column)
+    return sql.SQL("{} AS {}").format(value, column)
 
 
 def _minutes(table: str, since: datetime, until: datetime) -> Arm:

@@ -13,6 +13,7 @@ from control_plane.credentials.selectors import providers_of
 from control_plane.dashboards.charts import sparkline
 from control_plane.keys.reach import keys_within
 from control_plane.organizations.roles import Permission, Reach, can, reach_of
+from control_plane.usage.rollups import Measures
 from control_plane.usage.selectors.exchanges import Exchange, ExchangeSearch, exchanges_page
 from control_plane.web.flags import with_flags
 from control_plane.web.fleet_rows import fleet_standing
@@ -58,13 +59,16 @@ def overview(request: ConsoleRequest) -> HttpResponse:
     if context["is_set_up"]:
         drawn = chart(mine, span, "model", names, zone=zone, behind=reverse("web:exchanges"))
         drawn = with_flags(request, drawn, span)
+        whole = Measures(cost_nano_usd=drawn.total)
         context |= {
             "chart": drawn,
             "sentence": sentence(drawn, span, "cost"),
             "span": span,
             "spark": sparkline(drawn.totals[-14:]),
-            "by_model": group_rows(mine, span, "model", names, most=6, short=True),
-            "by_second": group_rows(mine, span, "user" if sees_others else "client", names, most=6, short=True),
+            "by_model": group_rows(mine, span, "model", names, most=6, short=True, total=whole),
+            "by_second": group_rows(
+                mine, span, "user" if sees_others else "client", names, most=6, short=True, total=whole
+            ),
             "failures": failures(request, now),
             "month": month_so_far(request.standing, request.organization, mine, this_month(now, zone)),
             "looks": looks(request.standing, request.organization, mine, now),

@@ -1,6 +1,7 @@
 """My usage, and the spend explorer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from django.http import HttpResponse, HttpResponseBase
@@ -10,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from control_plane.usage.rollups import SUMS
-from control_plane.usage.selectors.series import METADATA, SeriesQuery, usage_series
+from control_plane.usage.selectors.series import METADATA, Point, SeriesQuery, usage_check, usage_points
 from control_plane.usage.selectors.sessions import SessionSearch, sessions_page
 from control_plane.usage.selectors.tags import tag_bounds
 from control_plane.web.budget_reach import my_counters
@@ -22,6 +23,7 @@ from control_plane.web.request import ConsoleRequest, own_scope, scope, zone_of
 from control_plane.web.usage_view import (
     METRICS,
     MORE_METRICS,
+    TITLES,
     chart,
     group_rows,
     prompt_tokens,
@@ -53,6 +55,7 @@ MORE_GROUPS = (
 )
 """What else can be grouped by, besides the organization's own keys of metadata."""
 MOST_TAGS = 20
+NAMED_AT_ONCE = 1000
 MOST_BUDGETS = 8
 TO_TYPE = {"user": "User: e-mail or name", "key": "Key: id or name"}
 
@@ -101,8 +104,11 @@ def spend(request: ConsoleRequest) -> HttpResponseBase:
     filters = {name: [value] for name, value in chosen.items()}
     if wants_csv(request):
         return _csv(request, span, group, names, filters, zone)
+    seen = scope(request)
+    summed = totals(seen, span, filters)
+    rows = group_rows(seen, span, group, names, filters=filters, compare=compares, total=summed.now, metric=metric)
     drawn = chart(
-        scope(request),
+        seen,
         span,
         group,
         names,
@@ -111,6 +117,8 @@ def spend(request: ConsoleRequest) -> HttpResponseBase:
         filters=filters,
         behind=_behind(chosen),
         compare=compares,
+        # The table's first rows are the dearest.
+        greatest=[row.value for row in rows if not row.is_rest] if metric == "cost" else None,
     )
     drawn = with_flags(request, drawn, span)
     told = {name: names.of(name, value) if name in Names.KINDS else value for name, value in chosen.items()}
@@ -136,8 +144,9 @@ def spend(request: ConsoleRequest) -> HttpResponseBase:
         "chosen": chosen,
         "typed": told,
         "chips": shown_chips,
-        "totals": totals(scope(request), span, filters),
-        "rows": group_rows(scope(request), span, group, names, filters=filters, compare=compares),
+        "totals": summed,
+        "rows": rows,
+        "share_of": TITLES[metric],
         "chart": drawn,
         "sentence": sentence(drawn, span, metric),
     }
@@ -185,36 +194,36 @@ def _csv(
     zone: ZoneInfo,
 ) -> HttpResponseBase:
     """Every interval and group of the chart and table, with all token counters and full precision."""
-    points = usage_series(
-        SeriesQuery(
-            scope=scope(request),
-            since=span.since,
-            until=span.until,
-            interval=span.interval,
-            zone=zone,
-            group_by=(group,),
-            filters=filters,
-            most_points=200_000,
-            measures=SUMS,
-        )
+    query = SeriesQuery(
+        scope=scope(request),
+        since=span.since,
+        until=span.until,
+        interval=span.interval,
+        zone=zone,
+        group_by=(group,),
+        filters=filters,
+        measures=SUMS,
     )
-    names.learn(group, {point.group[0] for point in points})
+    # What cannot be answered is said before the file begins.
+    usage_check(query)
     head = ("start", group, f"{group}_id", "requests", "errors", "refusals", *TOKEN_KINDS, "prompt", "cost_nano_usd")
-    return csv_response(
-        f"spend-by-{group}",
-        head,
-        (
-            (
+    return csv_response(f"spend-by-{group}", head, _csv_rows(usage_points(query), group, names))
+
+
+def _csv_rows(points: Iterator[Point], group: str, names: Names) -> Iterator[tuple[object, ...]]:
+    """Names are looked up for some points at a time: there may be a hundred thousand of them."""
+    while some := list(islice(points, NAMED_AT_ONCE)):
+        names.learn(group, {point.group[0] for point in some})
+        for point in some:
+            measures = point.measures
+            yield (
                 point.start,
                 names.of(group, point.group[0]),
                 point.group[0],
-                point.measures.requests,
-                point.measures.errors,
-                point.measures.refusals,
-                *(getattr(point.measures, kind) for kind in TOKEN_KINDS),
-                prompt_tokens(point.measures),
-                point.measures.cost_nano_usd,
+                measures.requests,
+                measures.errors,
+                measures.refusals,
+                *(getattr(measures, kind) for kind in TOKEN_KINDS),
+                prompt_tokens(measures),
+                measures.cost_nano_usd,
             )
-            for point in points
-        ),
-    )

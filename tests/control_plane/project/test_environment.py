@@ -78,7 +78,7 @@ def test_a_database_url_is_taken_apart() -> None:
         "HOST": "db.example.com",
         "PORT": "5433",
         "NAME": "yard",
-        "OPTIONS": {"sslmode": "require", "connect_timeout": 5, "options": "-c jit=off"},
+        "OPTIONS": {"sslmode": "require", "connect_timeout": 5, "options": "-c jit=off -c work_mem=16MB"},
     }
     socket = database_from_url("postgresql:///yard?host=/run/postgresql&user=ada")
     assert (socket["HOST"], socket["PORT"], socket["USER"]) == ("/run/postgresql", "", "ada")
