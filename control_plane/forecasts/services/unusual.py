@@ -20,10 +20,20 @@ from control_plane.forecasts.models import FindingState, UnusualSpend
 from control_plane.forecasts.series import History
 from control_plane.forecasts.unusual import LEAST_NANO_USD, Judgement, judge_day
 from control_plane.organizations.models import Organization
+from control_plane.usage.closing import closed_until
 
 UTC_ZONE = ZoneInfo("UTC")
 MOST_FINDINGS = 200
 """A day on which everybody is unusual says something else."""
+
+_MOST = (
+    "SELECT team_id, model, session_id, sum(cost_nano_usd)::bigint FROM usage_ledger"
+    " WHERE organization_id = %s AND principal_id = %s AND counted_at >= %s AND counted_at < %s"
+)
+_NEAR = " AND day >= %s AND day <= %s"
+# What came so late that its month was closed counts on the day on which it came.
+_LATE = " AND counted_at <> started_at AND day < %s AND day <= %s"
+_GROUPED = " GROUP BY 1, 2, 3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,22 +156,15 @@ def _row(organization_id: UUID, one: _Found, most: _Most, now: datetime) -> Unus
 
 def _most(organization_id: UUID, one: _Found) -> _Most:
     """Read the rows of that one day of that one principal; there are few findings."""
-    since = datetime.combine(one.day, time(), UTC)
+    since, before = datetime.combine(one.day, time(), UTC), one.day - timedelta(days=1)
+    whose: tuple[UUID | datetime, ...] = (organization_id, one.principal_id, since, since + timedelta(days=1))
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT team_id, model, session_id, sum(cost_nano_usd)::bigint FROM usage_ledger"
-            " WHERE organization_id = %s AND principal_id = %s AND counted_at >= %s AND counted_at < %s"
-            " AND day >= %s AND day <= %s GROUP BY 1, 2, 3",
-            [
-                organization_id,
-                one.principal_id,
-                since,
-                since + timedelta(days=1),
-                one.day - timedelta(days=1),
-                one.day + timedelta(days=1),
-            ],
-        )
+        cursor.execute(_MOST + _NEAR + _GROUPED, [*whose, before, one.day + timedelta(days=1)])
         rows = cursor.fetchall()
+        closed = closed_until(organization_id)
+        if closed is not None:
+            cursor.execute(_MOST + _LATE + _GROUPED, [*whose, before, closed.date()])
+            rows += cursor.fetchall()
     teams, models, sessions = (_sums(rows, place) for place in range(3))
     model, session = _dearest(models), _dearest({key: value for key, value in sessions.items() if key})
     team = _dearest(teams)

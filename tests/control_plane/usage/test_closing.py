@@ -1,5 +1,6 @@
 """Months that are closed never change; what comes later counts later."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -10,6 +11,8 @@ from control_plane.organizations.models import Organization
 from control_plane.usage import closing
 from control_plane.usage.aggregation import book_waiting
 from control_plane.usage.models import UsageDay, UsageHour
+from control_plane.usage.rollups import MEASURES, SUMS, Measures
+from control_plane.usage.selectors import Interval, Scope, SeriesQuery, usage_series
 from switchyard_contract.v1 import usage_pb2
 from tests.control_plane.usage.books import LEDGER_DAYS, an_organization, assert_books_agree, ledger, put
 from tests.control_plane.usage.events import ORGANIZATION, a_batch, an_event, an_exchange_id, estimated
@@ -20,6 +23,8 @@ OCTOBER = date(2026, 10, 1)
 LAST_OF_OCTOBER = datetime(2026, 10, 31, 23, 59, tzinfo=UTC)
 NOVEMBER = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
 FINANCE = Actor.system("finance")
+EVERYONE = Scope(ORGANIZATION)
+DAY = timedelta(days=1)
 
 
 @pytest.fixture(autouse=True)
@@ -121,3 +126,48 @@ def test_months_are_closed_in_their_order(organization: Organization) -> None:
     for month in (date(2026, 9, 1), OCTOBER):
         closing.month_close(organization=organization, month=month, actor=FINANCE, now=NOVEMBER)
     assert closing.earliest_open_month(organization.id) == date(2026, 11, 1)
+
+
+@pytest.mark.parametrize("grouping", ["user", "model", "outcome", "client"])
+def test_rows_and_roll_ups_say_the_same_of_what_came_late(organization: Organization, grouping: str) -> None:
+    for number in range(1, 5):
+        book_at(LAST_OF_OCTOBER, an_event(number, at=LAST_OF_OCTOBER - number * DAY), first_sequence=number)
+    guess = an_event(9, at=LAST_OF_OCTOBER - 20 * DAY, model="m2")
+    book_at(LAST_OF_OCTOBER, estimated(guess), first_sequence=9)
+    closing.month_close(organization=organization, month=OCTOBER, actor=FINANCE, now=NOVEMBER)
+    later = [
+        an_event(10 + number, at=LAST_OF_OCTOBER - 3 * number * DAY, session_id=f"s{number}", model=f"m{number % 3}")
+        for number in range(9)
+    ]
+    book_at(NOVEMBER, guess, *later, an_event(30, at=NOVEMBER - DAY), first_sequence=100)
+    since, until = NOVEMBER.replace(day=1, hour=0), NOVEMBER.replace(day=4, hour=0)
+
+    def asked(interval: Interval, *groups: str, measures: tuple[str, ...] = SUMS) -> dict[tuple[object, str], Measures]:
+        query = SeriesQuery(EVERYONE, since, until, interval, group_by=groups, measures=measures)
+        found: dict[tuple[object, str], Measures] = {}
+        for point in usage_series(query):
+            found.setdefault((point.start, point.group[0]), Measures()).merge(point.measures)
+        return {key: sums for key, sums in found.items() if sums != Measures()}
+
+    for interval in (Interval.TOTAL, Interval.DAY, Interval.HOUR):
+        assert asked(interval, grouping, "session") == asked(interval, grouping)
+    # Minutes are kept by team, latencies by model; of people both are read from rows.
+    since, until = NOVEMBER - DAY, NOVEMBER + DAY
+    questions = (
+        (Interval.MINUTE, grouping, SUMS),
+        (Interval.TOTAL, grouping, SUMS),
+        (Interval.TOTAL, "model", MEASURES),
+    )
+    by_minute, whole, by_model = (
+        _merged(asked(interval, group, measures=measures).values()) for interval, group, measures in questions
+    )
+    assert by_minute == whole
+    assert whole.requests == len(later) + 1
+    assert _merged(asked(Interval.TOTAL, "user", measures=MEASURES).values()) == by_model
+
+
+def _merged(found: Iterable[Measures]) -> Measures:
+    total = Measures()
+    for one in found:
+        total.merge(one)
+    return total

@@ -199,7 +199,8 @@ def test_the_newest_exchange_of_a_key_since_an_instant() -> None:
 
 def test_a_series_and_a_page_are_few_queries(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     put_a_mixture()
-    with django_assert_num_queries(2):
+    # Latencies of people are read from rows, for which it is asked whether a month is closed.
+    with django_assert_num_queries(3):
         usage_series(SeriesQuery(EVERYONE, SINCE, UNTIL, group_by=("user", "model")))
     with django_assert_num_queries(1):
         usage_series(SeriesQuery(EVERYONE, SINCE, UNTIL, group_by=("user", "model"), measures=("requests",)))
