@@ -24,7 +24,8 @@ def abouts_of(organization: Organization, budgets: Sequence[Budget]) -> dict[UUI
     keys = {subject.value for subject in subjects if subject.kind == "key"}
     successors = successors_of(organization.id, keys) if keys else {}
     holders = {role: frozenset(people) for role, people in roles.items()}
-    return {
+    found = {
         budget.id: About(tuple(budget.per), *conditions[budget.id], roles=holders, successors=successors)
         for budget in budgets
     }
+    return {budget_id: about.known_by_tag() if about.tag else about for budget_id, about in found.items()}

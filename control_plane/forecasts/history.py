@@ -18,7 +18,7 @@ from control_plane.forecasts.series import DaySpend, History
 from control_plane.rules.periods import midnight
 
 LOOKED_BACK_DAYS = 84
-WHOLE_HOURS, TEAM_HOURS = "usage_usagehour", "usage_teamhour"
+WHOLE_HOURS, TEAM_HOURS, LABEL_HOURS = "usage_usagehour", "usage_teamhour", "usage_labelhour"
 AMOUNTS = {
     "paid": "(cost_nano_usd - subscription_cost_nano_usd)",
     "shadow": "subscription_cost_nano_usd",
@@ -61,19 +61,29 @@ _QUIET = DaySpend(0)
 
 
 def day_sums(
-    organization_id: UUID, zone: ZoneInfo, needs: Iterable[str], *, now: datetime, counts: str = "paid"
+    organization_id: UUID,
+    zone: ZoneInfo,
+    needs: Iterable[str],
+    *,
+    now: datetime,
+    counts: str = "paid",
+    label: str = "",
 ) -> DaySums:
-    """Sum an organization's spend by day and by the fields of a grain that are asked for; one query."""
+    """Sum an organization's spend by day and by the fields of a grain that are asked for; one query.
+
+    label: of what has this tag alone; then nothing but the tag's value and the team is known.
+    """
     fields = fields_of(needs)
     local = now.astimezone(zone)
     today = local.date()
     first_day = today - timedelta(days=LOOKED_BACK_DAYS)
-    columns = [sql.Identifier(name) for name in fields]
+    columns = [sql.Identifier("value" if name == "tag" else name) for name in fields]
+    labelled = sql.SQL(" AND label = {}").format(sql.Literal(label)) if label else sql.SQL("")
     statement = sql.SQL(
         "SELECT {columns} (hour AT TIME ZONE {zone})::date AS day, sum({amount})::bigint,"
         " sum({amount} * least(1, greatest(0, ({minute} - extract(hour FROM hour AT TIME ZONE {zone}) * 60"
         " - extract(minute FROM hour AT TIME ZONE {zone})) / 60)))::bigint"
-        " FROM {table} WHERE organization_id = {organization} AND hour >= {since} AND hour < {until}"
+        " FROM {table} WHERE organization_id = {organization}{labelled} AND hour >= {since} AND hour < {until}"
         " GROUP BY {groups} day HAVING sum({amount}) <> 0"
     ).format(
         amount=sql.SQL(AMOUNTS[counts]),
@@ -81,8 +91,9 @@ def day_sums(
         groups=_listed(columns),
         zone=sql.Literal(zone.key),
         minute=sql.Literal(local.hour * 60 + local.minute),
-        table=sql.Identifier(_table(fields)),
+        table=sql.Identifier(LABEL_HOURS if label else _table(fields)),
         organization=sql.Literal(organization_id),
+        labelled=labelled,
         since=sql.Literal(midnight(first_day, zone)),
         until=sql.Literal(now.astimezone(UTC)),
     )

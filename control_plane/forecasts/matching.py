@@ -1,19 +1,19 @@
 """Which of an organization's usage a budget is about, as far as roll-ups tell. Pure.
 
-Roll-ups know who spent, with which key, on which model of which provider, through which tool. They do not know tags of
-metadata or hours of a rule, nor what a rule said last week. So a counter's series stands for its spend, and is scaled
-by what was really posted to the counter (`services.making`).
+Roll-ups know who spent, with which key, on which model of which provider, through which tool. They do not know hours of
+a rule, nor what a rule said last week. Tags of metadata have sums of their own, which know nothing else but the team.
+So a counter's series stands for its spend, and is scaled by what was really posted to the counter (`services.making`).
 """
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from uuid import UUID
 
 from control_plane.rules.conditions import Condition
 from control_plane.rules.globs import fits
-from switchyard_contract.counters import counter_of
+from switchyard_contract.counters import PER_METADATA, counter_of
 
 _DATE = re.compile(r"(?:-\d{8}|-\d{4}-\d{2}-\d{2}|@\d{8}|-latest)$")
 
@@ -31,6 +31,8 @@ class Grain(NamedTuple):
     requested_model: str = ""
     client: str = ""
     protocol: str = ""
+    tag: str = ""
+    """The value of the one key of metadata that is asked about."""
 
     def value(self, kind: str) -> str | None:
         """Its value as counters write it; None: it is of nobody of that kind, or not known by day."""
@@ -50,7 +52,8 @@ class Grain(NamedTuple):
             case "provider":
                 return self.provider_id.hex if self.provider_id else None
             case _:
-                return None
+                # What has no such tag is in no sum by it.
+                return self.tag or None if kind.startswith(PER_METADATA) else None
 
 
 _OF_PER: Mapping[str, tuple[str, ...]] = {
@@ -63,6 +66,7 @@ _OF_PER: Mapping[str, tuple[str, ...]] = {
     "model": ("model",),
     "provider": ("provider_id",),
 }
+_BESIDES_TAGS = frozenset({"organization", "team"})
 _OF_SUBJECT: Mapping[str, tuple[str, ...]] = {
     "team": ("team_id",),
     "role": ("principal_id",),
@@ -85,19 +89,28 @@ class About:
     successors: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
-    def is_by_day(self) -> bool:
-        """Whether what it counts by is kept by day at all."""
-        return all(kind in _OF_PER for kind in self.per)
+    def tag(self) -> str:
+        """The label whose sums its counters are read from: it counts by one key of metadata, and by nothing else but
+        the team. Empty: there is none."""
+        tags = [kind for kind in self.per if kind.startswith(PER_METADATA)]
+        rest = set(self.per) - set(tags)
+        return tags[0] if len(tags) == 1 and rest <= _BESIDES_TAGS else ""
 
     @property
-    def is_exact(self) -> bool:
-        """Whether roll-ups know all that its condition asks for."""
-        return not any(each.metadata or each.hours for each in (self.when, *self.when_not))
+    def is_by_day(self) -> bool:
+        """Whether what it counts by is kept by day at all."""
+        return bool(self.tag) or all(kind in _OF_PER for kind in self.per)
+
+    def known_by_tag(self) -> "About":
+        """The same as far as sums by tag know it: teams. What else it asks for is made good by the scale."""
+        nots = tuple(each for each in self.when_not if each.is_about_subjects_alone and _is_of_teams(each))
+        subjects = self.when.subjects if _is_of_teams(self.when) else ()
+        return replace(self, when=Condition(subjects=subjects), when_not=nots)
 
     @property
     def needs(self) -> frozenset[str]:
         """The fields of a grain that it must know."""
-        found = {name for kind in self.per for name in _OF_PER.get(kind, ())}
+        found = {name for kind in self.per for name in _OF_PER.get(kind, ())} | ({"tag"} if self.tag else set())
         for each in (self.when, *self.when_not):
             found |= {name for subject in each.subjects for name in _OF_SUBJECT.get(subject.kind, ())}
             found |= {"model", "requested_model", "provider_name"} if each.models else set()
@@ -143,6 +156,10 @@ class About:
                 return grain.principal_kind == value
             case _:
                 return False
+
+
+def _is_of_teams(condition: Condition) -> bool:
+    return all(subject.kind == "team" for subject in condition.subjects)
 
 
 def plain_model(model: str) -> str:

@@ -18,7 +18,8 @@ class WhyNone(models.TextChoices):
     NOTHING_SPENT = "nothing_spent"
     """Nothing was spent lately."""
     NOT_BY_DAY = "not_by_day"
-    """It counts by something that is not kept by day: a session, a tag of metadata."""
+    """It counts by something that is not kept by day: several tags of metadata, one besides anything but the team, or a
+    value beyond the bound of those that have sums."""
     ENDLESS = "endless"
     """The budget never begins anew, so there is no end to forecast; when it is spent is."""
 

@@ -85,8 +85,8 @@ def none_words(why: str, days_needed: int) -> tuple[str, str]:
         case WhyNone.NOT_BY_DAY:
             return (
                 "Not followed by day",
-                "It counts by something that is not kept by day (a session, or a tag of metadata). What was spent so"
-                " far is exact.",
+                "It counts by something that is not kept by day (several tags of metadata, one besides people or"
+                " models, or a value beyond the bound). What was spent so far is exact.",
             )
         case WhyNone.ENDLESS:
             return "It never begins anew", "There is no end to forecast; when the limit is reached is."

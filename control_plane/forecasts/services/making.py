@@ -41,8 +41,8 @@ _REPLACED = [
 ]
 
 
-_Of = tuple[str, str]
-"""A zone, and whose money counts (`budgets.Counts`)."""
+_Of = tuple[str, str, str]
+"""A zone, whose money counts (`budgets.Counts`), and the tag of metadata that is asked about; empty: none."""
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class _Counted:
 
     @property
     def of(self) -> _Of:
-        return self.zone.key, str(self.budget.counts)
+        return self.zone.key, str(self.budget.counts), self.about.tag
 
     @property
     def counts_since(self) -> date:
@@ -101,8 +101,8 @@ def forecasts_make(*, organization: Organization, now: datetime | None = None) -
         if one.about.is_by_day:
             needs[one.of] |= one.about.needs
     for of, fields in needs.items():
-        zone, counts = of
-        making.sums[of] = day_sums(organization.id, ZoneInfo(zone), fields, now=making.now, counts=counts)
+        zone, counts, tag = of
+        making.sums[of] = day_sums(organization.id, ZoneInfo(zone), fields, now=making.now, counts=counts, label=tag)
         making.index[of] = indexed(making.sums[of].days)
     driven = _driven(making, counted)
     made = _of_organization(making)
@@ -181,8 +181,8 @@ def _driven(making: _Making, counted: Iterable[_Counted]) -> dict[tuple[_Of, Spa
     needs: dict[tuple[_Of, Span], set[str]] = defaultdict(set)
     before: dict[tuple[_Of, Span], Span] = {}
     for one in counted:
-        # A day is over before anybody asks what drove it.
-        if one.previous is None or not one.about.is_by_day or one.budget.period == "day":
+        # A day is over before anybody asks what drove it; sums by tag do not know who.
+        if one.previous is None or not one.about.is_by_day or one.about.tag or one.budget.period == "day":
             continue
         needs[one.of, one.span] |= {*one.about.needs, *DRIVEN_BY}
         before[one.of, one.span] = one.previous
@@ -236,7 +236,8 @@ def _of_budget(making: _Making, one: _Counted, driven: _Driven) -> list[Forecast
             counts_since=one.counts_since,
             limit=one.limit_of(counter),
             compared=_compared(one, counter, history),
-            is_by_day=one.about.is_by_day,
+            # A value beyond the bound, or none, has no sums of its own.
+            is_by_day=one.about.is_by_day and (not one.about.tag or counter in grains),
         )
         said = answer(question)
         subject = Subject(making.organization.id, one.budget.id, counter)

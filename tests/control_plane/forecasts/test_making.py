@@ -11,9 +11,10 @@ from control_plane.forecasts.models import Forecast, WhyNone
 from control_plane.forecasts.services import forecasts_forget, forecasts_make, forecasts_score
 from control_plane.rules.models import Mode
 from control_plane.usage.models import BudgetSpend
+from switchyard_contract.counters import counter_of
 from tests.builders.tenants import Tenant, a_member
 from tests.control_plane.alerts.world import a_budget
-from tests.control_plane.forecasts.world import DOLLAR, NOW, at, post, spend_at, work_days
+from tests.control_plane.forecasts.world import DOLLAR, NOW, at, post, spend_at, tag_at, work_days
 
 FIRST = date(2026, 9, 1)
 TODAY = NOW.date()
@@ -142,6 +143,37 @@ def test_there_is_no_band_where_the_days_carry_none(
 
     found = Forecast.objects.get()
     assert (found.why_none, found.days_needed, found.p50_nano_usd) == (why, needed, None)
+
+
+def test_a_counter_of_a_tag_is_followed_by_the_sums_of_the_tag(acme: Tenant) -> None:
+    budget = a_monthly(acme, per=["metadata.repository"])
+    by_team = a_monthly(acme, "by-team", per=["team", "metadata.repository"], when={"models": ["claude-*"]})
+    tag_at(acme, "repository", "switchyard", work_days(FIRST, TODAY, 20), team=acme.team.id)
+    tag_at(acme, "repository", "site/web", work_days(FIRST, TODAY, 4))
+    tag_at(acme, "environment", "ci", work_days(FIRST, TODAY, 400))
+    for value, amount in (("switchyard", 250), ("site/web", 50), ("beyond", 10), ("", 10)):
+        post(budget, amount, counter_of([value]))
+    # What it asks of models no sum by tag knows: half of it is not its own.
+    post(by_team, 125, counter_of([acme.team.id.hex, "switchyard"]))
+
+    forecasts_make(organization=acme.organization, now=NOW)
+
+    rows = {row.counter: row for row in Forecast.objects.filter(budget_id=budget.id)}
+    one, other = rows["switchyard"], rows[counter_of(["site/web"])]
+    assert one.has_band
+    assert one.drivers == []
+    assert dollars(one.p50_nano_usd) == pytest.approx(5 * dollars(other.p50_nano_usd), rel=0.06)
+    assert {rows["beyond"].why_none, rows[""].why_none} == {WhyNone.NOT_BY_DAY}
+    half = of_budget(by_team)
+    assert dollars(half.p50_nano_usd) == pytest.approx(dollars(one.p50_nano_usd) / 2, rel=0.06)
+
+
+def test_a_tag_besides_people_is_not_followed(acme: Tenant) -> None:
+    budget = a_monthly(acme, per=["user", "metadata.repository"])
+    tag_at(acme, "repository", "switchyard", work_days(FIRST, TODAY, 20))
+    post(budget, 100, counter_of([acme.admin.id.hex, "switchyard"]))
+    forecasts_make(organization=acme.organization, now=NOW)
+    assert of_budget(budget).why_none == WhyNone.NOT_BY_DAY
 
 
 def test_counters_that_no_day_is_kept_of_say_so(acme: Tenant) -> None:

@@ -9,7 +9,7 @@ from django.apps import apps
 
 from control_plane.budgets.models import Budget
 from control_plane.rules.periods import PeriodRule, period_at
-from control_plane.usage.models import BudgetSpend
+from control_plane.usage.models import BudgetSpend, LabelHour
 from control_plane.usage.spending import Counter
 from tests.builders.tenants import Tenant
 
@@ -58,6 +58,25 @@ def spend_at(
             )
             for at, dollars in given
         )
+
+
+def tag_at(
+    tenant: Tenant, key: str, value: str, hours: Iterable[tuple[datetime, float]], *, team: UUID | None = None
+) -> None:
+    """Dollars of what carried a tag, as the sums by label have them."""
+    LabelHour.objects.bulk_create(
+        LabelHour(
+            hour=at,
+            grain=uuid4(),
+            organization_id=tenant.organization.id,
+            label=f"metadata.{key}",
+            value=value,
+            team_id=team,
+            requests=1,
+            cost_nano_usd=round(dollars * DOLLAR),
+        )
+        for at, dollars in hours
+    )
 
 
 def at(day: date, hour: int) -> datetime:
