@@ -47,8 +47,8 @@ class TimeRange:
 
     @property
     def zone_name(self) -> str:
-        """The reader's zone as it stands beside a range."""
-        return self.since.tzname() or "UTC"
+        """The reader's zone as it stands beside a range: by its place, which is the same in summer and winter."""
+        return self.since.tzinfo.key if isinstance(self.since.tzinfo, ZoneInfo) else "UTC"
 
     @property
     def query(self) -> str:

@@ -212,7 +212,9 @@ def group_rows(
         )
     )
     if rest is not None and not short:
-        rows.append(GroupRow("", f"{page.count - len(page.points):,} others", rest, _share(rest, whole, metric), is_rest=True))
+        rows.append(
+            GroupRow("", f"{page.count - len(page.points):,} others", rest, _share(rest, whole, metric), is_rest=True)
+        )
     return rows
 
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from control_plane.accounts.models import User
 from control_plane.catalog.selectors import price_for
+from control_plane.credentials.models import Provider
 from control_plane.keys.models import VirtualKey
 from control_plane.organizations.models import Organization, Team
 from control_plane.sessions import tasks
@@ -40,6 +41,7 @@ def conversations(
     """
     price = price_for(organization.id, "anthropic", "claude-opus-4-8", timezone.now())
     assert price is not None
+    provider = Provider.objects.get(organization=organization, name="anthropic-main")
     chance = random.Random(11)
     sequence = first_sequence
 
@@ -55,7 +57,7 @@ def conversations(
             principal_id=user.id.hex,
             team_id=team.id.hex,
             key_id=key.key_id,
-            provider_id="",
+            provider_id=provider.id.hex,
             **changes,
         )
         sequence += 1000

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from django.db.models import Sum
 from django.utils import timezone
 
 from control_plane.accounts.models import User
@@ -28,6 +29,7 @@ from control_plane.routing.services import virtual_models_offer
 from control_plane.rules.services import rule_create
 from control_plane.snapshots.services import everything_compile
 from control_plane.usage.aggregation import book_waiting
+from control_plane.usage.models import LedgerEntry
 from switchyard_contract.quantity import NANO_PER_USD
 from tests.browser.conversations import conversations
 from tests.browser.ruled import STAGES
@@ -116,7 +118,8 @@ def a_one_day_organization() -> OneDay:
         earlier=0,
         first_sequence=FIRST_SEQUENCE + 10_000,
     )
-    post(budget, sum(event.cost_nano_usd for event in events) / NANO_PER_USD, now=now)
+    spent = LedgerEntry.objects.filter(organization_id=organization.id).aggregate(all=Sum("cost_nano_usd"))["all"]
+    post(budget, spent / NANO_PER_USD, now=now)
     forecasts_make(organization=organization)
     unusual_find(organization=organization)
     everything_compile()

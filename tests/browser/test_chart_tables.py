@@ -49,6 +49,41 @@ def test_a_chart_of_bars_has_its_table_and_file(
     assert violations(page) == []
 
 
+def test_a_row_of_the_table_leads_where_a_click_on_the_chart_does(
+    visitor: SignIn, console_url: str, world: World
+) -> None:
+    page = visitor(world.admin)
+    page.goto(console_url + "/spend?by=model&range=7d")
+    page.wait_for_selector("[data-chart] canvas")
+    page.locator("[data-chart-table] summary").first.click()
+    link = page.locator("[data-chart-rows] a").first
+    day = link.inner_text()
+    link.click()
+    page.wait_for_url(f"{console_url}/exchanges?from={day}&to={day}")
+
+    page.goto(console_url + "/spend?by=model&range=7d")
+    page.select_option("select[name=by]", label="Region")
+    # What was left alone stays out of the address.
+    page.wait_for_url(f"{console_url}/spend?by=region&metric=cost&range=7d")
+
+
+def test_the_picture_of_a_forecast_has_its_file(
+    visitor: SignIn, console_url: str, world: World, tmp_path: Path
+) -> None:
+    page = visitor(world.admin)
+    page.goto(console_url + "/forecast")
+    page.locator(".band-table summary").first.click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="These values as CSV").click()
+    saved = tmp_path / "forecast.csv"
+    download.value.save_as(saved)
+    with saved.open(newline="") as file:
+        head, *lines = csv.reader(file)
+    assert head == ["Until", *(f"{name} (nano_usd)" for name in ("Spent", "P10", "P50", "P90"))]
+    assert lines
+    assert all(cell == "" or cell.isdigit() for line in lines for cell in line[1:])
+
+
 def test_a_chart_of_lines_has_its_table(visitor: SignIn, console_url: str, world: World) -> None:
     page = visitor(world.admin)
     page.goto(console_url + "/latency?range=7d")

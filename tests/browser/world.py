@@ -48,6 +48,7 @@ from tests.browser.leaver import somebody_left
 from tests.browser.machines import machines
 from tests.browser.priced import Priced, price_things, without_a_price
 from tests.browser.ruled import Ruled, ruled
+from tests.control_plane.sessions.booked import uncached
 from tests.control_plane.usage.books import put
 from tests.control_plane.usage.events import a_batch, an_event, an_exchange_id
 
@@ -356,6 +357,7 @@ def exchange_event(
     )
     price = prices.of(vendor, model)
     cost = cost_of(tokens, price, Billed()).amount if price else 0
+    saved = cost_of(uncached(tokens), price, Billed()).amount - cost if price else 0
     duration_us = int(chance.lognormvariate(15.6, 0.7))
     kind = chance.random()
     common = {
@@ -451,6 +453,7 @@ def exchange_event(
             reasoning=tokens.reasoning,
         ),
         cost_nano_usd=cost,
+        saved_cache_nano_usd=saved,
         price_version=price.id if price else "",
     )
 

@@ -1,7 +1,7 @@
 """The cache: how much of the input it carries, what it saved, what was lost to cold and broken caches, and by whom."""
 
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -24,6 +24,7 @@ from control_plane.sessions.selectors.spend import (
     day_bounds,
     spend_by,
     spend_by_day,
+    spend_of,
     spend_total,
 )
 from control_plane.usage.models import ConversationSession
@@ -104,9 +105,8 @@ def cache(request: ConsoleRequest) -> HttpResponseBase:
     rows = _rows(spend_by(mine, span.since, span.until, by), by, names, span)
     if wants_csv(request):
         return csv_response(f"cache-by-{by}", HEAD, map(_cells, rows))
-    now = spend_total(mine, span.since, span.until)
-    before = spend_total(mine, span.before_since, span.before_until)
     days = spend_by_day(mine, span.since, span.until)
+    now, before = spend_of(days), spend_total(mine, span.before_since, span.before_until)
     context = {
         "range": span,
         "ranges": NAMED,
@@ -127,6 +127,7 @@ def cache(request: ConsoleRequest) -> HttpResponseBase:
         "chart": _chart(days, span, metric),
         "days": days[::-1],
         "sentence": _sentence(now, span),
+        "days_text": _days_text(span),
     }
     return render(request, "web/cache/cache.html", context)
 
@@ -193,6 +194,16 @@ def _sentence(now: Spend, span: TimeRange) -> str:
         f"{numbers.money(now.cost_nano_usd)} could have been avoided "
         f"({numbers.share(now.avoidable_nano_usd, now.cost_nano_usd)})."
     )
+
+
+def _days_text(span: TimeRange) -> str:
+    """Which days were counted; empty where they are the range to the minute."""
+    since, until = day_bounds(span.since, span.until)
+    if since == span.since and until >= span.until and span.zone_name == "UTC":
+        return ""
+    first, last = since.date(), (until - timedelta(microseconds=1)).date()
+    named = f"{first:%-d %b}" if first == last else f"{first:%-d %b} to {last:%-d %b}"
+    return f"Sessions are counted by whole days of UTC: {named}."
 
 
 def _day_cells(one: DaySpend) -> tuple[object, ...]:

@@ -27,6 +27,12 @@ def test_the_dearest_comes_first_and_beyond_eight_is_other() -> None:
     assert chart.total == sum(100 - number for number in range(11))
 
 
+def test_a_fixed_few_keep_their_places_and_so_their_colours() -> None:
+    points = [(DAYS[0], "loops", 7), (DAYS[1], "cold", 1)]
+    chart = stacked(points, DAYS, unit="money", zone=ZONE, interval=Interval.DAY, order=("cold", "broken", "loops"))
+    assert [(series.label, series.total) for series in chart.series] == [("cold", 1), ("broken", 0), ("loops", 7)]
+
+
 def test_equal_labels_are_added_up() -> None:
     assert drawn([(DAYS[0], "a", 1), (DAYS[0], "a", 2)]).series[0].values == (3, 0, 0)
 

@@ -71,3 +71,21 @@ def test_a_moment_is_shown_as_a_minute_and_a_decade_is_cut() -> None:
     assert (moment.until - moment.since).total_seconds() == 60
     decade = read_range("", "2016-11-20T09:30", "2026-11-20T09:30", now=NOW, zone=BERLIN, default="30d")
     assert (decade.until - decade.since).days == 400
+
+
+def test_a_range_goes_with_every_link_by_its_name_or_its_ends() -> None:
+    assert read_range("7d", "", "", now=NOW, zone=BERLIN, default="30d").query == "range=7d"
+    chosen = read_range("", "2026-11-03", "2026-11-10", now=NOW, zone=BERLIN, default="30d")
+    assert chosen.query == "from=2026-11-03T00%3A00&to=2026-11-11T00%3A00"
+    assert chosen.label == "3 Nov 2026 – 10 Nov 2026"
+
+
+def test_the_zone_is_called_by_its_place_in_summer_and_winter() -> None:
+    assert {read_range(name, "", "", now=NOW, zone=BERLIN, default="30d").zone_name for name in ("90d", "7d")} == {
+        "Europe/Berlin"
+    }
+
+
+def test_what_was_before_is_said_as_people_say_it() -> None:
+    assert read_range("7d", "", "", now=NOW, zone=BERLIN, default="30d").in_before == "in the previous 7 days"
+    assert today(NOW, BERLIN).nothing_before == "nothing yesterday by this time"

@@ -160,3 +160,32 @@ def test_the_explorer_groups_by_anything_and_compares_with_the_range_before(
     assert admin_client.get("/spend?by=nothing-known").context["group"] == "model"
     saved = admin_client.get("/spend?metric=saved_cache_nano_usd")
     assert saved.context["chart"].unit == "money"
+
+
+def test_shares_are_of_what_is_measured(admin_client: Client, tenant: Tenant) -> None:
+    now = timezone.now()
+    booked(
+        tenant,
+        *(an_event(number, at=now, model="many", cost_nano_usd=1_000_000) for number in (1, 2, 3)),
+        an_event(4, at=now, model="dear", cost_nano_usd=9_000_000),
+    )
+    by_cost = admin_client.get("/spend?range=7d").context["rows"]
+    assert [(row.value, row.percent) for row in by_cost] == [("dear", 75), ("many", 25)]
+    by_requests = admin_client.get("/spend?range=7d&metric=requests")
+    assert [(row.value, row.percent) for row in by_requests.context["rows"]] == [("many", 75), ("dear", 25)]
+    assert "Share of requests" in by_requests.content.decode()
+
+
+def test_an_empty_explorer_says_what_to_do_and_draws_no_chart(admin_client: Client) -> None:
+    page = admin_client.get("/spend").content.decode()
+    assert "Nothing was spent in this range" in page
+    assert "data-chart=" not in page
+    narrowed = admin_client.get("/spend?model=no-such-model").content.decode()
+    assert "Nothing matches" in narrowed
+    assert "Nothing used in this range" in admin_client.get("/my/usage").content.decode()
+
+
+def test_what_failed_is_looked_up_over_the_same_range(admin_client: Client, tenant: Tenant) -> None:
+    booked(tenant, failed(1, timezone.now(), provider_id=a_provider(tenant).id.hex))
+    page = admin_client.get("/errors?range=30d").content.decode()
+    assert "outcome=failed&amp;range=30d" in page

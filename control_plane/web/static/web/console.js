@@ -456,6 +456,13 @@ function followChoices(root) {
     part.hidden = !chosen || !values.split("|").includes(chosen.value);
   }
 }
+// An address says what was chosen, not what was left alone.
+document.addEventListener("formdata", (event) => {
+  if (event.target.getAttribute("method") !== "get") return;
+  for (const name of new Set(event.formData.keys())) {
+    if (event.formData.getAll(name).every((value) => value === "")) event.formData.delete(name);
+  }
+});
 document.addEventListener("change", (event) => {
   if (event.target.form) followChoices(event.target.form);
   if (event.target.matches("[data-adds]")) addLine(event.target);
