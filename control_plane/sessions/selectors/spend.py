@@ -150,6 +150,12 @@ def spend_by_day(scope: Scope, since: datetime, until: datetime) -> list[DaySpen
     return [DaySpend(row["day"], _spend(row)) for row in rows.order_by("day")]
 
 
+def spend_of(days: Iterable[DaySpend]) -> Spend:
+    """What days come to together, as `spend_total` says it of their range."""
+    spends = [one.spend for one in days]
+    return Spend(**{part.name: sum(getattr(spend, part.name) for spend in spends) for part in fields(Spend)})
+
+
 def causes_total(scope: Scope, since: datetime, until: datetime) -> list[CauseTotal]:
     """What each cause cost, dearest first."""
     rows = (

@@ -77,6 +77,7 @@ def repricing(request: ConsoleRequest, repricing_id: UUID) -> HttpResponseBase:
     """What a window would cost anew, how far the booking is, and the form that lets it be booked."""
     run = _run(request, repricing_id)
     names = Names(request.organization)
+    names.learn("team", {UUID(key).hex for key in (*run.by_team, *run.team_ids) if key not in ("", "…")})
     tables = {
         "model": _change_rows(run.by_model.items()),
         "team": _change_rows((names.team(UUID(key)) if key not in ("", "…") else key or "No team", sums)

@@ -51,7 +51,7 @@ FINDINGS = tuple((kind.value, label) for kind, label in KINDS.items())
 FLAGGED = (("yes", "Low cache share"),)
 MOST_EXPORTED = 100_000
 CSV_PAGE = 500
-MOST_TURNS_SHOWN = 300
+MOST_TURNS_SHOWN = 150
 TURN_HEAD = (
     "agent", "turn", "exchange", "at", "model", "provider", "outcome", "stop_reason", "cost_nano_usd", "prompt_tokens",
     "cache_read_tokens", "cache_expected_tokens", "output_tokens", "tool_ms", "person_ms", "duration_ms", "is_repeat",
