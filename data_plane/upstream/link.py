@@ -14,13 +14,10 @@ from data_plane.upstream.failure import ConnectionLost, MalformedAnswer, Phase, 
 from data_plane.upstream.framing import MAX_HEAD_BYTES, Head, Unframed, read_head
 from data_plane.upstream.request import Body, Origin, Timeouts, size_of
 from data_plane.upstream.response import UpstreamResponse
+from data_plane.upstream.upload import SLICE_BYTES, SlicedUpload
 
-# On TLS one write of a large body is one long encryption and a copy of all of it (hot-path section 2).
-TLS_SLICE_BYTES = 256 * 1024
 # Up to this size a copy is cheaper than handing several buffers to the kernel.
 JOINED_BYTES = 16 * 1024
-# After so many slices the loop gets a turn, also when the provider takes them as fast as they come.
-SLICES_PER_TURN = 4
 
 
 class Owner(Protocol):
@@ -45,9 +42,7 @@ class Link(asyncio.Protocol):
         "_first_byte_at",
         "_gathered",
         "_head_bytes",
-        "_is_sending",
         "_is_sent",
-        "_is_write_paused",
         "_loop",
         "_method",
         "_outgoing",
@@ -57,8 +52,7 @@ class Link(asyncio.Protocol):
         "_response",
         "_timeouts",
         "_transport",
-        "_turn_scheduled",
-        "_unsent",
+        "_upload",
         "_waiter",
         "born_at",
         "connect_us",
@@ -105,13 +99,10 @@ class Link(asyncio.Protocol):
         self._asked_at = self._first_byte_at = self._quiet_since = 0.0
         self._pending_seen = 0
         self._outgoing: tuple[bytes, Body] = (b"", b"")
-        # What is left of a sliced upload, the next part last.
-        self._unsent: list[memoryview] = []
-        self._is_write_paused = False
-        self._is_sending = False
+        self._upload: SlicedUpload | None = None
+        """Of a large body over TLS."""
         self._is_sent = False
         """The request has left. What a provider says before that is no answer to it."""
-        self._turn_scheduled = False
 
     # What the pool calls.
 
@@ -163,11 +154,10 @@ class Link(asyncio.Protocol):
         size = size_of(body)
         if not size:
             transport.write(head)
-        elif self.is_encrypted and size > TLS_SLICE_BYTES:
-            parts = body if isinstance(body, tuple) else (body,)
-            self._unsent = [memoryview(part).cast("B") for part in reversed(parts) if size_of(part)]
+        elif self.is_encrypted and size > SLICE_BYTES:
+            self._upload = SlicedUpload(transport, body if isinstance(body, tuple) else (body,), self._loop)
             transport.write(head)
-            self._send_slices()
+            self._upload.send()
         else:
             parts = body if isinstance(body, tuple) else (body,)
             if size <= JOINED_BYTES:
@@ -213,7 +203,7 @@ class Link(asyncio.Protocol):
     def abort(self) -> None:
         """Close now, without sending what is left."""
         self._response = None
-        self._unsent = []
+        self._stop_upload()
         self.fileno = -1
         transport, self._transport = self._transport, None
         if transport is not None:
@@ -242,7 +232,7 @@ class Link(asyncio.Protocol):
         if (
             not is_reusable
             # The provider answered without reading all: the rest of the body would be read as the next request.
-            or self._unsent
+            or self._unsent_bytes
             or transport.get_write_buffer_size()
             or transport.is_closing()
             or now - self.born_at > self.max_age_s
@@ -250,6 +240,7 @@ class Link(asyncio.Protocol):
             self.abort()
             return
         transport.resume_reading()
+        self._upload = None
         self.free_since = now
         self._owner.link_freed(self)
 
@@ -285,7 +276,7 @@ class Link(asyncio.Protocol):
         if self._transport is None:
             return
         self._transport = None
-        self._unsent = []
+        self._stop_upload()
         self.fileno = -1
         self._owner.link_lost(self)
         why = "closed without an end" if exc is None else (str(exc) or type(exc).__name__)
@@ -296,12 +287,12 @@ class Link(asyncio.Protocol):
             self._fail_head(self._loss(why))
 
     def pause_writing(self) -> None:
-        self._is_write_paused = True
+        if self._upload is not None:
+            self._upload.pause()
 
     def resume_writing(self) -> None:
-        self._is_write_paused = False
-        if self._unsent and not self._is_sending and not self._turn_scheduled:
-            self._send_slices()
+        if self._upload is not None:
+            self._upload.resume()
 
     # The head of the answer.
 
@@ -394,7 +385,7 @@ class Link(asyncio.Protocol):
     def _check_head(self, now: float) -> None:
         transport = self._transport
         assert transport is not None, "a connection without a transport waits for nothing"
-        pending = transport.get_write_buffer_size() + sum(part.nbytes for part in self._unsent)
+        pending = transport.get_write_buffer_size() + self._unsent_bytes
         phase: Phase = "first_byte"
         limit_ms = self._timeouts.first_byte_ms
         if pending:
@@ -421,22 +412,11 @@ class Link(asyncio.Protocol):
 
     # The upload of a large body over TLS.
 
-    def _take_turn(self) -> None:
-        self._turn_scheduled = False
-        self._send_slices()
+    @property
+    def _unsent_bytes(self) -> int:
+        return self._upload.unsent_bytes if self._upload is not None else 0
 
-    def _send_slices(self) -> None:
-        # The transport may call pause_writing and resume_writing from inside write: state is set before, read after.
-        self._is_sending = True
-        for _ in range(SLICES_PER_TURN):
-            transport = self._transport
-            if not self._unsent or transport is None or self._is_write_paused:
-                break
-            part = self._unsent.pop()
-            if part.nbytes > TLS_SLICE_BYTES:
-                self._unsent.append(part[TLS_SLICE_BYTES:])
-            transport.write(part[:TLS_SLICE_BYTES])
-        self._is_sending = False
-        if self._unsent and not self._is_write_paused and not self._turn_scheduled:
-            self._turn_scheduled = True
-            self._loop.call_soon(self._take_turn)
+    def _stop_upload(self) -> None:
+        if self._upload is not None:
+            self._upload.stop()
+            self._upload = None

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_plane.upstream.failure import ConnectionLost, UpstreamError, UpstreamTimeout
-from data_plane.upstream.link import SLICES_PER_TURN, TLS_SLICE_BYTES, Link
+from data_plane.upstream.link import Link
 from data_plane.upstream.request import Origin, Timeouts
 from data_plane.upstream.response import PAUSE_ABOVE_BYTES, UpstreamResponse
+from data_plane.upstream.upload import SLICE_BYTES, SLICES_PER_TURN
 
 
 class PaperTransport(asyncio.Transport):
@@ -426,7 +427,7 @@ async def test_a_consumer_that_takes_nothing_is_not_taken_for_a_silent_provider(
 
 async def test_a_large_body_over_tls_is_sent_in_slices_as_the_transport_takes_them() -> None:
     bench = Bench("https")
-    body = bytes(range(256)) * (TLS_SLICE_BYTES // 256) * 9 + b"tail"
+    body = bytes(range(256)) * (SLICE_BYTES // 256) * 9 + b"tail"
     bench.ask(body)
     assert bench.transport.writes == 1 + SLICES_PER_TURN
     bench.link.pause_writing()
@@ -441,7 +442,7 @@ async def test_a_large_body_over_tls_is_sent_in_slices_as_the_transport_takes_th
 
 async def test_an_answer_before_the_end_of_a_sliced_upload_ends_the_connection() -> None:
     bench = Bench("https")
-    waiter = bench.ask(b"x" * TLS_SLICE_BYTES * 9)
+    waiter = bench.ask(b"x" * SLICE_BYTES * 9)
     bench.link.pause_writing()
     bench.link.data_received(b"HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno")
     response = await waiter
