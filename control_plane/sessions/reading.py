@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -67,7 +67,9 @@ class Row(NamedTuple):
 
     @property
     def tokens(self) -> TokenCounts:
-        return TokenCounts(*(getattr(self, kind) for kind in TOKEN_KINDS))
+        # They are its last columns, in the counters' order.
+        counts: tuple[Any, ...] = self[-len(TOKEN_KINDS) :]
+        return TokenCounts(*counts)
 
     @property
     def target(self) -> Target:
@@ -117,7 +119,9 @@ def prices_of(turns: Sequence[Turn], organization_id: UUID, known: dict[str, Pri
 def turn_of(attempts: Sequence[Row]) -> Turn:
     """Fold the standing attempts of an exchange, in order, into its turn. The last one that was billed answered."""
     first, last = attempts[0], attempts[-1]
-    answered = next((row for row in reversed(attempts) if row.tokens.prompt), last)
+    answered = last
+    if first is not last:
+        answered = next((row for row in reversed(attempts) if row.tokens.prompt), last)
     facts = next((row.facts for row in attempts if row.facts), None)
     at_ms = _ms(min(row.started_at for row in attempts))
     return Turn(

@@ -1,6 +1,6 @@
 """One exchange of a session, as the analysis sees it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from switchyard_contract.usage import TokenCounts
 
@@ -74,10 +74,11 @@ class Turn:
     """Where the gateway tried first; None: where the answer came from."""
     stage: str = ""
     facts: Facts | None = None
+    prompt: int = field(init=False, repr=False, compare=False)
+    """All that the model read. Asked for a dozen times a turn, so it is summed up once."""
 
-    @property
-    def prompt(self) -> int:
-        return self.tokens.prompt
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prompt", self.tokens.prompt)
 
     @property
     def written(self) -> int:

@@ -22,7 +22,11 @@ def usage_stack(
     if query.until <= query.since:
         return []
     reading = reading_of(replace(query, group_by=query.group_by[:1]), METRICS[metric])
-    value = sql.SQL(" + ").join(reading.sums)
+    if reading.arms[0].is_ledger:
+        value = sql.SQL(" + ").join(reading.sums)
+    else:
+        # One sum of ten columns, not ten sums.
+        value = sql.SQL("sum({})").format(sql.SQL(" + ").join(map(sql.Identifier, METRICS[metric])))
     if greatest is not None and query.group_by:
         statement = _of_known(reading, query.group_by[0], value, greatest[:most])
     else:

@@ -43,6 +43,8 @@ from control_plane.web.request import ConsoleRequest, actor
 from control_plane.web.respond import form_status, go_to
 
 SHOWN_LINES = 1_500
+LONG_TEXT = 100_000
+"""Characters of a revision: to work out what a longer one changes takes longer than a page may."""
 SHOWN_ROWS = 2_000
 COPIED_BYTES = 200_000
 STALE = "The policy has changed since this plan was made. This is the plan for what is there now."
@@ -204,6 +206,11 @@ def restore(request: ConsoleRequest, number: int) -> HttpResponse:
         "confirm": confirm,
         "drift_note": drift_note(request.organization),
     }
+    if request.method == "GET" and len(found.text) > LONG_TEXT and "shown" not in request.GET:
+        # The page is there at once, and asks for the rest of itself.
+        parameters = request.GET.copy()
+        parameters["shown"] = "1"
+        return render(request, "web/policy/restore.html", context | {"later": f"?{parameters.urlencode()}"})
     try:
         if request.method == "POST" and confirm.is_valid():
             done = restore_apply(

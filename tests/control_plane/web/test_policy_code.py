@@ -95,6 +95,23 @@ def test_an_earlier_revision_is_compared_and_brought_back(owner: Client, tenant:
     assert PolicyRevision.objects.latest("number").restored_number == earlier.number
 
 
+def test_what_a_long_revision_changes_is_asked_for_by_its_page(
+    owner: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = code_of(tenant)
+    code.apply(TEAM)
+    earlier = PolicyRevision.objects.latest("number")
+    team_update(team=Team.objects.get(name="core"), cost_centre="8", actor=tenant.actor)
+    monkeypatch.setattr("control_plane.web.views.policy_code.LONG_TEXT", 0)
+    address = reverse("web:policy-restore", args=[earlier.number])
+
+    page = owner.get(f"{address}?takes_people=on").content.decode()
+
+    assert 'hx-get="?takes_people=on&amp;shown=1"' in page
+    assert "What would change" not in page
+    assert "1 to change" in owner.get(f"{address}?takes_people=on&shown=1").content.decode()
+
+
 def test_edits_after_an_apply_from_code_are_shown_and_exported(owner: Client, tenant: Tenant) -> None:
     assert "does not come from code" in owner.get(reverse("web:policy-drift")).content.decode()
     code_of(tenant).apply(TEAM, label="git:1")
