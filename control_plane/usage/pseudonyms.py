@@ -16,11 +16,12 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 from uuid import UUID, uuid4
 
 from django.apps import apps
 from django.db import connection, models, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Replace
 from django.utils import timezone
@@ -165,14 +166,21 @@ def _sums(organization_id: UUID, principal_id: UUID) -> dict[str, tuple[int, ...
     return found
 
 
+def _rename_owner(cursor: CursorWrapper, table: str, swap: _Swap, *, more: LiteralString = "") -> int:
+    """Put the pseudonym and the other names of keys into a table's rows; says how many they are."""
+    cursor.execute(
+        sql.SQL(
+            "UPDATE {} SET principal_id = %s, key_id = COALESCE(%s::jsonb ->> key_id, key_id){}"
+            " WHERE organization_id = %s AND principal_id = %s"
+        ).format(sql.Identifier(table), sql.SQL(more)),
+        [swap.new, swap.keys_text, swap.organization_id, swap.old],
+    )
+    return cursor.rowcount
+
+
 def _rename_ledger(swap: _Swap) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE usage_ledger SET principal_id = %s, key_id = COALESCE(%s::jsonb ->> key_id, key_id)"
-            " WHERE organization_id = %s AND principal_id = %s",
-            [swap.new, swap.keys_text, swap.organization_id, swap.old],
-        )
-        count = cursor.rowcount
+        count = _rename_owner(cursor, "usage_ledger", swap)
         cursor.execute(
             "SELECT day, exchange_id, attempt, kind, revision, decision FROM usage_ledger"
             " WHERE organization_id = %s AND principal_id = %s AND decision IS NOT NULL",
@@ -223,13 +231,7 @@ def _rename_rules(swap: _Swap) -> None:
 def _rename_rollups(swap: _Swap) -> None:
     with connection.cursor() as cursor:
         for table in _ROLLUPS:
-            cursor.execute(
-                sql.SQL(
-                    "UPDATE {} SET principal_id = %s, key_id = COALESCE(%s::jsonb ->> key_id, key_id)"
-                    " WHERE organization_id = %s AND principal_id = %s"
-                ).format(sql.Identifier(table)),
-                [swap.new, swap.keys_text, swap.organization_id, swap.old],
-            )
+            _rename_owner(cursor, table, swap)
             # The digest would tell the old name to whoever tries names out.
             cursor.execute(
                 sql.SQL("UPDATE {} SET grain = {} WHERE organization_id = %s AND principal_id = %s").format(
@@ -247,11 +249,7 @@ def _rename_sessions(swap: _Swap) -> None:
         for row_id, key_id, session_id in rows.values_list("id", "key_id", "session_id")
     ]
     with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE usage_conversationsession SET principal_id = %s, key_id = COALESCE(%s::jsonb ->> key_id, key_id),"
-            " moved_at = clock_timestamp() WHERE organization_id = %s AND principal_id = %s",
-            [swap.new, swap.keys_text, swap.organization_id, swap.old],
-        )
+        _rename_owner(cursor, "usage_conversationsession", swap, more=", moved_at = clock_timestamp()")
         columns = [("usage_conversationsession", "id"), *_references_to_sessions()]
         for table, column in columns:
             cursor.execute(

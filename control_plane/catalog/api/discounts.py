@@ -10,14 +10,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from control_plane.catalog.api.own_terms import OwnTermsView
 from control_plane.catalog.api.prices import SLUG
 from control_plane.catalog.models import Discount
 from control_plane.catalog.price_row import DiscountDraft
 from control_plane.catalog.selectors import discounts_standing
 from control_plane.catalog.services import MOST_PER_MILLE, discount_end, discount_set
-from control_plane.organizations.roles import Permission
 from control_plane.rest.fields import HexId
-from control_plane.rest.views import ListMixin, RemoveMixin, RetrieveMixin, TenantView
 
 
 class DiscountOut(serializers.Serializer[Discount]):
@@ -50,20 +49,12 @@ class DiscountFilter(django_filters.FilterSet):
     vendor = django_filters.CharFilter()
 
 
-class DiscountViewSet(ListMixin, RetrieveMixin, RemoveMixin, TenantView):
+class DiscountViewSet(OwnTermsView):
     """What is taken off the list now or later; an own price is taken as it stands."""
 
     queryset = Discount.objects.all()
     serializer_class = DiscountOut
     filterset_class = DiscountFilter
-    page_order = ("created_at", "id")
-    rights = {
-        "list": Permission.MODELS_READ,
-        "retrieve": Permission.MODELS_READ,
-        "create": Permission.PRICES_MANAGE,
-        "destroy": Permission.PRICES_MANAGE,
-    }
-    http_method_names = ["get", "post", "delete", "head", "options"]
 
     def scoped(self) -> QuerySet[Discount]:
         return discounts_standing(self.caller.organization.id, timezone.now())
@@ -72,14 +63,8 @@ class DiscountViewSet(ListMixin, RetrieveMixin, RemoveMixin, TenantView):
     def create(self, request: Request) -> Response:
         """Take something off from an instant on. One of the same reach and beginning is superseded by it."""
         given = self.read_input(DiscountIn)
-        return self.once(
-            lambda: self.answer(
-                discount_set(
-                    organization=self.caller.organization, draft=DiscountDraft(**given), actor=self.caller.actor
-                ),
-                status=201,
-            )
-        )
+        draft, caller = DiscountDraft(**given), self.caller
+        return self.answer_made(lambda: discount_set(organization=caller.organization, draft=draft, actor=caller.actor))
 
     def remove(self, discount: Discount) -> None:
         """Let it hold no longer; what was used until now keeps its cost."""

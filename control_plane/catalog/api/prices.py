@@ -10,13 +10,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from control_plane.catalog.api.own_terms import OwnTermsView
 from control_plane.catalog.models import OrganizationPrice
 from control_plane.catalog.price_row import MAX_RATE_NANO_USD, RATE_NAMES, PriceBand, PriceDraft, PriceTier
 from control_plane.catalog.selectors import prices_standing
 from control_plane.catalog.services import organization_price_end, organization_price_set
-from control_plane.organizations.roles import Permission
 from control_plane.rest.fields import HexId
-from control_plane.rest.views import ListMixin, RemoveMixin, RetrieveMixin, TenantView
 from switchyard_contract.usage import PIECE_UNITS
 
 SLUG = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -123,20 +122,12 @@ class OwnPriceFilter(django_filters.FilterSet):
     model = django_filters.CharFilter()
 
 
-class PriceViewSet(ListMixin, RetrieveMixin, RemoveMixin, TenantView):
+class PriceViewSet(OwnTermsView):
     """Prices of the organization's own that hold now or later. GET /models says which is in force."""
 
     queryset = OrganizationPrice.objects.all()
     serializer_class = OwnPriceOut
     filterset_class = OwnPriceFilter
-    page_order = ("created_at", "id")
-    rights = {
-        "list": Permission.MODELS_READ,
-        "retrieve": Permission.MODELS_READ,
-        "create": Permission.PRICES_MANAGE,
-        "destroy": Permission.PRICES_MANAGE,
-    }
-    http_method_names = ["get", "post", "delete", "head", "options"]
 
     def scoped(self) -> QuerySet[OrganizationPrice]:
         return prices_standing(self.caller.organization.id, timezone.now())
@@ -145,13 +136,9 @@ class PriceViewSet(ListMixin, RetrieveMixin, RemoveMixin, TenantView):
     def create(self, request: Request) -> Response:
         """Set what is paid from an instant on. A price of the same model and beginning is superseded by it."""
         given = self.read_input(OwnPriceIn)
-        return self.once(
-            lambda: self.answer(
-                organization_price_set(
-                    organization=self.caller.organization, draft=_draft(given), actor=self.caller.actor
-                ),
-                status=201,
-            )
+        draft, caller = _draft(given), self.caller
+        return self.answer_made(
+            lambda: organization_price_set(organization=caller.organization, draft=draft, actor=caller.actor)
         )
 
     def remove(self, price: OrganizationPrice) -> None:
