@@ -4,12 +4,14 @@ Fifteen thousand rows a second of eighty columns: what a general writer spends o
 of the work, and the types are known. Texts and numbers are written together, each in one go.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
 from control_plane.usage.entries import COLUMNS, LedgerRow
-from control_plane.usage.rollups import session_digest
+from control_plane.usage.latencies import Counts, Grain, grain_id
+from control_plane.usage.rollups import COUNTS, LATENCY_GRAIN, session_digest
 
 _APART: Final = (
     *("day", "organization_id", "principal_id", "team_id", "provider_id"),
@@ -25,6 +27,7 @@ _numbers: Callable[[LedgerRow], tuple[Any, ...]] = attrgetter(*_NUMBERS)
 _NUMBER_FORMAT: Final = "\t".join(["%d"] * len(_NUMBERS))
 _TABS: Final = len(_TEXTS) - 1
 _NULL: Final = "\\N"
+LATENCY_COLUMNS: Final = ("minute", "grain", *LATENCY_GRAIN, *COUNTS)
 LINES_AT_ONCE: Final = 256
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -54,6 +57,21 @@ def _line(row: LedgerRow, label_set: int) -> str:
         f"\t{row.provider_id.hex if row.provider_id else _NULL}\t{started_at}\t{counted_at}\t{_bytes(row.decision)}"
         f"\t{row.rules_digest.hex if row.rules_digest else _NULL}\t{_bytes(row.facts)}\t{label_set}\t{session}\n"
     )
+
+
+def latency_lines(folded: Mapping[tuple[datetime, Grain], Counts]) -> bytes:
+    """Write what rows add to latencies, by minute and model."""
+    lines = []
+    for (minute, grain), counts in folded.items():
+        organization_id, provider_id, *texts = grain
+        names = "\t".join([text.translate(_ESCAPES) for text in texts])
+        # A list of numbers looks alike in Python and in PostgreSQL, but for its brackets.
+        arrays = "\t".join([f"{{{str(each)[1:-1]}}}" for each in counts])
+        lines.append(
+            f"{minute.isoformat()}\t{grain_id(grain).hex}\t{organization_id.hex}"
+            f"\t{provider_id.hex if provider_id else _NULL}\t{names}\t{arrays}\n"
+        )
+    return "".join(lines).encode()
 
 
 def _bytes(value: bytes | None) -> str:

@@ -61,14 +61,21 @@ def fault_of(event: usage_pb2.UsageEvent) -> str:
     if len(event.charges) > MOST_CHARGES:
         return f"{len(event.charges)} charges"
     for charge in event.charges:
-        if _uuid(charge.budget_id) is None:
-            return "charges: budget_id is no UUID"
-        if len(charge.counter) > LONGEST_COUNTER or "\x00" in charge.counter:
-            return "charges: counter is too long"
-        if not charge.period.isascii() or not charge.period.isdigit() or len(charge.period) > 16:
-            return "charges: period is no instant"
-        if int(charge.period) > HIGHEST_PERIOD_MS:
-            return "charges: period is beyond all time"
+        if fault := _fault_in(charge.budget_id, charge.counter, charge.period):
+            return fault
+    return ""
+
+
+@lru_cache(maxsize=16384)
+def _fault_in(budget_id: str, counter: str, period: str) -> str:
+    if _uuid(budget_id) is None:
+        return "charges: budget_id is no UUID"
+    if len(counter) > LONGEST_COUNTER or "\x00" in counter:
+        return "charges: counter is too long"
+    if not period.isascii() or not period.isdigit() or len(period) > 16:
+        return "charges: period is no instant"
+    if int(period) > HIGHEST_PERIOD_MS:
+        return "charges: period is beyond all time"
     return ""
 
 
@@ -143,7 +150,7 @@ def _charge(budget_id: str, counter: str, period: str) -> Charge:
 
 def rules_digest(event: usage_pb2.UsageEvent) -> UUID | None:
     """Name the rules that were looked at; None: the event names none."""
-    return _digest_of(_rules_payload(event.rules)) if event.rules.rules else None
+    return _digest_of(_rules_payload(event.rules)) if event.HasField("rules") and event.rules.rules else None
 
 
 def digest_of_rules(rules: usage_pb2.RulesSeen) -> UUID:
@@ -160,7 +167,7 @@ def inflate_rules(stored: bytes) -> usage_pb2.RulesSeen:
 
 def _counted(event: usage_pb2.UsageEvent) -> Iterable[usage_pb2.Charge]:
     """The charges without those of shadows that would have refused: as if enforced, they counted nothing."""
-    if not any(charge.is_shadow for charge in event.charges):
+    if not any([charge.is_shadow for charge in event.charges]):  # noqa: C419
         return event.charges
     passed_by = {
         (rule.id, rule.counter)

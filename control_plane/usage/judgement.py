@@ -6,8 +6,8 @@ or before the ledger begins, an organization nobody knows. Such an event is kept
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from operator import attrgetter, gt, itemgetter
 from typing import Final
@@ -118,52 +118,74 @@ class Horizon:
     now_ms: int
     ledger_days: int
     organizations: frozenset[UUID]
+    oldest_ms: int = field(init=False)
+    """The first instant whose partition is still kept: the start of a UTC day."""
+    latest_ms: int = field(init=False)
 
-    @property
-    def oldest_ms(self) -> int:
-        """The first instant whose partition is still kept: the start of a UTC day."""
-        return (self.now_ms // ulid.DAY_MS - self.ledger_days + 1) * ulid.DAY_MS
+    def __post_init__(self) -> None:
+        oldest_day = self.now_ms // ulid.DAY_MS - self.ledger_days + 1
+        object.__setattr__(self, "oldest_ms", oldest_day * ulid.DAY_MS)
+        object.__setattr__(self, "latest_ms", self.now_ms + AHEAD_MS)
 
-    @property
-    def latest_ms(self) -> int:
-        return self.now_ms + AHEAD_MS
+
+@dataclass(slots=True)
+class _Identity:
+    """Which exchange it was, when, and whose; believed."""
+
+    exchange_id: str
+    day: date
+    started_ms: int
+    kind: str
+    outcome: str
+    organization_id: UUID
+    principal_id: UUID | None
+    team_id: UUID | None
+    provider_id: UUID | None
 
 
 def judge(event: usage_pb2.UsageEvent, horizon: Horizon) -> LedgerRow | Oddity:
     """Turn an event into a row, or say why it is odd."""
-    numbers = (_plain_of(event), _counters_of(event.tokens))
-    return _odd_identity(event, horizon) or _odd_numbers(event, *numbers) or _row_of(event, *numbers)
+    identity = _identity_of(event, horizon)
+    if isinstance(identity, Oddity):
+        return identity
+    plain, counters = _plain_of(event), _counters_of(event.tokens)
+    return _odd_numbers(event, plain, counters) or _row_of(event, identity, plain, counters)
 
 
-def _odd_identity(event: usage_pb2.UsageEvent, horizon: Horizon) -> Oddity | None:
-    if not event.exchange_id:
+def _identity_of(event: usage_pb2.UsageEvent, horizon: Horizon) -> _Identity | Oddity:
+    exchange_id, organization_text = event.exchange_id, event.organization_id
+    if not exchange_id:
         return Oddity("id_missing", "exchange_id is empty")
     try:
-        admitted_ms = ulid.time_ms(event.exchange_id)
+        admitted_ms = ulid.time_ms(exchange_id)
     except ulid.NotAUlid as failure:
         return Oddity("id_malformed", f"exchange_id: {failure}")
     started_ms = event.started_at_ms
     oldest_ms, latest_ms = horizon.oldest_ms, horizon.latest_ms
     is_in_time = oldest_ms <= admitted_ms <= latest_ms and oldest_ms <= started_ms <= latest_ms
     for name, instant_ms in () if is_in_time else (("exchange_id", admitted_ms), ("started_at_ms", started_ms)):
-        if instant_ms > horizon.latest_ms:
+        if instant_ms > latest_ms:
             return Oddity("time_ahead", f"{name} is {instant_ms - horizon.now_ms} ms ahead")
-        if instant_ms < horizon.oldest_ms:
+        if instant_ms < oldest_ms:
             return Oddity("time_too_old", f"{name} is {horizon.now_ms - instant_ms} ms old")
-    if _is_malformed(event.principal_id) or _is_malformed(event.team_id) or _is_malformed(event.provider_id):
+    principal, team, provider = event.principal_id, event.team_id, event.provider_id
+    principal_id, team_id, provider_id = _uuid(principal), _uuid(team), _uuid(provider)
+    if (principal and not principal_id) or (team and not team_id) or (provider and not provider_id):
         return Oddity("id_malformed", "principal_id, team_id or provider_id is no UUID")
-    if not event.organization_id:
+    if not organization_text:
         return Oddity("id_missing", "organization_id is empty")
-    organization_id = _uuid(event.organization_id)
+    organization_id = _uuid(organization_text)
     if organization_id is None:
         return Oddity("id_malformed", "organization_id is no UUID")
     if organization_id not in horizon.organizations:
         return Oddity("organization_unknown", f"no organization {organization_id.hex}")
-    if event.kind not in KIND_OF:
+    kind, outcome = KIND_OF.get(event.kind), OUTCOME_OF.get(event.outcome)
+    if kind is None:
         return Oddity("kind_unknown", f"kind {event.kind}")
-    if event.outcome not in OUTCOME_OF:
+    if outcome is None:
         return Oddity("kind_unknown", f"outcome {event.outcome}")
-    return None
+    day = ulid.day_at(admitted_ms)
+    return _Identity(exchange_id, day, started_ms, kind, outcome, organization_id, principal_id, team_id, provider_id)
 
 
 def _odd_numbers(event: usage_pb2.UsageEvent, plain: tuple[int, ...], counters: tuple[int, ...]) -> Oddity | None:
@@ -184,24 +206,25 @@ def _odd_numbers(event: usage_pb2.UsageEvent, plain: tuple[int, ...], counters: 
     return None
 
 
-def _row_of(event: usage_pb2.UsageEvent, plain: tuple[int, ...], counters: tuple[int, ...]) -> LedgerRow:
-    started_at = datetime.fromtimestamp(event.started_at_ms / 1000, UTC)
-    exchange_id = event.exchange_id
+def _row_of(
+    event: usage_pb2.UsageEvent, identity: _Identity, plain: tuple[int, ...], counters: tuple[int, ...]
+) -> LedgerRow:
+    started_at = datetime.fromtimestamp(identity.started_ms / 1000, UTC)
     texts = _texts_of(event)
     if "\x00" in "".join(texts) or max(map(len, texts)) > NAME_LENGTH:
         texts = tuple(map(_clip, texts))
     computed = (
-        ulid.day_of(exchange_id),
-        exchange_id,
-        KIND_OF[event.kind],
-        OUTCOME_OF[event.outcome],
-        _uuid(event.organization_id),
-        _uuid(event.principal_id),
+        identity.day,
+        identity.exchange_id,
+        identity.kind,
+        identity.outcome,
+        identity.organization_id,
+        identity.principal_id,
         PRINCIPAL_KIND_OF.get(event.principal_kind, ""),
-        _uuid(event.team_id),
+        identity.team_id,
         _tags(event.tags),
         _tags(event.request_tags),
-        _uuid(event.provider_id),
+        identity.provider_id,
         started_at,
         _clip(event.error_text, TEXT_LENGTH),
         _clip(event.path, TEXT_LENGTH),
@@ -260,10 +283,6 @@ def _facts_of(event: usage_pb2.UsageEvent) -> bytes | None:
     return text if len(text) <= MOST_FACTS_BYTES else None
 
 
-def _is_malformed(text: str) -> bool:
-    return bool(text) and _uuid(text) is None
-
-
 @lru_cache(maxsize=8192)
 def _uuid(text: str) -> UUID | None:
     """None: empty, or no UUID. Remembered, because a batch names few owners in many events."""
@@ -282,7 +301,8 @@ def _clip(text: str, length: int = NAME_LENGTH) -> str:
 
 def _tags(tags: Mapping[str, str]) -> str:
     """Tags as JSON text, at most MOST_TAGS of them, sorted, so that equal tags are equal texts."""
-    return _tags_text(tuple(tags.items())) if tags else "{}"
+    # Item by item: the views of such a map are slow.
+    return _tags_text(tuple([(name, tags[name]) for name in tags])) if tags else "{}"
 
 
 @lru_cache(maxsize=16384)

@@ -107,7 +107,7 @@ def _numbered(count: int, first: int = 1) -> sql.Composable:
 
 
 def _sums(columns: Iterable[str] = SUMS) -> sql.Composable:
-    return sql.SQL(", ").join(sql.SQL("sum({})::bigint").format(sql.Identifier(name)) for name in columns)
+    return sql.SQL(", ").join(sql.SQL("usage_total({})").format(sql.Identifier(name)) for name in columns)
 
 
 @cache

@@ -43,15 +43,20 @@ def fold_rule_days(
     replaced = {(row.exchange_id, row.attempt) for row, _ in decided if row.kind == REVERSAL}
     shadowed = {digest for digest, seen in rules.items() if any(rule.is_shadow and rule.matched for rule in seen.rules)}
     sums = _Sums()
-    plain: Tally[tuple[UUID, date, UUID]] = Tally()
+    # By numbers, because a UUID hashes slowly.
+    brought = {digest.int: digest for digest in rules}
+    plain: Tally[tuple[int, date, int]] = Tally()
+    organizations: dict[int, UUID] = {}
     for row, event in decided:
         digest = row.rules_digest
-        if row.attempt > 1 or digest not in rules or (row.exchange_id, row.attempt) in replaced:
+        if row.attempt > 1 or digest is None or digest.int not in brought:
             continue
-        assert digest is not None
-        if row.outcome != REFUSED and not event.downgrade.is_taken and digest not in shadowed:
+        if replaced and (row.exchange_id, row.attempt) in replaced:
+            continue
+        if row.outcome != REFUSED and not event.downgrade.is_taken and not (shadowed and digest in shadowed):
             # Nearly all: nothing but matched, alike for every exchange that names these rules.
-            plain[row.organization_id, row.day, digest] += 1
+            organizations[row.organization_id.int] = row.organization_id
+            plain[row.organization_id.int, row.day, digest.int] += 1
             continue
         moved_by = event.downgrade.budget_id if event.downgrade.is_taken else ""
         # A rule with several counters comes several times: it refused when one of them did.
@@ -62,9 +67,10 @@ def fold_rule_days(
                 matched[rule.id] = (rule, before or verdict is Verdict.REFUSED)
         for rule, has_refused in matched.values():
             sums.add(row.organization_id, row.day, rule, 1, has_refused, rule.id == moved_by)
-    for (organization_id, day, digest), count in plain.items():
-        for rule in {rule.id: rule for rule in rules[digest].rules if rule.matched and rule.id}.values():
-            sums.add(organization_id, day, rule, count, rule.verdict.startswith(DENIED), False)
+    for (organization, day, number), count in plain.items():
+        seen = rules[brought[number]]
+        for rule in {rule.id: rule for rule in seen.rules if rule.matched and rule.id}.values():
+            sums.add(organizations[organization], day, rule, count, rule.verdict.startswith(DENIED), False)
     return sums.deltas()
 
 

@@ -61,11 +61,17 @@ def fold_spending(decided: Iterable[tuple[LedgerRow, usage_pb2.UsageEvent]]) -> 
 
     decided: rows with what was decided about them.
     """
-    found: dict[tuple[UUID, Charge], tuple[int, int, datetime]] = {}
+    # A UUID hashes slowly; its number does not.
+    counters: dict[tuple[int, int, str, int], tuple[UUID, Charge]] = {}
+    sums: dict[tuple[int, int, str, int], tuple[int, int, datetime]] = {}
     for row, event in decided:
         for charge in charges_in(event):
-            counter = (row.organization_id, charge)
-            nano_usd, count, last_at = found.get(counter, (0, 0, row.started_at))
-            found[counter] = (nano_usd + row.cost_nano_usd, count + row.sign, max(last_at, row.started_at))
-    spent = [Spent(Counter.of(*counter), *sums) for counter, sums in found.items()]
+            key = (row.organization_id.int, charge.budget_id.int, charge.counter, charge.period_ms)
+            known = sums.get(key)
+            if known is None:
+                counters[key] = (row.organization_id, charge)
+                known = (0, 0, row.started_at)
+            nano_usd, count, last_at = known
+            sums[key] = (nano_usd + row.cost_nano_usd, count + row.sign, max(last_at, row.started_at))
+    spent = [Spent(Counter.of(*counters[key]), *found) for key, found in sums.items()]
     return tuple(sorted(spent, key=lambda one: one.counter.id))

@@ -13,13 +13,12 @@ from django.db import IntegrityError, connection
 from psycopg import sql
 from psycopg.errors import UniqueViolation
 
-from control_plane.usage.copying import LINE_COLUMNS, written_lines
+from control_plane.usage.copying import LATENCY_COLUMNS, LINE_COLUMNS, latency_lines, written_lines
 from control_plane.usage.entries import COLUMNS as LEDGER_COLUMNS
 from control_plane.usage.entries import LedgerKey, LedgerRow
-from control_plane.usage.latencies import Counts, Grain, grain_id
+from control_plane.usage.latencies import Counts, Grain
 from control_plane.usage.merging import ARRIVING, LABEL_SETS, LATENCIES
 from control_plane.usage.merging import names as _names
-from control_plane.usage.rollups import COUNTS, LATENCY_GRAIN
 from control_plane.usage.rule_days import RULE_SUMS, RuleDelta
 from control_plane.usage.spending import Posted, Spent
 
@@ -64,7 +63,6 @@ def arriving_stage(rows: Sequence[LedgerRow], label_sets: Sequence[int]) -> None
 
 def latencies_stage(folded: Mapping[tuple[datetime, Grain], Counts]) -> None:
     """Lay out what rows add to latencies, by the minute."""
-    columns = ("minute", "grain", *LATENCY_GRAIN, *COUNTS)
     table = sql.Identifier(LATENCIES)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -73,9 +71,8 @@ def latencies_stage(folded: Mapping[tuple[datetime, Grain], Counts]) -> None:
             )
         )
         cursor.execute(sql.SQL("TRUNCATE {}").format(table))
-        with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(table, _names(columns))) as copy:
-            for (minute, grain), counts in folded.items():
-                copy.write_row((minute, grain_id(grain), *grain, *counts))
+        with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(table, _names(LATENCY_COLUMNS))) as copy:
+            copy.write(latency_lines(folded))
 
 
 def ledger_insert() -> frozenset[LedgerKey] | None:

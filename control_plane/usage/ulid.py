@@ -30,7 +30,12 @@ def time_ms(text: str) -> int:
 
 def day_of(text: str) -> date:
     """Say in which UTC day the exchange was admitted; raises NotAUlid."""
-    return _day(time_ms(text) // DAY_MS)
+    return day_at(time_ms(text))
+
+
+def day_at(unix_ms: int) -> date:
+    """The UTC day of an id's time; raises NotAUlid."""
+    return _day(unix_ms // DAY_MS)
 
 
 @lru_cache(maxsize=1024)

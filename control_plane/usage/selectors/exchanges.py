@@ -12,6 +12,7 @@ from control_plane.usage import ulid
 from control_plane.usage.entries import CERTAINTY, COLUMNS, JSON_COLUMNS, LedgerRow
 from control_plane.usage.replacement import standing
 from control_plane.usage.selectors.scope import Scope, all_of
+from control_plane.usage.selectors.standing import owner_conditions
 from switchyard_contract.usage import KINDS as TOKEN_KINDS
 from switchyard_contract.usage import TokenCounts
 
@@ -198,6 +199,8 @@ def _conditions(search: ExchangeSearch) -> list[sql.Composable]:
     equal("principal_id", search.principal_id)
     equal("team_id", search.team_id)
     equal("key_id", search.key_id)
+    if search.key_id:
+        conditions += owner_conditions(search.scope.organization_id, [search.key_id])
     equal("provider_id", search.provider_id)
     equal("client", search.client)
     equal("protocol", search.protocol)

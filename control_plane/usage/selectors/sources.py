@@ -1,4 +1,5 @@
-"""Where usage over time is read from: roll-ups, or the ledger's rows. SQL pieces; the only query asks for known labels.
+"""Where usage over time is read from: roll-ups, or the ledger's rows. SQL pieces; what is asked for them:
+known labels, and whose keys are.
 
 The narrowest table that knows everything a question speaks of: by team, where nothing is said of people, keys or
 versions; whole rows otherwise; labels, where one rule or one tag is asked for besides the team; rows for the rest, over
@@ -19,6 +20,7 @@ from control_plane.usage.models import LabelValue
 from control_plane.usage.rollups import COUNTS, LATENCY_GRAIN, TEAM_GRAIN
 from control_plane.usage.row_sums import COUNTS_NEED, FAILURE, STATUS_CLASS, SUMS_NEED, row_sums
 from control_plane.usage.selectors.scope import Scope, all_of
+from control_plane.usage.selectors.standing import owner_conditions
 
 GROUPINGS: Final[Mapping[str, str]] = {
     "user": "principal_id",
@@ -361,6 +363,8 @@ def _filters(asked: Asked, arm: Arm) -> Iterator[sql.Composable]:
                 yield sql.SQL("rule_id = ANY({})").format(sql.Literal(list(values)))
             continue
         yield _filter(name, values, arm)
+        if name == "key" and arm.is_ledger and all(values):
+            yield from owner_conditions(asked.scope.organization_id, values)
 
 
 def _filter(name: str, values: Sequence[str], arm: Arm) -> sql.Composable:

@@ -6,8 +6,9 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Count, Min, Q, Sum
+from psycopg import sql
 
-from control_plane.usage.models import FailedAuthenticationMinute, InboxBatch, KeyLastUse, QuarantinedEvent
+from control_plane.usage.models import FailedAuthenticationMinute, InboxBatch, KeyLastUse, QuarantinedEvent, UsageDay
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,20 @@ def failed_authentications(*, since: datetime) -> list[tuple[str, str, int]]:
         .order_by("-total", "reason", "source")[:200]
     )
     return [(reason, source, total) for reason, source, total in rows]
+
+
+def owner_conditions(organization_id: UUID, key_ids: Iterable[str]) -> list[sql.Composable]:
+    """What else is true of the ledger's rows of keys: whose they are. It has an index of owners and none of keys.
+
+    Empty: some of these rows are nobody's.
+    """
+    days = UsageDay.objects.filter(organization_id=organization_id, key_id__in=list(key_ids))
+    owners = list(days.order_by().values_list("principal_id", flat=True).distinct())
+    if None in owners:
+        return []
+    if len(owners) == 1:
+        return [sql.SQL("principal_id = {}").format(sql.Literal(owners[0]))]
+    return [sql.SQL("principal_id = ANY({}::uuid[])").format(sql.Literal(owners))]
 
 
 def key_last_uses(organization_id: UUID, key_ids: Iterable[str]) -> dict[str, KeyLastUse]:

@@ -8,7 +8,7 @@ from django.db import ProgrammingError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from control_plane.usage import staging
+from control_plane.usage import aggregation, staging
 from control_plane.usage.models import (
     ConversationSession,
     InboxBatch,
@@ -19,6 +19,7 @@ from control_plane.usage.models import (
 )
 from switchyard_contract.v1 import usage_pb2
 from tests.control_plane.usage.books import (
+    LEDGER_DAYS,
     an_organization,
     assert_books_agree,
     assert_one_standing_row_each,
@@ -73,6 +74,26 @@ def test_a_batch_that_begins_alike_but_holds_more_is_no_repeat() -> None:
 
     assert InboxBatch.objects.count() == 2
     assert book().rows == 2
+
+
+@pytest.mark.parametrize(
+    ("sizes", "claims"),
+    [([1] * 7, [3, 3, 1]), ([5, 1, 1], [5, 2]), ([2, 2, 1], [2, 3]), ([1, 1, 5], [2, 5])],
+    ids=["small ones together", "a large one alone", "never beyond the bound", "a large one waits"],
+)
+def test_a_claim_takes_batches_up_to_so_many_events(
+    monkeypatch: pytest.MonkeyPatch, sizes: list[int], claims: list[int]
+) -> None:
+    monkeypatch.setattr(aggregation, "MOST_EVENTS", 3)
+    for first, size in enumerate(sizes):
+        events = [an_event(100 * first + number) for number in range(size)]
+        put(a_batch(events, first_sequence=1 + 100 * first))
+
+    taken = [aggregation.book_claim(now=NOW, ledger_days=LEDGER_DAYS).events for _ in claims]
+
+    assert taken == claims
+    assert book().batches == 0
+    assert_books_agree()
 
 
 def test_a_final_takes_the_place_of_a_booked_estimate() -> None:
