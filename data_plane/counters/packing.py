@@ -116,7 +116,7 @@ class Aim:
 class PackedClaims:
     """Claims in the form in which the store takes them."""
 
-    __slots__ = ("_aims", "_by_request", "_lasting", "_whole", "claims", "is_empty")
+    __slots__ = ("_aims", "_by_request", "_lasting", "claims", "is_empty", "whole")
 
     def __init__(self, claims: Claims) -> None:
         self.claims = claims
@@ -124,13 +124,14 @@ class PackedClaims:
         self._lasting = lasting_of(claims)
         by_session = any(claim.counts_session for claim in all_claims(claims))
         self._by_request = any(REQUEST in claim.counter for claim in claims.rates)
-        self._whole = None if by_session else Aim(claims, self._lasting, "", b"")
+        self.whole = None if by_session or self.is_empty else Aim(claims, self._lasting, "", b"")
+        """One for all; None: there is one for each session, or nothing to ask."""
         self._aims: dict[tuple[str, bytes], Aim] = {}
 
     def aim(self, session_id: str, request_digest: bytes = b"") -> Aim:
         """Give the claims as they are for a session, and for a request where one counts its repeats."""
-        if self._whole is not None:
-            return self._whole
+        if self.whole is not None:
+            return self.whole
         if not self._by_request:
             return self._known(session_id, b"") or self._keep(session_id, b"", self._write(session_id, b""))
         aim = self._known(session_id, request_digest)

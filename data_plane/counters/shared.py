@@ -138,15 +138,15 @@ class SharedCounters:
             # Kept, since to ask for it is a system call.
             self._loop = asyncio.get_running_loop()
         answer: asyncio.Future[Decision] = self._loop.create_future()
-        if packed.is_empty:
-            answer.set_result(Grant(ask, packed.claims, FIRST, b""))
-            return answer
-        aim = packed.aim(ask.session_id, ask.request_digest)
+        aim = packed.whole
+        if aim is None:
+            if packed.is_empty:
+                answer.set_result(Grant(ask, packed.claims, FIRST, b""))
+                return answer
+            aim = packed.aim(ask.session_id, ask.request_digest)
         if aim.denial is not None and (repeated := self._repeat(aim, ask)) is not None:
             answer.set_result(repeated)
             return answer
-        contents = self._contents[aim.organization_id]
-        contents.wanted = generation = aim.claims.generation
         flags = ask.is_tool_loop * TOOL_LOOP | ask.is_further * FURTHER
         if ask.second is None:
             one = Waiting(ask, member_of(ask), flags, numbers_of(ask.first), (), answer)
@@ -156,7 +156,7 @@ class SharedCounters:
         asking = self._asking.get(aim)
         if asking is not None:
             asking.join(one)
-        elif generation <= contents.lost_at or not self._begin(one, aim, contents):
+        elif not self._begin(one, aim):
             answer.set_result(self._decide_alone(aim, ask))
         return answer
 
@@ -167,8 +167,12 @@ class SharedCounters:
         if not answer.cancel() and not answer.cancelled() and isinstance(grant := answer.result(), Grant):
             self.settle(grant, NOTHING_SPENT)
 
-    def _begin(self, first: Waiting, aim: Aim, contents: Contents) -> bool:
-        """Begin a call that others may join. False: the store cannot be asked."""
+    def _begin(self, first: Waiting, aim: Aim) -> bool:
+        """Begin a call that others may join. False: the store cannot be asked, or has lost what it counted."""
+        contents = self._contents[aim.organization_id]
+        contents.wanted = generation = aim.claims.generation
+        if generation <= contents.lost_at:
+            return False
         wanted = 0 if aim.is_issued else self._unissued(aim)
         told = (contents.generation, contents.sequence, self._maker, self._live_pods(), wanted, 0)
         asking = Asking(
@@ -201,25 +205,23 @@ class SharedCounters:
 
     def settle(self, grant: Grant, spent: Spent) -> None:
         """Replace a reservation by the truth and free its slots."""
-        member = grant.member
-        running = self._running.pop(member, None)
+        running = self._running.pop(grant.member, None)
         if running is None:
             return
         aim = running.aim
         for slot in aim.slots:
             self._alone.leave(slot)
         flags, input_tokens, output_tokens = POST_UNHELD, spent.input_tokens, spent.output_tokens
+        _, _, _, charged_input, charged_output = running.numbers
         if grant.degraded:
             # What was let in here was charged here: there is nothing to correct there.
             charged_input, charged_output = input_tokens, output_tokens
             if grant.degraded == "bounded":
                 self._alone.settled(aim, running.numbers[1:3], spent.cost)
                 flags |= FROM_ALLOWANCE
-        else:
-            _, _, _, charged_input, charged_output = running.numbers
         told = (
-            member, micro_near(spent.cost), input_tokens, output_tokens, charged_input, charged_output, grant.counted,
-            flags,
+            grant.member, micro_near(spent.cost), input_tokens, output_tokens, charged_input, charged_output,
+            grant.counted, flags,
         )  # fmt: skip
         self._settlements.send(Settlement(aim, told))
 

@@ -246,7 +246,11 @@ class Entry:
         tally = transcript.tally
         self._charge(admission, tally)
         # Budgets estimate the next turn by it; a stream that is cut is counted by it (yardsticks.py).
-        if tally.is_reported and (admission.terms.has_budgets or admission.facts.streamed):
+        if (
+            tally.is_reported
+            and admission.client.session_id
+            and (admission.terms.has_budgets or admission.facts.streamed)
+        ):
             self._remember(admission, tally)
         self._told = answered_part(tally.model, tally.stop_reason, tally.service_tier) + rarely_told_part(tally)
         self.upstream_request_id = self.upstream_request_id or tally.upstream_request_id
@@ -268,12 +272,9 @@ class Entry:
 
     def _remember(self, admission: Admission, tally: Tally) -> None:
         """What the next turn of this session will be estimated by."""
-        session_id = admission.client.session_id
-        if not session_id:
-            return
         to, ports = admission.destination, self._ports
         turn = turn_of(tally.tokens, ports.now_ms(), to.model, to.provider_id, to.vendor, len(admission.body))
-        ports.sessions.note(to.organization_id, session_id, turn)
+        ports.sessions.note(to.organization_id, admission.client.session_id, turn)
 
     def _outcome_of(self, transcript: Transcript) -> usage_pb2.Outcome:
         if self.upstream_status >= 400 or transcript.tally.error_type:

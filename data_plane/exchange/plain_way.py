@@ -60,7 +60,8 @@ async def pass_plainly(
     if not isinstance(grant, Grant):
         return Unmet(ask, grant, size, whole, last, grows is not None)
     lines, stage = tell(terms, grant, client.name)
-    decided = decision_part(decided_for(terms, FIRST, session_id) + stage, grant.answer, grant.degraded)
+    decided = terms.decided[0] if terms.decided is not None else decided_for(terms, FIRST, session_id)
+    decided = decision_part(decided, grant.answer, grant.degraded, stage)
     entry.take(grant, decided, terms.weighed.claims.rules_seen, lines)
     return Passed(terms, terms.destination, "", 0, grows)
 

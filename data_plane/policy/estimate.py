@@ -32,8 +32,8 @@ BYTES_PER_TOKEN_TENTHS = 35
 """Prompts of coding tools, JSON included, run to about 3.5 bytes per token."""
 LEAST_OUTPUT_TOKENS = 1_024
 """An answer is not made to fit by cutting it shorter than this."""
-_SCALE = PER_MILLION * 1_000_000
-"""Of rates in nano-USD per million tokens, times two multipliers per mille."""
+_PER_MILLES = 1_000_000
+"""Two multipliers per mille that multiply by one."""
 
 _amounts = cast("Callable[[int, int, int, int, int], Amounts]", Amounts)
 """Where naming three numbers an amount of money would cost as much as working them out."""
@@ -41,11 +41,16 @@ NOTHING = Amounts(NanoUsd(0), NanoUsd(0), NanoUsd(0), 0, 0)
 
 
 class Ceiling(msgspec.Struct, frozen=True):
-    """The dearest rates of a price from some prompt on, times both multipliers (per mille each)."""
+    """The dearest rates of a price from some prompt on, with both multipliers; times the tariff's scale per token."""
 
     from_prompt_tokens: int
     input: int
     output: int
+
+
+Flat = tuple[int, int, int, int, int, int, int, int]
+"""Where nothing hangs on the size of a prompt: both sizes, the scale, rates of the ceiling (input, output), and likely
+ones (fresh, read from a cache, output; nano-USD per million tokens)."""
 
 
 class Tariff(msgspec.Struct, frozen=True):
@@ -53,15 +58,15 @@ class Tariff(msgspec.Struct, frozen=True):
 
     price: Price
     facts: ModelFacts
+    scale: int
+    """What nano-USD are multiplied by, so that nothing is rounded before the end; as small as it may be."""
     ceilings: tuple[Ceiling, ...]
     """Ascending; each counts the bands below it as well, since a prompt may turn out smaller."""
     tier_ceilings: tuple[tuple[str, tuple[Ceiling, ...]], ...]
     """Where a request asks for a tier by name."""
     context_tokens: int
     max_output_tokens: int
-    flat: tuple[int, int, int, int, int] | None
-    """Where nothing hangs on the size of a prompt: rates of the ceiling (input, output), and those that are likely
-    (fresh, read from a cache, output; nano-USD per million tokens)."""
+    flat: Flat | None
 
 
 class Quote(msgspec.Struct, frozen=True, gc=False):
@@ -69,13 +74,14 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
 
     amounts: Amounts
     fixed: int
-    """The worst case of everything but the output, times _SCALE."""
+    """The worst case of everything but the output, times `scale`."""
     output_rate: int
-    """Of the worst case, times _SCALE per token."""
+    """Of the worst case per token, times `scale`."""
     output_tokens: int
     """The bound: all answers together."""
     per_mille: int
     """Calibrated of worst."""
+    scale: int = 1
 
 
 FREE = Quote(NOTHING, 0, 0, 0, 1000)
@@ -84,14 +90,23 @@ FREE = Quote(NOTHING, 0, 0, 0, 1000)
 
 def tariff_of(price: Price, facts: ModelFacts, *, context_tokens: int = 0, max_output_tokens: int = 0) -> Tariff:
     """Prepare a price. The catalogue's sizes hold where nothing better is known; the larger ones win, being bounds."""
+    context_bound = max(facts.context_tokens, context_tokens) or UNKNOWN_CONTEXT_TOKENS
+    output_bound = max(facts.max_output_tokens, max_output_tokens) or UNKNOWN_OUTPUT_TOKENS
+    # Most prices are multiplied by whole numbers, and small numbers are quicker.
+    names = ("", *(tier.name for tier in price.tiers))
+    unit = 1 if any(_multiplier(price, name) % _PER_MILLES for name in names) else _PER_MILLES
+    scale = PER_MILLION * _PER_MILLES // unit
+    ceilings = _ceilings(price, "", unit)
+    flat = (context_bound, output_bound, scale, ceilings[0].input, ceilings[0].output, *_likely_rates(price.rates))
     return Tariff(
         price=price,
         facts=facts,
-        ceilings=_ceilings(price, ""),
-        tier_ceilings=tuple((tier.name, _ceilings(price, tier.name)) for tier in price.tiers),
-        context_tokens=max(facts.context_tokens, context_tokens) or UNKNOWN_CONTEXT_TOKENS,
-        max_output_tokens=max(facts.max_output_tokens, max_output_tokens) or UNKNOWN_OUTPUT_TOKENS,
-        flat=None if price.bands else (*_flat_ceiling(price), *_likely_rates(price.rates)),
+        scale=scale,
+        ceilings=ceilings,
+        tier_ceilings=tuple((tier.name, _ceilings(price, tier.name, unit)) for tier in price.tiers),
+        context_tokens=context_bound,
+        max_output_tokens=output_bound,
+        flat=None if price.bands else flat,
     )
 
 
@@ -101,7 +116,7 @@ def quote(tariff: Tariff | None, size: RequestSize, last: LastTurn | None = None
     tariff: None where nobody is charged; tokens are counted all the same.
     """
     if tariff is not None and tariff.flat is not None and size.is_plain:
-        return _quote_plainly(tariff, tariff.flat, size, last)
+        return _quote_plainly(tariff.facts, tariff.flat, size, last)
     if not size.is_billable:
         return FREE
     if tariff is None:
@@ -109,6 +124,7 @@ def quote(tariff: Tariff | None, size: RequestSize, last: LastTurn | None = None
         prompt, output = _likely(size, last, UNKNOWN_CONTEXT_TOKENS, output_bound if size.answers_with_text else 0)
         return Quote(Amounts(NanoUsd(0), NanoUsd(0), NanoUsd(0), prompt, output), 0, 0, output_bound, 1000)
     facts, price, body_bytes, answers = tariff.facts, tariff.price, size.body_bytes, size.answers
+    scale = tariff.scale
     input_bound = tariff.context_tokens
     if not size.is_unbounded:
         tokens = body_bytes + ALLOWANCE_TOKENS
@@ -127,13 +143,13 @@ def quote(tariff: Tariff | None, size: RequestSize, last: LastTurn | None = None
     if size.service_tier or len(tariff.ceilings) > 1:
         ceiling = _ceiling_for(tariff, size.service_tier, input_bound)
     output_rate = ceiling.output
-    fees = size.max_web_searches * price.per_web_search * _SCALE if size.max_web_searches else 0
+    fees = size.max_web_searches * price.per_web_search * scale if size.max_web_searches else 0
     fixed = input_bound * ceiling.input + fees
-    worst = calibrated = -(-(fixed + output_bound * output_rate) // _SCALE)
+    worst = calibrated = -(-(fixed + output_bound * output_rate) // scale)
     if facts.bytes_per_token_milli > 1000 and not size.is_unbounded:
         measured = _measured_input(size, facts.bytes_per_token_milli)
         if measured < input_bound:
-            calibrated = _nano(measured * ceiling.input + fees + output_bound * output_rate)
+            calibrated = -(-(measured * ceiling.input + fees + output_bound * output_rate) // scale)
     if facts.calibrated_per_mille:
         calibrated = min(calibrated, -(-worst * facts.calibrated_per_mille // 1000))
     prompt, output = _likely(size, last, input_bound, output_bound)
@@ -150,38 +166,37 @@ def quote(tariff: Tariff | None, size: RequestSize, last: LastTurn | None = None
     if expected > calibrated:
         expected = calibrated
     per_mille = 1000 if calibrated == worst else -(-calibrated * 1000 // worst)
-    return Quote(_amounts(expected, calibrated, worst, prompt, output), fixed, output_rate, output_bound, per_mille)
+    amounts = _amounts(expected, calibrated, worst, prompt, output)
+    return Quote(amounts, fixed, output_rate, output_bound, per_mille, scale)
 
 
-def _quote_plainly(
-    tariff: Tariff, rates: tuple[int, int, int, int, int], size: RequestSize, last: LastTurn | None
-) -> Quote:
+def _quote_plainly(facts: ModelFacts, flat: Flat, size: RequestSize, last: LastTurn | None) -> Quote:
     """The same for most requests, and for every one that a budget counts: written out, because calls and checks cost
     more than what they lead to."""
-    input_rate, output_rate, fresh, read, answer_rate = rates
-    body_bytes, facts = size.body_bytes, tariff.facts
-    input_bound, output_bound, asked = body_bytes + ALLOWANCE_TOKENS, tariff.max_output_tokens, size.max_output_tokens
-    if input_bound > tariff.context_tokens:
-        input_bound = tariff.context_tokens
+    context_tokens, output_bound, scale, input_rate, output_rate, fresh, read, answer_rate = flat
+    body_bytes, asked = size.body_bytes, size.max_output_tokens
+    input_bound = body_bytes + ALLOWANCE_TOKENS
+    if input_bound > context_tokens:
+        input_bound = context_tokens
     if 0 < asked < output_bound:
         output_bound = asked
     fixed = input_bound * input_rate
-    worst = calibrated = -(-(fixed + output_bound * output_rate) // _SCALE)
+    worst = calibrated = -(-(fixed + output_bound * output_rate) // scale)
     if facts.bytes_per_token_milli > 1000:
         measured = _measured_input(size, facts.bytes_per_token_milli)
         if measured < input_bound:
-            calibrated = _nano(measured * input_rate + output_bound * output_rate)
+            calibrated = -(-(measured * input_rate + output_bound * output_rate) // scale)
     if facts.calibrated_per_mille:
         calibrated = min(calibrated, -(-worst * facts.calibrated_per_mille // 1000))
-    output, warm = LIKELY_OUTPUT_TOKENS, 0
-    if last is None or last.prompt_tokens <= 0 or last.body_bytes <= 0:
-        prompt = -(-body_bytes * 10 // BYTES_PER_TOKEN_TENTHS)
-    else:
-        prompt = body_bytes * last.prompt_tokens // last.body_bytes
+    output, warm, prompt = LIKELY_OUTPUT_TOKENS, 0, 0
     if last is not None:
         output, warm = last.output_tokens * 3 // 2, last.warm_tokens
         if output < LIKELY_OUTPUT_TOKENS // 2:
             output = LIKELY_OUTPUT_TOKENS // 2
+        if last.prompt_tokens > 0 and last.body_bytes > 0:
+            prompt = body_bytes * last.prompt_tokens // last.body_bytes or 1
+    if not prompt:
+        prompt = -(-body_bytes * 10 // BYTES_PER_TOKEN_TENTHS)
     if prompt < 1:
         prompt = 1
     if prompt > input_bound:
@@ -200,7 +215,8 @@ def _quote_plainly(
     if expected > calibrated:
         expected = calibrated
     per_mille = 1000 if calibrated == worst else -(-calibrated * 1000 // worst)
-    return Quote(_amounts(expected, calibrated, worst, prompt, output), fixed, output_rate, output_bound, per_mille)
+    amounts = _amounts(expected, calibrated, worst, prompt, output)
+    return Quote(amounts, fixed, output_rate, output_bound, per_mille, scale)
 
 
 def likely_cost(price: Price, prompt_tokens: int, warm_tokens: int, output_tokens: int) -> int:
@@ -243,13 +259,13 @@ def output_that_fits(asked: Quote, left: NanoUsd, *, is_strict: bool) -> int:
         return 0
     # The calibrated bound shrinks as the worst case does.
     worst_left = left if is_strict else left * 1000 // max(asked.per_mille, 1)
-    tokens = (worst_left * _SCALE - asked.fixed) // asked.output_rate
+    tokens = (worst_left * asked.scale - asked.fixed) // asked.output_rate
     return min(tokens, asked.output_tokens) if tokens >= LEAST_OUTPUT_TOKENS else 0
 
 
 def with_output(asked: Quote, output_tokens: int) -> Quote:
     """The same request with another limit of output: cut to fit, or as far as a stream has grown."""
-    worst = _nano(asked.fixed + output_tokens * asked.output_rate)
+    worst = -(-(asked.fixed + output_tokens * asked.output_rate) // asked.scale)
     calibrated = min(-(-worst * asked.per_mille // 1000), worst)
     amounts = asked.amounts
     return Quote(
@@ -264,6 +280,7 @@ def with_output(asked: Quote, output_tokens: int) -> Quote:
         output_rate=asked.output_rate,
         output_tokens=output_tokens,
         per_mille=asked.per_mille,
+        scale=asked.scale,
     )
 
 
@@ -295,27 +312,22 @@ def _likely(size: RequestSize, last: LastTurn | None, input_bound: int, output_b
     return prompt if prompt < input_bound else input_bound, output if output < output_bound else output_bound
 
 
-def _ceilings(price: Price, tier: str) -> tuple[Ceiling, ...]:
+def _multiplier(price: Price, tier: str) -> int:
+    """The dearest one, per mille twice, under the standard tier and the one that is named."""
+    dearest = max([1000, *(each.per_mille for each in price.tiers if each.name == tier)])
+    return dearest * max(price.us_geo_per_mille, 1000)
+
+
+def _ceilings(price: Price, tier: str, unit: int) -> tuple[Ceiling, ...]:
     """The dearest rates by size of the prompt, under the standard tier and the one that is named."""
-    multiplier = 1000
-    own: list[Rates] = []
-    for each in price.tiers:
-        if each.name == tier:
-            if each.rates is not None:
-                own.append(each.rates)
-            multiplier = max(multiplier, each.per_mille)
-    multiplier *= max(price.us_geo_per_mille, 1000)
+    own = [each.rates for each in price.tiers if each.name == tier and each.rates is not None]
+    multiplier = _multiplier(price, tier) // unit
     reached = [price.rates, *own]
     ceilings = [_ceiling(0, reached, multiplier)]
     for band in price.bands:
         reached.append(band.rates)
         ceilings.append(_ceiling(band.from_prompt_tokens, reached, multiplier))
     return tuple(ceilings)
-
-
-def _flat_ceiling(price: Price) -> tuple[int, int]:
-    ceiling = _ceilings(price, "")[0]
-    return ceiling.input, ceiling.output
 
 
 def _ceiling(from_prompt_tokens: int, reached: list[Rates], multiplier: int) -> Ceiling:
@@ -351,7 +363,3 @@ def _dearer(one: tuple[Ceiling, ...], other: tuple[Ceiling, ...]) -> tuple[Ceili
         Ceiling(a.from_prompt_tokens, max(a.input, b.input), max(a.output, b.output))
         for a, b in zip(one, other, strict=True)
     )
-
-
-def _nano(scaled: int) -> int:
-    return -(-scaled // _SCALE)

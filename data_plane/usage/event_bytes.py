@@ -136,11 +136,12 @@ def opening_part(
     )
 
 
-def decision_part(decided: bytes, counters_answer: bytes, degraded: str) -> bytes:
-    """What was decided without the counters, what they said, and which rule of an outage spoke for them."""
-    return b"".join(
-        (decided, _COUNTERS_ANSWER, _VARINTS[len(counters_answer)], counters_answer, text(_DEGRADED, degraded))
-    )
+def decision_part(decided: bytes, counters_answer: bytes, degraded: str, more: bytes = b"") -> bytes:
+    """What was decided without the counters, what they said, and which rule of an outage spoke for them. more: other
+    parts."""
+    if degraded:
+        more += text(_DEGRADED, degraded)
+    return b"".join((decided, _COUNTERS_ANSWER, _VARINTS[len(counters_answer)], counters_answer, more))
 
 
 def bill_part(tokens: TokenCounts, cost_nano_usd: int, price_version: str) -> bytes:
