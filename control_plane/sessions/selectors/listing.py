@@ -58,6 +58,11 @@ def sessions_matching(query: SessionQuery) -> QuerySet[ConversationSession]:
     return _narrowed_summary(rows, query, "summary__")
 
 
+def newest_sessions(query: SessionQuery, limit: int) -> list[ConversationSession]:
+    """The sessions seen last, newest first."""
+    return list(sessions_matching(query).order_by("-last_seen", "id")[:limit])
+
+
 def summaries_matching(query: SessionQuery) -> QuerySet[SessionSummary]:
     """Summaries with their sessions, in no order."""
     rows = SessionSummary.objects.filter(query.scope.condition()).select_related("session")

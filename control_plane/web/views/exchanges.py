@@ -10,11 +10,11 @@ from django.views.decorators.http import require_GET
 
 from control_plane.fleet.selectors import pods
 from control_plane.organizations.roles import Permission, can
+from control_plane.sessions.selectors.listing import SessionQuery, newest_sessions
 from control_plane.usage.entries import LedgerRow
 from control_plane.usage.selectors.costs import CostExplanation, cost_explained
 from control_plane.usage.selectors.exchanges import Exchange, ExchangeSearch, exchange_by_id, exchanges_page
 from control_plane.usage.selectors.explanation import exchange_explained
-from control_plane.usage.selectors.sessions import SessionSearch, sessions_page
 from control_plane.web.exchange_search import OUTCOME_TONES, read_search, tone_of
 from control_plane.web.explain_view import explained_for
 from control_plane.web.listing import csv_response, wants_csv
@@ -90,11 +90,9 @@ def exchange(request: ConsoleRequest, exchange_id: str) -> HttpResponse:
     last = found.last
     session = None
     if last.session_id:
-        sessions = sessions_page(
-            SessionSearch(scope(request, Permission.EXCHANGES_READ), session_id=last.session_id, key_id=last.key_id),
-            limit=1,
-        )
-        session = sessions.sessions[0] if sessions.sessions else None
+        mine = scope(request, Permission.EXCHANGES_READ)
+        query = SessionQuery(mine, session_id=last.session_id, key_id=last.key_id)
+        session = next(iter(newest_sessions(query, 1)), None)
     reason = REASON_BY_CODE.get(last.reason)
     winning, asked = (json.loads(text or "{}") for text in found.metadata)
     context = {

@@ -13,8 +13,8 @@ from control_plane.keys.reach import keys_within
 from control_plane.organizations.reach import memberships_within, service_accounts_within, teams_within
 from control_plane.organizations.roles import Permission, can, may_at_all
 from control_plane.routing.selectors import virtual_models_of
+from control_plane.sessions.selectors.listing import SessionQuery, newest_sessions
 from control_plane.usage.selectors.exchanges import exchange_by_id
-from control_plane.usage.selectors.sessions import SessionSearch, sessions_page
 from control_plane.web.access import is_open
 from control_plane.web.places import LED_TEAMS, TEAM_PEOPLE, places_for
 from control_plane.web.request import ConsoleRequest, scope
@@ -98,13 +98,13 @@ def _found(request: ConsoleRequest, text: str) -> list[ItemGroup]:
         address = reverse("web:exchange", args=[exchange.id])
         groups.append(ItemGroup("Exchange", [Item(exchange.id, address, "arrow-left-right", hint)]))
     if len(text) >= SHORTEST_SESSION_SEARCH:
-        search = SessionSearch(scope(request), session_id=text)
+        query = SessionQuery(scope(request), session_id=text)
         groups.append(
             ItemGroup(
                 "Session",
                 [
                     Item(one.session_id, reverse("web:session", args=[one.id]), "messages-square", one.client)
-                    for one in sessions_page(search, limit=1).sessions
+                    for one in newest_sessions(query, 1)
                 ],
             )
         )
