@@ -1,6 +1,7 @@
 """Sessions of coding tools that lost caches, went in circles and had sub-agents, over four weeks."""
 
 import random
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -106,15 +107,7 @@ def _everything() -> list[Turn]:
 def _uncached() -> list[Turn]:
     talk = Talk(context=30_000, name="U")
     talk.go_on(12, facts=LOOKED)
-    return [
-        turn.__class__(
-            **{
-                **{name: getattr(turn, name) for name in turn.__slots__},
-                "tokens": TokenCounts(input_fresh=turn.prompt, output=200),
-            }
-        )
-        for turn in talk.turns
-    ]
+    return [replace(turn, tokens=TokenCounts(input_fresh=turn.prompt, output=200)) for turn in talk.turns]
 
 
 def _any_talk(chance: random.Random, name: str) -> Talk:
