@@ -14,9 +14,13 @@ from control_plane.keys.selectors import keys_of
 from control_plane.limits.models import RateLimit, SessionCap
 from control_plane.organizations.models import Organization
 from control_plane.organizations.selectors import memberships_of, service_accounts_of, teams_of
+from control_plane.usage.adjustments import LABEL
 from control_plane.usage.selectors.names import names_of
+from control_plane.usage.selectors.series import METADATA
 
 UNKNOWN = "unknown"
+SAID = {"client": "tool", "client_version": "version of a tool", "agent": "agent told", "reason": "refusal"}
+"""Groupings whose names are not the words that people use."""
 MOST_OPTIONS = 100
 """So many a list of choices may hold; where there are more, a name is typed."""
 
@@ -34,7 +38,9 @@ class Names:
     def of(self, kind: str, value: str) -> str:
         """The name of a group's value. kind: a grouping of usage; one without ids is its own name."""
         if not value:
-            return f"no {kind.replace('_', ' ')}"
+            return f"no {SAID.get(kind, kind.removeprefix(METADATA).replace('_', ' '))}"
+        if kind in ("model", "requested_model") and value == LABEL:
+            return "corrections by people"
         if kind not in self.LOOKED_UP:
             return value
         known = self._read.setdefault(kind, {})

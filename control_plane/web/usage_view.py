@@ -1,6 +1,6 @@
 """Usage as pages show it: tables by group with shares, charts with a sentence, totals beside the range before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -141,10 +141,21 @@ def prompt_tokens(measures: Measures) -> int:
     )
 
 
-def totals(scope: Scope, span: TimeRange, filters: Filters | None = None) -> Totals:
-    """Sums of a range and of the one before; latencies are left out, no page shows those of everything."""
+def together(parts: Iterable[Measures]) -> Measures:
+    """What parts come to, latencies apart."""
+    measures = list(parts)
+    return Measures(**{name: sum(getattr(each, name) for each in measures) for name in SUMS})
+
+
+def totals(scope: Scope, span: TimeRange, filters: Filters | None = None, *, now: Measures | None = None) -> Totals:
+    """Sums of a range and of the one before; latencies are left out, no page shows those of everything.
+
+    now: those of the range, where they are known already.
+    """
+    if now is None:
+        now = usage_total(scope, since=span.since, until=span.until, filters=filters, measures=SUMS)
     return Totals(
-        usage_total(scope, since=span.since, until=span.until, filters=filters, measures=SUMS),
+        now,
         usage_total(scope, since=span.before_since, until=span.before_until, filters=filters, measures=SUMS),
     )
 
@@ -323,17 +334,17 @@ def _totals_before(
 def sentence(drawn: Chart, span: TimeRange, metric: str) -> str:
     """The chart in words, for those who do not see it."""
     write = numbers.money if drawn.unit == UNIT_MONEY else numbers.compact
-    subject = TITLES[metric]
+    subject, range_name = TITLES[metric], f"{span.label[:1].lower()}{span.label[1:]}"
     if drawn.is_empty or drawn.peak is None:
-        return f"{subject}, {span.label}: nothing."
+        return f"{subject}, {range_name}: nothing."
     at, value = drawn.peak
     unit = {60: "minute,", 3600: "hour from"}.get(drawn.step_s, "day,")
-    moment = f"{at:%H:%M}" if drawn.step_s < 86400 else f"{at:%d %b}"
+    moment = f"{at:%H:%M}" if drawn.step_s < 86400 else f"{at:%-d %b}"
+    whole = f"{subject}, {range_name}: {write(drawn.total)} in all; the busiest {unit} {moment}, had {write(value)}."
+    if len(drawn.series) == 1:
+        return whole
     first = drawn.series[0]
-    return (
-        f"{subject}, {span.label}: {write(drawn.total)} in all; the busiest {unit} {moment}, had {write(value)}. "
-        f"{first.label} makes {numbers.share(first.total, drawn.total)} of it."
-    )
+    return f"{whole} {first.label} makes {numbers.share(first.total, drawn.total)} of it."
 
 
 def _change(now: int, before: int, before_text: str, now_text: str) -> str:

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from control_plane.accounts.models import User
 from control_plane.usage.aggregation import book_waiting
+from control_plane.web.names import Names
 from switchyard_contract.v1 import usage_pb2
 from tests.builders.tenants import Tenant, a_provider
 from tests.control_plane.usage.books import LEDGER_DAYS, put
@@ -189,3 +190,11 @@ def test_what_failed_is_looked_up_over_the_same_range(admin_client: Client, tena
     booked(tenant, failed(1, timezone.now(), provider_id=a_provider(tenant).id.hex))
     page = admin_client.get("/errors?range=30d").content.decode()
     assert "outcome=failed&amp;range=30d" in page
+
+
+def test_money_without_a_request_and_what_is_not_known_have_words(tenant: Tenant) -> None:
+    names = Names(tenant.organization)
+    assert names.of("model", "adjustment") == "corrections by people"
+    assert names.of("client", "") == "no tool"
+    assert names.of("metadata.repository", "") == "no repository"
+    assert names.of("principal_kind", "") == "no principal kind"
