@@ -27,7 +27,7 @@ from control_plane.usage.selectors.sources import (
 LONGEST_ROW_RANGE: Final = timedelta(days=93)
 LONGEST_ROW_RANGE_BY_MINUTE: Final = timedelta(days=2)
 _UNBOUNDED: Final = frozenset({"user", "key", SESSION})
-"""Groups of which there are about as many as rows: to fold these before they are summed saves nothing."""
+"""Groups of which there are about as many as rows."""
 _LONGEST_HOURS: Final = {
     Interval.MINUTE: 1,
     Interval.HOUR: 1,
@@ -66,7 +66,7 @@ def reading_of(
     is_cut = any(not _is_start(query, arm) for arm in arms)
     # A row's time is cut to its day only once per hour and group, since that takes as long as reading the row; and what
     # is joined to a page is few rows.
-    folds = not is_ledger and (is_cut or bool(page)) and not _UNBOUNDED.intersection(query.group_by)
+    folds = not is_ledger and (is_cut or bool(page)) and has_few_groups(query)
     at = sql.Identifier("at")
     timed, start = list(arms), _start(query, at)
     if query.interval is Interval.TOTAL:
@@ -81,6 +81,11 @@ def reading_of(
         start,
         tuple(sums_of(measures, is_ledger=is_ledger)),
     )
+
+
+def has_few_groups(query: SeriesQuery) -> bool:
+    """Whether groups are far fewer than rows."""
+    return not _UNBOUNDED.intersection(query.group_by)
 
 
 def takes_days(query: SeriesQuery) -> bool:

@@ -33,7 +33,7 @@ from control_plane.usage.selectors.points import (
     StackPoint,
     group_text,
 )
-from control_plane.usage.selectors.reading import Reading, reading_of, start_of_point, takes_days
+from control_plane.usage.selectors.reading import Reading, has_few_groups, reading_of, start_of_point, takes_days
 from control_plane.usage.selectors.scope import Scope
 from control_plane.usage.selectors.sources import GROUPINGS, IDS, NOBODY, UnknownGrouping, group_column
 from control_plane.usage.selectors.stacks import usage_stack
@@ -150,9 +150,10 @@ def _statement(
     limited = sql.SQL("") if limit is None else sql.SQL(" LIMIT {}").format(sql.Literal(limit))
     if not query.group_by:
         return _plain(query, measures, after, limited)
-    # Whoever takes all of it reads the range once.
+    # Whoever takes all of it reads the range once; so does who asks for groups of which there are few.
     is_whole = limit is None and after is None
-    if is_whole or len(measures) <= FEW_SUMS:
+    has_few = query.interval is Interval.TOTAL and has_few_groups(query)
+    if is_whole or has_few or len(measures) <= FEW_SUMS:
         return _by_group_at_once(query, measures, after, limited)
     return _by_group(query, measures, after, limited)
 

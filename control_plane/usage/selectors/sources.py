@@ -263,7 +263,7 @@ def sums_of(measures: Sequence[str], *, is_ledger: bool) -> list[sql.Composable]
     """The sums over `used`, in the order of the measures; none of them a latency."""
     if is_ledger:
         return row_sums(measures)
-    return [sql.SQL("sum({})::bigint").format(sql.Identifier(name)) for name in measures]
+    return [sql.SQL("usage_total({})").format(sql.Identifier(name)) for name in measures]
 
 
 _RULES_OF_ROWS: Final = sql.SQL(
@@ -313,7 +313,7 @@ def _column(name: str, share: int, *, folds: bool) -> sql.Composable:
     column = sql.Identifier(name)
     value = column if share == 1 else sql.SQL("{} * {}").format(column, share)
     if folds:
-        return sql.SQL("sum({})::bigint AS {}").format(value, column)
+        return sql.SQL("usage_total({}) AS {}").format(value, column)
     return sql.SQL("{} AS {}").format(value, column)
 
 

@@ -26,7 +26,7 @@ def usage_stack(
         value = sql.SQL(" + ").join(reading.sums)
     else:
         # One sum of ten columns, not ten sums.
-        value = sql.SQL("sum({})").format(sql.SQL(" + ").join(map(sql.Identifier, METRICS[metric])))
+        value = sql.SQL("usage_total({})").format(sql.SQL(" + ").join(map(sql.Identifier, METRICS[metric])))
     if greatest is not None and query.group_by:
         statement = _of_known(reading, query.group_by[0], value, greatest[:most])
     else:
@@ -43,8 +43,8 @@ def _of_greatest(reading: Reading, value: sql.Composable, most: int, *, has_grou
     return sql.SQL(
         "WITH sums AS MATERIALIZED (SELECT {start} AS start, {group} AS name, ({value})::bigint AS value FROM {used}"
         " GROUP BY 1, 2),"
-        " top AS (SELECT name FROM sums GROUP BY name ORDER BY sum(value) DESC, name LIMIT {most})"
-        " SELECT sums.start, top.name IS NULL, top.name, sum(value)::bigint"
+        " top AS (SELECT name FROM sums GROUP BY name ORDER BY usage_total(value) DESC, name LIMIT {most})"
+        " SELECT sums.start, top.name IS NULL, top.name, usage_total(value)"
         " FROM sums LEFT JOIN top ON top.name = sums.name GROUP BY 1, 2, 3 ORDER BY 1, 3"
     ).format(
         start=reading.start,

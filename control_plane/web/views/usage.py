@@ -10,9 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from control_plane.sessions.selectors.listing import SessionQuery, newest_sessions
+from control_plane.usage.labels import RULE
 from control_plane.usage.rollups import SUMS
 from control_plane.usage.selectors.series import METADATA, Point, SeriesQuery, usage_check, usage_points
-from control_plane.usage.selectors.sessions import SessionSearch, sessions_page
 from control_plane.usage.selectors.tags import tag_bounds
 from control_plane.web.budget_reach import my_counters
 from control_plane.web.flags import with_flags
@@ -28,6 +29,7 @@ from control_plane.web.usage_view import (
     group_rows,
     prompt_tokens,
     sentence,
+    together,
     totals,
 )
 from switchyard_contract.usage import KINDS as TOKEN_KINDS
@@ -65,7 +67,7 @@ def my_usage(request: ConsoleRequest) -> HttpResponse:
     zone = zone_of(request)
     span = _range(request, zone, default="month")
     mine, names = own_scope(request), Names(request.organization)
-    sessions = sessions_page(SessionSearch(mine, since=span.since, until=span.until), limit=20)
+    sessions = newest_sessions(SessionQuery(mine, since=span.since, until=span.until), 20)
     drawn = chart(mine, span, "client", names, zone=zone, behind=reverse("web:exchanges"))
     context = {
         "range": span,
@@ -74,7 +76,7 @@ def my_usage(request: ConsoleRequest) -> HttpResponse:
         "totals": totals(mine, span),
         "by_tool": group_rows(mine, span, "client", names),
         "by_model": group_rows(mine, span, "model", names),
-        "sessions": sessions.sessions,
+        "sessions": sessions,
         "budgets": my_counters(request.user, request.organization, request.membership.role)[:MOST_BUDGETS],
         "chart": drawn,
         "sentence": sentence(drawn, span, "cost"),
@@ -105,8 +107,13 @@ def spend(request: ConsoleRequest) -> HttpResponseBase:
     if wants_csv(request):
         return _csv(request, span, group, names, filters, zone)
     seen = scope(request)
-    summed = totals(seen, span, filters)
-    rows = group_rows(seen, span, group, names, filters=filters, compare=compares, total=summed.now, metric=metric)
+    # Of several rules that one exchange met each has it; every other group has what no other one has.
+    summed = totals(seen, span, filters) if group == RULE else None
+    whole = summed.now if summed is not None else None
+    rows = group_rows(seen, span, group, names, filters=filters, compare=compares, total=whole, metric=metric)
+    if summed is None:
+        summed = totals(seen, span, filters, now=together(row.measures for row in rows))
+    is_complete = not rows or not rows[-1].is_rest
     drawn = chart(
         seen,
         span,
@@ -117,8 +124,8 @@ def spend(request: ConsoleRequest) -> HttpResponseBase:
         filters=filters,
         behind=_behind(chosen),
         compare=compares,
-        # The table's first rows are the dearest.
-        greatest=[row.value for row in rows if not row.is_rest] if metric == "cost" else None,
+        # The table's first rows are the greatest; where it is cut, it is cut by cost.
+        greatest=[row.value for row in rows if not row.is_rest] if is_complete or metric == "cost" else None,
     )
     drawn = with_flags(request, drawn, span)
     told = {name: names.of(name, value) if name in Names.KINDS else value for name, value in chosen.items()}
