@@ -59,7 +59,7 @@ def _forecast_message(delivery_id: UUID, crossing: StageCrossing, foreseen: Fore
         f"Budget: {crossing.budget_name}{whose}, {organization}",
         f"Spent: {dollars(crossing.posted_nano_usd)} of {limit} ({crossing.percent} %)",
         f"Heading for: {dollars(foreseen.p50)} (P50); {dollars(foreseen.p10)} to {dollars(foreseen.p90)} in 8 of 10"
-        " courses",
+        " cases",
         f"Reset: {reset_words(resets_at, crossing.timezone)}",
         "",
         f"It passes its limit{about} (P50). {foreseen.drivers_words}".rstrip(),

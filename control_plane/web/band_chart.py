@@ -240,7 +240,7 @@ def _sentence(shown: BurnDown, subject: str) -> str:
     text = f"{subject}: {numbers.money(shown.spent_nano_usd)} spent so far"
     if shown.end is not None:
         low, middle, high = (numbers.money(value) for value in (shown.end.p10, shown.end.p50, shown.end.p90))
-        text += f"; the end is expected at {middle}, between {low} and {high} in 8 of 10 courses"
+        text += f"; the end is expected at {middle}, between {low} and {high} in 8 of 10 cases"
     if shown.limit_nano_usd is not None:
         text += f"; the limit is {numbers.money(shown.limit_nano_usd)}"
     return f"{text}."

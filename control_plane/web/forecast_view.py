@@ -65,7 +65,7 @@ class ForecastRow:
 
     @property
     def passes_text(self) -> str:
-        """When the limit is reached: `around Tuesday the 24th`; empty: not in most courses."""
+        """When the limit is reached: `around Tuesday the 24th`; empty: not in most cases."""
         zone = ZoneInfo(self.forecast.timezone)
         if self.is_spent:
             return "reached"
@@ -77,13 +77,13 @@ class ForecastRow:
 
     @property
     def chance_text(self) -> str:
-        """`73 % of courses, around Friday the 27th`; of one that is reached already: so."""
+        """`73 % of cases, around Friday the 27th`; of one that is reached already: so."""
         over = self.forecast.over_percent
         if self.is_spent:
             return "reached already"
         if not over:
-            return "–" if over is None else "in no course"
-        return f"{over} % of courses{f', {self.passes_text}' if self.passes_text else ''}"
+            return "–" if over is None else "in no case"
+        return f"{over} % of cases{f', {self.passes_text}' if self.passes_text else ''}"
 
     @property
     def has_drivers(self) -> bool:
@@ -106,7 +106,7 @@ class ForecastRow:
             if row.ends_at is None and self.passes_text:
                 return f"At this pace its {money(row.limit_nano_usd or 0)} are spent {self.passes_text} (P50)."
             return f"{money(row.spent_nano_usd)} spent so far. {self.none_text}: {self.none_follows}"
-        band = f"{money(row.p10_nano_usd)} to {money(row.p90_nano_usd)} in 8 of 10 courses"
+        band = f"{money(row.p10_nano_usd)} to {money(row.p90_nano_usd)} in 8 of 10 cases"
         text = f"The {row.period_unit} is heading for {money(row.p50_nano_usd)} (P50), {band}."
         if row.is_over and not self.is_spent and row.spent_p50_at is not None:
             text = f"{self.name} passes its limit {self.passes_text} (P50). {text}"

@@ -92,7 +92,7 @@ def test_the_message_says_when_how_sure_and_who(acme: Tenant, monthly: Budget) -
     assert message.subject == "monthly: heading for $550.00 of $500.00"
     assert "It passes its limit around Tuesday the 24th (P50)." in message.text
     assert "One person and one new service account make 60 % of the rise." in message.text
-    assert "Heading for: $550.00 (P50); $495.00 to $660.00 in 8 of 10 courses" in message.text
+    assert "Heading for: $550.00 (P50); $495.00 to $660.00 in 8 of 10 cases" in message.text
     assert message.body["forecast"]["p50_usd"] == "550.000000000"
     assert "stage" not in message.body
     assert message_of(told["finance"]) == message

@@ -63,7 +63,7 @@ def test_a_picture_has_its_shapes_lines_words_and_table() -> None:
     assert drawn.columns[-1].text == "Mon 30 Nov: $900.00 expected, $700.00 to $1,200.00"
     assert drawn.sentence == (
         "monthly: $300.00 spent so far; the end is expected at $900.00, between $700.00 and $1,200.00 in 8 of 10"
-        " courses; the limit is $1,000.00."
+        " cases; the limit is $1,000.00."
     )
 
 
