@@ -29,12 +29,9 @@ from control_plane.usage.selectors.series import (
 )
 from control_plane.usage.selectors.sessions import (
     CurvePoint,
-    SessionPage,
-    SessionSearch,
     session_by_id,
     session_children,
     session_curve,
-    sessions_page,
 )
 from control_plane.usage.selectors.standing import (
     InboxStanding,
@@ -59,8 +56,6 @@ __all__ = [
     "Scope",
     "SeriesPage",
     "SeriesQuery",
-    "SessionPage",
-    "SessionSearch",
     "StackPoint",
     "TagBound",
     "UnknownGrouping",
@@ -75,7 +70,6 @@ __all__ = [
     "session_by_id",
     "session_children",
     "session_curve",
-    "sessions_page",
     "tag_bounds",
     "tag_keys",
     "tag_values",

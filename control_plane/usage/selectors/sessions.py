@@ -1,4 +1,4 @@
-"""Conversation sessions: runs of a coding tool, newest first; their sub-agents and how their cost grew."""
+"""One conversation session: its sub-agents and how its cost grew. Lists of them: `sessions.selectors.listing`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,34 +6,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from psycopg import sql
 
 from control_plane.usage.models import ConversationSession
 from control_plane.usage.selectors.scope import Scope, all_of
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSearch:
-    """What sessions are looked for; None or empty: anything."""
-
-    scope: Scope
-    since: datetime | None = None
-    until: datetime | None = None
-    session_id: str = ""
-    principal_id: UUID | None = None
-    team_id: UUID | None = None
-    key_id: str = ""
-    client: str = ""
-    model: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionPage:
-    """Most recently seen first. next: hand it in as `after`; None: this is the last page."""
-
-    sessions: tuple[ConversationSession, ...]
-    next: tuple[datetime, UUID] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,29 +24,6 @@ class CurvePoint:
     cache_read: int
     prompt: int
     output: int
-
-
-def sessions_page(search: SessionSearch, *, after: tuple[datetime, UUID] | None = None, limit: int = 50) -> SessionPage:
-    sessions = _in_scope(search.scope)
-    if search.since:
-        sessions = sessions.filter(last_seen__gte=search.since)
-    if search.until:
-        sessions = sessions.filter(first_seen__lt=search.until)
-    if search.principal_id:
-        sessions = sessions.filter(principal_id=search.principal_id)
-    if search.team_id:
-        sessions = sessions.filter(team_id=search.team_id)
-    for name in ("session_id", "key_id", "client"):
-        if getattr(search, name):
-            sessions = sessions.filter(**{name: getattr(search, name)})
-    if search.model:
-        sessions = sessions.filter(model_names__contains=[search.model])
-    if after is not None:
-        last_seen, row_id = after
-        sessions = sessions.filter(Q(last_seen__lt=last_seen) | Q(last_seen=last_seen, id__gt=row_id))
-    found = list(sessions.order_by("-last_seen", "id")[: limit + 1])
-    shown = tuple(found[:limit])
-    return SessionPage(shown, (shown[-1].last_seen, shown[-1].id) if len(found) > limit else None)
 
 
 def session_by_id(scope: Scope, row_id: UUID) -> ConversationSession | None:
