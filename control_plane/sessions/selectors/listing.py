@@ -64,8 +64,8 @@ def newest_sessions(query: SessionQuery, limit: int) -> list[ConversationSession
 
 
 def summaries_matching(query: SessionQuery) -> QuerySet[SessionSummary]:
-    """Summaries with their sessions, in no order."""
-    rows = SessionSummary.objects.filter(query.scope.condition()).select_related("session")
+    """Summaries with their sessions, in no order. Sessions come behind: those of a page, and not joined to all."""
+    rows = SessionSummary.objects.filter(query.scope.condition()).prefetch_related("session")
     if query.session_id:
         rows = rows.filter(session__session_id=query.session_id)
     return _narrowed_summary(_narrowed_session(rows, query, "session__"), query, "")
