@@ -15,6 +15,7 @@ import structlog
 from data_plane.counters.alone import PodAlone
 from data_plane.counters.connection import Patience, RoundTrips, StoreLink
 from data_plane.counters.crowds import Asking, Decision, Waiting
+from data_plane.counters.denials import deny, repeat
 from data_plane.counters.floors import Floor, Floors
 from data_plane.counters.packing import (
     FROM_ALLOWANCE,
@@ -45,8 +46,6 @@ log = structlog.get_logger()
 
 _ADMITTED, _DENIED = int(Verdict.ADMITTED), int(Verdict.DENIED)
 _decode_answer = msgspec.msgpack.Decoder(tuple[int, ...]).decode
-_MOST_REMEMBERED_S = 1.0
-"""So long a no is repeated without asking again, where nothing but time can change it."""
 _RESEND_EVERY_S = 0.25
 
 
@@ -144,7 +143,7 @@ class SharedCounters:
                 answer.set_result(Grant(ask, packed.claims, FIRST, b""))
                 return answer
             aim = packed.aim(ask.session_id, ask.request_digest)
-        if aim.denial is not None and (repeated := self._repeat(aim, ask)) is not None:
+        if aim.denial is not None and (repeated := repeat(aim, ask, self._clock_s())) is not None:
             answer.set_result(repeated)
             return answer
         flags = ask.is_tool_loop * TOOL_LOOP | ask.is_further * FURTHER
@@ -264,44 +263,49 @@ class SharedCounters:
         """Tell each what the script said to it."""
         self._calls -= 1
         contents = self._contents[aim.organization_id]
+        claims, slots, running = aim.claims, aim.slots, self._running
         for one, reply in zip(waiting, replies, strict=True):
-            answer = one.answer
+            answer, ask = one.answer, one.ask
             if answer.done():
                 # Cancelled: whoever asked has left.
-                self._give_back(aim, one.ask)
-            elif isinstance(reply, bytes):
-                answer.set_result(self._take_answer(aim, one, contents, reply))
-            else:
-                decided = self._decide_alone(aim, one.ask)
+                self._give_back(aim, ask)
+                continue
+            if not isinstance(reply, bytes):
+                decided = self._decide_alone(aim, ask)
                 if isinstance(decided, Denial):
                     # The store may have let it in before it fell silent.
-                    self._give_back(aim, one.ask)
+                    self._give_back(aim, ask)
                 answer.set_result(decided)
-
-    def _take_answer(self, aim: Aim, one: Waiting, contents: Contents, reply: bytes) -> Decision:
-        verdict, candidate, fullest, counted, generation, sequence, posted = SAID_FIRST.unpack_from(reply)
-        text, ask = reply[SAID_FIRST.size :], one.ask
-        if verdict <= _DENIED:
-            if contents.lost_at >= 0:
-                contents.lost_at = -1
-                log.info("counters are whole again", organization=aim.organization_id, generation=generation)
-            known = contents.generation
-            if generation > known or (generation == known and sequence > contents.sequence):
-                contents.generation, contents.sequence = generation, sequence
-        if verdict == _ADMITTED:
-            grant = Grant(ask, aim.claims, candidate, text, counted, fullest, posted, "", one.member)
+                continue
+            verdict, candidate, fullest, counted, generation, sequence, posted = SAID_FIRST.unpack_from(reply)
+            text = reply[SAID_FIRST.size :]
+            if verdict <= _DENIED:
+                self._see(aim, contents, generation, sequence)
+            if verdict != _ADMITTED:
+                answer.set_result(self._turn_away(aim, ask, contents, verdict, text))
+                continue
+            grant = Grant(ask, claims, candidate, text, counted, fullest, posted, "", one.member)
             if not aim.is_issued:
                 self._note_issued(aim, grant.numbers)
-            for slot in aim.slots:
+            for slot in slots:
                 self._alone.enter(slot)
-            self._running[one.member] = Running(
-                aim, grant, one.second or one.first if candidate != FIRST else one.first
-            )
-            return grant
+            running[one.member] = Running(aim, grant, (one.second or one.first) if candidate != FIRST else one.first)
+            answer.set_result(grant)
+
+    def _see(self, aim: Aim, contents: Contents, generation: int, sequence: int) -> None:
+        """Note how far the store's contents are."""
+        if contents.lost_at >= 0:
+            contents.lost_at = -1
+            log.info("counters are whole again", organization=aim.organization_id, generation=generation)
+        known = contents.generation
+        if generation > known or (generation == known and sequence > contents.sequence):
+            contents.generation, contents.sequence = generation, sequence
+
+    def _turn_away(self, aim: Aim, ask: Ask, contents: Contents, verdict: int, text: bytes) -> Decision:
         numbers = _decode_answer(text)
         match verdict:
             case Verdict.DENIED:
-                return self._deny(aim, ask, text, numbers)
+                return deny(aim, ask, text, numbers, self._clock_s())
             case Verdict.PERIOD_OVER:
                 self._ahead_ms = numbers[5] - self._now_us() // 1000
                 return Restart(numbers[5])
@@ -311,38 +315,6 @@ class SharedCounters:
                 self._lost(aim.organization_id, contents)
                 return self._decide_alone(aim, ask)
         raise AssertionError(f"the script said {verdict}")
-
-    def _deny(self, aim: Aim, ask: Ask, reply: bytes, numbers: tuple[int, ...]) -> Denial:
-        answer = answer_of(numbers)
-        rates = aim.claims.rates
-        claim = aim.claim(answer.index)
-        retry_ms = answer.retry_after_ms if answer.retry_after_ms >= 0 else None
-        if isinstance(claim, RateClaim):
-            refused = Refused.CONCURRENCY if claim.kind is RateKind.CONCURRENT else Refused.RATE
-            stands = claim.unit == "requests" and claim.kind is not RateKind.CONCURRENT
-        else:
-            refused = Refused.BUDGET
-            line = aim.lines[answer.index - len(rates)]
-            stands = answer.budgets[answer.index - len(rates)].posted > line
-        denial = Denial(refused, claim, retry_ms, reply, answer)
-        if stands and ask.second is None and not ask.is_further:
-            for_s = _MOST_REMEMBERED_S if retry_ms is None else min(_MOST_REMEMBERED_S, retry_ms / 1000)
-            now_s = self._clock_s()
-            aim.denial, aim.denied_at_s, aim.denied_until_s = denial, now_s, now_s + for_s
-        return denial
-
-    def _repeat(self, aim: Aim, ask: Ask) -> Denial | None:
-        """Say the last no again, where nothing but time can have changed it."""
-        now_s, denial = self._clock_s(), aim.denial
-        if denial is None or now_s >= aim.denied_until_s:
-            aim.denial = None
-            return None
-        if ask.second is not None or ask.is_further:
-            return None
-        if denial.retry_after_ms is None:
-            return denial
-        passed_ms = int((now_s - aim.denied_at_s) * 1000)
-        return msgspec.structs.replace(denial, retry_after_ms=max(1, denial.retry_after_ms - passed_ms))
 
     def _give_back(self, aim: Aim, ask: Ask) -> None:
         """Settle what may have been reserved and will not run; nothing is posted where it was not."""

@@ -45,7 +45,8 @@ async def pass_plainly(
     first, session_id = terms.weighed.first, client.session_id
     size = read_size(facts, body)
     last = last_turn(first, arrival, client, ports) if session_id else None
-    whole = quote_for(first, size, last)
+    tariff = first.tariff
+    whole = quote(tariff, size, last) if tariff is not None else quote_for(first, size, last)
     amounts, grows = whole.amounts, None
     if facts.streamed and grows_with(facts, terms, size, whole):
         amounts, grows = with_output(whole, STEP_TOKENS).amounts, whole
