@@ -123,14 +123,16 @@ def read_batch(message: usage_pb2.UsageBatch) -> IncomingBatch:
     if not message.boot_id or len(message.boot_id) > 64:
         raise ValueError("boot_id is missing or too long")
     sequences = [event.sequence for event in message.events]
-    if any(sequence >= 1 << 63 for sequence in sequences):
+    if max(sequences, default=0) >= 1 << 63:
         raise ValueError("a sequence does not fit 63 bits")
     if any(later <= earlier for earlier, later in pairwise(sequences)):
         raise ValueError("sequences do not ascend")
     former = message.former_runs if message.HasField("former_runs") else None
     if former is not None and not 0 < former.whole_since <= former.run < 1 << 63:
         raise ValueError("former runs that cannot be")
-    kept = usage_pb2.UsageBatch(pod_id=message.pod_id, boot_id=message.boot_id, events=message.events)
+    kept = message
+    if message.failed_authentications or former is not None:
+        kept = usage_pb2.UsageBatch(pod_id=message.pod_id, boot_id=message.boot_id, events=message.events)
     return IncomingBatch(
         pod_id=message.pod_id,
         boot_id=message.boot_id,

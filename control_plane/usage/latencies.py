@@ -24,12 +24,12 @@ Counts = tuple[list[int], list[int], list[int], list[int]]
 
 def fold_latencies(rows: Iterable[LedgerRow]) -> dict[tuple[datetime, Grain], Counts]:
     """Count the latencies of rows; a reversal takes back what its row added."""
-    found: dict[tuple[datetime, int, int, str, str, str, str, str], tuple[Grain, Counts]] = {}
+    found: dict[tuple[int, int, int, str, str, str, str, str], tuple[datetime, Grain, Counts]] = {}
     for row in rows:
-        minute = row.counted_at.replace(second=0, microsecond=0)
-        # A UUID hashes slowly; its number does not.
+        at = row.counted_at
+        # By numbers where there are some: instants and UUIDs hash slowly. A minute that is another day's is another.
         place = (
-            minute,
+            (at.toordinal() * 24 + at.hour) * 60 + at.minute,
             row.organization_id.int,
             row.provider_id.int if row.provider_id else -1,
             row.provider_name,
@@ -44,11 +44,12 @@ def fold_latencies(rows: Iterable[LedgerRow]) -> dict[tuple[datetime, Grain], Co
                 *(row.organization_id, row.provider_id, row.provider_name),
                 *(row.model, row.client, row.protocol, row.region),
             )
-            known = found[place] = (grain, ([0] * BUCKETS, [0] * BUCKETS, [0] * BUCKETS, [0] * BUCKETS))
+            counts = ([0] * BUCKETS, [0] * BUCKETS, [0] * BUCKETS, [0] * BUCKETS)
+            known = found[place] = (at.replace(second=0, microsecond=0), grain, counts)
         if row.kind == ADJUSTMENT:
             continue
         sign = -1 if row.kind == REVERSAL else 1
-        gateway, first_token, inter_token, duration = known[1]
+        gateway, first_token, inter_token, duration = known[2]
         gateway[min(_LAST, (row.gateway_us >> _SHIFT).bit_length())] += sign
         if row.first_token_us > 0:
             first_token[min(_LAST, (row.first_token_us >> _SHIFT).bit_length())] += sign
@@ -58,7 +59,7 @@ def fold_latencies(rows: Iterable[LedgerRow]) -> dict[tuple[datetime, Grain], Co
                 inter_token[min(_LAST, (between_us >> _SHIFT).bit_length())] += sign
         if row.attempt >= 1:
             duration[min(_LAST, (row.duration_us >> _SHIFT).bit_length())] += sign
-    return {(place[0], grain): counts for place, (grain, counts) in found.items()}
+    return {(minute, grain): counts for minute, grain, counts in found.values()}
 
 
 def grain_id(grain: Grain) -> UUID:

@@ -47,7 +47,7 @@ def merge_rows(*, has_sessions: bool, has_labels: bool, has_minutes: bool = True
     if has_labels:
         statements += [_fold_labels(), _labels("usage_labelhour", "hour"), _labels("usage_labelday", "day")]
     periods = ("minute", "hour", "day") if has_minutes else ("hour", "day")
-    statements += [_by_team(f"usage_team{period}", period) for period in periods]
+    statements.append(_by_team(periods))
     statements += [_latencies(f"usage_latency{period}", period) for period in periods]
     with connection.cursor() as cursor:
         for statement in statements:
@@ -73,7 +73,7 @@ def _temporary_tables() -> tuple[str, ...]:
 
     sums = ", ".join(f"{name} bigint" for name in SUMS)
     return (
-        made(_FOLDED, f"minute timestamptz, team_grain uuid, whole_grain uuid, {typed(WHOLE_GRAIN)}, {sums}"),
+        made(_FOLDED, f"minute timestamptz, grain uuid, {typed(WHOLE_GRAIN)}, {sums}"),
         made(_LABELS, f"hour timestamptz, grain uuid, {typed(LABEL_GRAIN)}, {sums}"),
         # Several claims may share a transaction, in tests.
         f"TRUNCATE {_FOLDED}, {_LABELS}",
@@ -137,19 +137,18 @@ def _adding_counts() -> sql.Composable:
 
 @cache
 def _fold() -> str:
-    """Rows to minutes of whole rows, with the digests of both grains."""
+    """Rows to minutes of whole rows, with the digest of their grain."""
     return _text(
         sql.SQL(
-            "INSERT INTO {folded} (minute, team_grain, whole_grain, {grain}, {sums})"
-            " SELECT minute, {team_grain}, {whole_grain}, {grain}, {sums} FROM (SELECT"
+            "INSERT INTO {folded} (minute, grain, {grain}, {sums})"
+            " SELECT minute, {digest}, {grain}, {sums} FROM (SELECT"
             " date_trunc('minute', counted_at) AS minute, {columns}, {expressions} FROM {arriving}"
             " GROUP BY {numbers}) AS summed (minute, {grain}, {sums})"
         ).format(
             folded=sql.Identifier(_FOLDED),
             grain=names(WHOLE_GRAIN),
             sums=names(SUMS),
-            team_grain=grain_of(TEAM_GRAIN),
-            whole_grain=grain_of(WHOLE_GRAIN),
+            digest=grain_of(WHOLE_GRAIN),
             columns=_columns_of_rows(WHOLE_GRAIN),
             expressions=sql.SQL(", ").join(row_sums(SUMS)),
             arriving=sql.Identifier(ARRIVING),
@@ -160,18 +159,33 @@ def _fold() -> str:
 
 @cache
 def _whole(table: str, period: str) -> str:
-    return _text(_upsert(table, period, "whole_grain", WHOLE_GRAIN))
+    return _text(_upsert(table, period, WHOLE_GRAIN, _FOLDED))
 
 
 @cache
-def _by_team(table: str, period: str) -> str:
-    return _text(_upsert(table, period, "team_grain", TEAM_GRAIN))
+def _by_team(periods: Sequence[str]) -> str:
+    """Whole rows to minutes by team once, and these into all tables by team, in one order for all workers."""
+    folded = sql.SQL(
+        "SELECT minute, {digest} AS grain, {grain}, {sums} FROM (SELECT minute, {grain}, {summed} FROM {folded}"
+        " GROUP BY {numbers}) AS summed (minute, {grain}, {sums})"
+    ).format(
+        digest=grain_of(TEAM_GRAIN),
+        grain=names(TEAM_GRAIN),
+        sums=names(SUMS),
+        summed=_sums(),
+        folded=sql.Identifier(_FOLDED),
+        numbers=_numbered(1 + len(TEAM_GRAIN)),
+    )
+    *first, last = [_upsert(f"usage_team{period}", period, TEAM_GRAIN, "by_team") for period in periods]
+    parts = [sql.SQL("by_team AS MATERIALIZED ({})").format(folded)]
+    parts += [sql.SQL("part_{} AS ({})").format(sql.SQL(str(number)), part) for number, part in enumerate(first)]
+    return _text(sql.SQL("WITH {} {}").format(sql.SQL(", ").join(parts), last))
 
 
-def _upsert(table: str, period: str, digest: str, grain: Sequence[str]) -> sql.Composable:
+def _upsert(table: str, period: str, grain: Sequence[str], folded: str) -> sql.Composable:
     return sql.SQL(
         "INSERT INTO {table} AS known ({period}, grain, {grain}, {sums})"
-        " SELECT {start}, {digest}, {grain}, {summed} FROM {folded} GROUP BY {numbers}"
+        " SELECT {start}, grain, {grain}, {summed} FROM {folded} GROUP BY {numbers}"
         " ORDER BY organization_id, 1, 2 ON CONFLICT (organization_id, {period}, grain) DO UPDATE SET {adding}"
     ).format(
         table=sql.Identifier(table),
@@ -179,9 +193,8 @@ def _upsert(table: str, period: str, digest: str, grain: Sequence[str]) -> sql.C
         grain=names(grain),
         sums=names(SUMS),
         start=_period(period),
-        digest=sql.Identifier(digest),
         summed=_sums(),
-        folded=sql.Identifier(_FOLDED),
+        folded=sql.Identifier(folded),
         numbers=_numbered(2 + len(grain)),
         adding=_adding("known"),
     )
