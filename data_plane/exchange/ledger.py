@@ -211,8 +211,9 @@ class Entry:
         """The prompt alone: nothing has been written yet."""
         cost = price_estimate(admission, self._input_fresh, 0, self._arrival.started_at_ms)
         amount = cost.amount if cost is not None else NanoUsd(0)
-        # Of what the caller's own account pays, only budgets hold a part that count it (weighing.py).
-        self._spent = Spent(amount, self._input_fresh, 0)
+        if self._grant is not None:
+            # Of what the caller's own account pays, only budgets hold a part that count it (weighing.py).
+            self._spent = Spent(amount, self._input_fresh, 0)
         return plain_bill_part(self._input_fresh, 0, amount, cost.price_id if cost is not None else "")
 
     def note_progress(self, admission: Admission, tally: Tally) -> None:
