@@ -163,7 +163,9 @@ class SharedCounters:
         """Give back what was reserved, if it was: who asked is gone."""
         assert isinstance(answer, asyncio.Future), "it was asked of these counters"
         # While nobody knows yet what there is, it is given back with the answer.
-        if not answer.cancel() and not answer.cancelled() and isinstance(grant := answer.result(), Grant):
+        if answer.cancel() or answer.cancelled() or answer.exception() is not None:
+            return
+        if isinstance(grant := answer.result(), Grant):
             self.settle(grant, NOTHING_SPENT)
 
     def _begin(self, first: Waiting, aim: Aim) -> bool:
@@ -263,34 +265,38 @@ class SharedCounters:
         """Tell each what the script said to it."""
         self._calls -= 1
         contents = self._contents[aim.organization_id]
-        claims, slots, running = aim.claims, aim.slots, self._running
         for one, reply in zip(waiting, replies, strict=True):
             answer, ask = one.answer, one.ask
-            if answer.done():
-                # Cancelled: whoever asked has left.
-                self._give_back(aim, ask)
-                continue
-            if not isinstance(reply, bytes):
-                decided = self._decide_alone(aim, ask)
-                if isinstance(decided, Denial):
-                    # The store may have let it in before it fell silent.
+            try:
+                if answer.done():
+                    # Cancelled: whoever asked has left.
                     self._give_back(aim, ask)
-                answer.set_result(decided)
-                continue
-            verdict, candidate, fullest, counted, generation, sequence, posted = SAID_FIRST.unpack_from(reply)
-            text = reply[SAID_FIRST.size :]
-            if verdict <= _DENIED:
-                self._see(aim, contents, generation, sequence)
-            if verdict != _ADMITTED:
-                answer.set_result(self._turn_away(aim, ask, contents, verdict, text))
-                continue
-            grant = Grant(ask, claims, candidate, text, counted, fullest, posted, "", one.member)
-            if not aim.is_issued:
-                self._note_issued(aim, grant.numbers)
-            for slot in slots:
-                self._alone.enter(slot)
-            running[one.member] = Running(aim, grant, (one.second or one.first) if candidate != FIRST else one.first)
-            answer.set_result(grant)
+                elif isinstance(reply, bytes):
+                    answer.set_result(self._take_answer(aim, one, contents, reply))
+                else:
+                    decided = self._decide_alone(aim, ask)
+                    if isinstance(decided, Denial):
+                        # The store may have let it in before it fell silent.
+                        self._give_back(aim, ask)
+                    answer.set_result(decided)
+            except Exception as failure:  # A process edge: the connection calls this; others in the call are told too.
+                if not answer.done():
+                    answer.set_exception(failure)
+
+    def _take_answer(self, aim: Aim, one: Waiting, contents: Contents, reply: bytes) -> Decision:
+        verdict, candidate, fullest, counted, generation, sequence, posted = SAID_FIRST.unpack_from(reply)
+        text = reply[SAID_FIRST.size :]
+        if verdict <= _DENIED:
+            self._see(aim, contents, generation, sequence)
+        if verdict != _ADMITTED:
+            return self._turn_away(aim, one.ask, contents, verdict, text)
+        grant = Grant(one.ask, aim.claims, candidate, text, counted, fullest, posted, "", one.member)
+        if not aim.is_issued:
+            self._note_issued(aim, grant.numbers)
+        for slot in aim.slots:
+            self._alone.enter(slot)
+        self._running[one.member] = Running(aim, grant, (one.second or one.first) if candidate != FIRST else one.first)
+        return grant
 
     def _see(self, aim: Aim, contents: Contents, generation: int, sequence: int) -> None:
         """Note how far the store's contents are."""

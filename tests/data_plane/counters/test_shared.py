@@ -96,6 +96,26 @@ async def test_a_caller_that_is_cut_off_with_its_answer_gives_everything_back(co
     assert raw.numbers(BUDGET_KEY) == {"e": 0, "s": 0, "p": 0}
 
 
+async def test_an_answer_that_cannot_be_read_is_the_trouble_of_one(
+    counters_url: str, raw: RawStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Denial:
+        raise ValueError("no answer")
+
+    monkeypatch.setattr("data_plane.counters.shared.deny", fail)
+    claims = claims_of(a_budget(1.0))
+    async with counting(counters_url) as counters:
+        asks = [an_ask(1, amounts(0.4)), an_ask(2, amounts(0.9)), an_ask(3, amounts(0.4))]
+        packed = counters.pack(claims)
+        answers = [counters.reserve(packed, ask) for ask in asks]
+        first, second, third = await asyncio.gather(*answers, return_exceptions=True)
+        assert (type(first), type(second), type(third)) == (Grant, ValueError, Grant)
+        for answer in answers:
+            counters.withdraw(answer)
+        await counters.settled()
+    assert raw.numbers(BUDGET_KEY) == {"e": 0, "s": 0, "p": 0}
+
+
 async def test_two_hundred_race_for_the_last_dollar_over_four_pods(counters_url: str, raw: RawStore) -> None:
     async with AsyncExitStack() as stack:
         pods = [await stack.enter_async_context(counting(counters_url, pod_id=str(number))) for number in range(4)]
