@@ -1,15 +1,20 @@
 """Alert channels and keys of metadata: added, changed, refused by field, and each organization's own."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from control_plane.accounts.services import actor_of
+from control_plane.alerts.findings import missing_note
 from control_plane.alerts.models import AlertChannel, Delivery
-from control_plane.alerts.services import ChannelFacts, channel_create
+from control_plane.alerts.services import ChannelFacts, channel_create, findings_dispatch
 from control_plane.organizations.roles import Role
 from control_plane.rules.metadata_keys import metadata_key_create
 from control_plane.rules.models import MetadataKey
+from control_plane.usage.models import MissingEvents
 from tests.builders.tenants import Tenant, a_person_of_role
 from tests.control_plane.rules.bad_rules import BAD_RULES, Bad
 from tests.control_plane.web.conftest import SignIn
@@ -53,6 +58,20 @@ def test_a_channel_is_changed_tried_and_deleted(admin_client: Client, tenant: Te
     assert admin_client.post(gone, {"confirm": "no", "reason": "x"}).status_code == 422
     assert admin_client.post(gone, {"confirm": "finance", "reason": "x"}).status_code == 302
     assert not AlertChannel.objects.exists()
+
+
+def test_a_channel_hears_of_more_than_budgets_and_says_what_it_was_told(admin_client: Client, tenant: Tenant) -> None:
+    channel = a_channel(tenant)
+    where = reverse("web:alert-channel", args=[channel.id])
+    data = {"name": "finance", "addresses": "cfo@example.com", "is_active": "on", "hears": ["missing_usage"]}
+    assert admin_client.post(where, data).status_code == 302
+    channel.refresh_from_db()
+    assert channel.hears == ["missing_usage"]
+    now = timezone.now()
+    MissingEvents.objects.create(pod_id="pod-3", boot_id=b"b", first=1, last=2, opened_at=now - timedelta(hours=1))
+    missing_note(now=now)
+    findings_dispatch(now=now)
+    assert "Missing usage of pod-3" in admin_client.get(where).content.decode()
 
 
 @pytest.mark.parametrize(
