@@ -282,8 +282,8 @@ async def send(port: int, streams: Sequence[list[tuple[bytes, str]]], rate: int,
     await asyncio.gather(*(stream(number, batches) for number, batches in enumerate(streams)))
 
 
-async def watch(url: str, sent: Sent, markers: int) -> None:
-    """Look which batches can be read, until all can."""
+async def watch(url: str, sent: Sent, markers: int, processes: Sequence["subprocess.Popen[str]"]) -> None:
+    """Look which batches can be read, until all can. Raises RuntimeError when a process that is needed has ended."""
     import psycopg
 
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
@@ -298,6 +298,8 @@ async def watch(url: str, sent: Sent, markers: int) -> None:
                 )
                 now = time.perf_counter()
                 sent.seen.update((row[0], now) for row in await cursor.fetchall())
+            if any(process.poll() is not None for process in processes):
+                raise RuntimeError("intake or a worker has ended; its words are above")
             await asyncio.sleep(POLL_S)
         sent.looking_s = cpu_of(looking)
 
@@ -340,7 +342,7 @@ def measure(chosen: argparse.Namespace, places: TestPlaces, server: int) -> dict
     found: dict[str, Any] = {}
     try:
         for run in ("new", "replayed") if chosen.replay else ("new",):
-            found[run] = _run(streams, count, port, chosen.rate, places, server, intake.pid, [w.pid for w in workers])
+            found[run] = _run(streams, count, port, chosen.rate, places, server, intake, workers)
         with connection.cursor() as cursor:
             cursor.execute("SELECT count(*), sum(cost_nano_usd) FROM usage_ledger")
             rows, cost = cursor.fetchone()
@@ -366,17 +368,21 @@ def _run(
     rate: int,
     places: TestPlaces,
     server: int,
-    intake: int,
-    workers: Sequence[int],
+    intake: "subprocess.Popen[str]",
+    workers: Sequence["subprocess.Popen[str]"],
 ) -> dict[str, Any]:
     from django.db import connection
 
+    def used_cpu() -> tuple[float, ...]:
+        booking = sum(cpu_of(worker.pid) for worker in workers)
+        return (cpu_of(intake.pid), booking, cpu_of_tree(server), cpu_of(os.getpid()))
+
     sent = Sent({}, {})
-    before = (cpu_of(intake), sum(map(cpu_of, workers)), cpu_of_tree(server), cpu_of(os.getpid()))
+    before = used_cpu()
     begun = time.perf_counter()
 
     async def both() -> None:
-        watching = watch(places.settings()["DATABASE_URL"], sent, sum(map(len, streams)))
+        watching = watch(places.settings()["DATABASE_URL"], sent, sum(map(len, streams)), [intake, *workers])
         await asyncio.gather(send(port, streams, rate, sent), watching)
 
     asyncio.run(both())
@@ -387,7 +393,7 @@ def _run(
                 break
             time.sleep(POLL_S)
     taken = time.perf_counter() - begun
-    after = (cpu_of(intake), sum(map(cpu_of, workers)), cpu_of_tree(server), cpu_of(os.getpid()))
+    after = used_cpu()
     spent = [late - early for early, late in zip(before, after, strict=True)]
     spent[2] -= sent.looking_s
     spent[3] += sent.looking_s
