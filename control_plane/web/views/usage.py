@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from zoneinfo import ZoneInfo
 
+from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
@@ -14,6 +15,7 @@ from control_plane.sessions.selectors.listing import SessionQuery, newest_sessio
 from control_plane.usage.labels import RULE
 from control_plane.usage.rollups import SUMS
 from control_plane.usage.selectors.series import METADATA, Point, SeriesQuery, usage_check, usage_points
+from control_plane.usage.selectors.sources import UnknownGrouping
 from control_plane.usage.selectors.tags import tag_bounds
 from control_plane.web.budget_reach import my_counters
 from control_plane.web.flags import with_flags
@@ -21,6 +23,7 @@ from control_plane.web.listing import Chip, Filter, csv_response, wants_csv, wit
 from control_plane.web.names import Names
 from control_plane.web.ranges import NAMED, TimeRange, read_range
 from control_plane.web.request import ConsoleRequest, own_scope, scope, zone_of
+from control_plane.web.respond import go_to
 from control_plane.web.usage_view import (
     METRICS,
     MORE_METRICS,
@@ -58,6 +61,8 @@ MORE_GROUPS = (
 """What else can be grouped by, besides the organization's own keys of metadata."""
 MOST_TAGS = 20
 NAMED_AT_ONCE = 1000
+LONGEST_BY_ROWS = "90d"
+"""The longest range for what no sums are kept of; months and years are read from sums alone."""
 MOST_BUDGETS = 8
 TO_TYPE = {"user": "User: e-mail or name", "key": "Key: id or name"}
 
@@ -104,8 +109,15 @@ def spend(request: ConsoleRequest) -> HttpResponseBase:
         name: names.find(name, value) or value if name in Names.KINDS else value for name, value in chosen.items()
     }
     filters = {name: [value] for name, value in chosen.items()}
+    query = _query(request, span, group, filters, zone)
+    try:
+        # What cannot be answered is said before anything is read, and before a file begins.
+        usage_check(query)
+    except UnknownGrouping as failure:
+        messages.warning(request, f"{str(failure).capitalize()}. These are the last 90 days.")
+        return go_to(request, f"{without(request.GET, 'from', 'to', 'range')}&range={LONGEST_BY_ROWS}")
     if wants_csv(request):
-        return _csv(request, span, group, names, filters, zone)
+        return _csv(query, group, names)
     seen = scope(request)
     # Of several rules that one exchange met each has it; every other group has what no other one has.
     summed = totals(seen, span, filters) if group == RULE else None
@@ -192,16 +204,11 @@ def _behind(chosen: dict[str, str]) -> str:
     return reverse("web:exchanges") + (f"?{kept}" if kept else "")
 
 
-def _csv(
-    request: ConsoleRequest,
-    span: TimeRange,
-    group: str,
-    names: Names,
-    filters: dict[str, list[str]],
-    zone: ZoneInfo,
-) -> HttpResponseBase:
+def _query(
+    request: ConsoleRequest, span: TimeRange, group: str, filters: dict[str, list[str]], zone: ZoneInfo
+) -> SeriesQuery:
     """Every interval and group of the chart and table, with all token counters and full precision."""
-    query = SeriesQuery(
+    return SeriesQuery(
         scope=scope(request),
         since=span.since,
         until=span.until,
@@ -211,8 +218,9 @@ def _csv(
         filters=filters,
         measures=SUMS,
     )
-    # What cannot be answered is said before the file begins.
-    usage_check(query)
+
+
+def _csv(query: SeriesQuery, group: str, names: Names) -> HttpResponseBase:
     head = ("start", group, f"{group}_id", "requests", "errors", "refusals", *TOKEN_KINDS, "prompt", "cost_nano_usd")
     return csv_response(f"spend-by-{group}", head, _csv_rows(usage_points(query), group, names))
 

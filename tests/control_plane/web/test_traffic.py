@@ -163,6 +163,14 @@ def test_the_explorer_groups_by_anything_and_compares_with_the_range_before(
     assert saved.context["chart"].unit == "money"
 
 
+def test_a_range_that_no_sums_answer_is_shortened_and_said(admin_client: Client) -> None:
+    answer = admin_client.get("/spend?by=rule&model=claude-x&range=days&from=2025-01-01&to=2025-12-31")
+    assert answer.status_code == 302
+    assert answer["location"].endswith("?by=rule&model=claude-x&range=90d")
+    page = admin_client.get("/spend" + answer["location"])
+    assert "can be asked for over 93 days at most. These are the last 90 days." in page.content.decode()
+
+
 def test_shares_are_of_what_is_measured(admin_client: Client, tenant: Tenant) -> None:
     now = timezone.now()
     booked(
