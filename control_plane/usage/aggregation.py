@@ -215,11 +215,10 @@ def book_rows(
 
     Must run inside a transaction. now: when rows count that are of a closed month.
     """
-    rules = rules or {}
     partitions.partitions_ensure({row.day for row in arrived})
-    written = _write(arrived, now, rules) if arrived else []
+    written = _write(arrived, now, rules or {}) if arrived else []
     orphans_settle(written, at=now)
-    return _sum_up(written, rules)
+    return written
 
 
 def rows_take_back(attempts: Iterable[tuple[str, int]], *, kind: str, now: datetime) -> list[LedgerRow]:
@@ -232,20 +231,7 @@ def rows_take_back(attempts: Iterable[tuple[str, int]], *, kind: str, now: datet
     stored = _stored((ulid.day_of(exchange_id), exchange_id) for exchange_id, _ in asked)
     old = [row for attempt, row in replacement.standing(stored).items() if attempt in asked and row.kind == kind]
     reversals = sorted((reversal_of(row) for row in old), key=attrgetter(*staging.LEDGER_KEY))
-    return _sum_up(_insert(reversals, now, {}), {})
-
-
-def _sum_up(written: list[LedgerRow], rules: Mapping[UUID, usage_pb2.RulesSeen]) -> list[LedgerRow]:
-    """Add what was written to the sums that are kept beside the roll-ups."""
-    if not written:
-        return []
-    staging.merge_rules(_rules_to_keep(written, rules))
-    decided = [(row, decisions.unpack(row.decision)) for row in written if row.decision or row.rules_digest]
-    staging.merge_rule_days(rule_days.fold_rule_days(decided, rules))
-    # Near the end: a counter of a whole organization is touched by every worker, and held from here on.
-    if posted := staging.merge_spending(spending.fold_spending(decided)):
-        listening.tell_listeners(posted)
-    return written
+    return _insert(reversals, now, {})
 
 
 def _rules_to_keep(
@@ -270,7 +256,11 @@ def _write(arrived: Sequence[LedgerRow], now: datetime, rules: Mapping[UUID, usa
 
 
 def _insert(added: list[LedgerRow], now: datetime, rules: Mapping[UUID, usage_pb2.RulesSeen]) -> list[LedgerRow]:
-    """Write rows, sorted by their key, and add them to the roll-ups; returns those that the ledger did not have."""
+    """Write rows, sorted by their key, and add them to all sums; returns those that the ledger did not have.
+
+    What they add is worked out first, here and in PostgreSQL: from the first sum that is added to until the end of the
+    transaction other workers wait that have something to add to the same.
+    """
     if not added:
         return []
     if ends := closing.closed_ends():
@@ -280,12 +270,23 @@ def _insert(added: list[LedgerRow], now: datetime, rules: Mapping[UUID, usage_pb
     new = staging.ledger_insert()
     if new is not None:
         added = [row for row in added if row.key in new]
+    if not added:
+        return []
+    decided = [(row, decisions.unpack(row.decision)) for row in added if row.decision or row.rules_digest]
+    days, spent = rule_days.fold_rule_days(decided, rules), spending.fold_spending(decided)
+    kept = _rules_to_keep(added, rules)
     if labelled.sets:
         staging.label_sets_stage(labelled.sets)
     staging.latencies_stage(fold_latencies(added))
+    merging.fold_rows(has_labels=bool(labelled.sets))
     merging.merge_rows(has_sessions=any(row.session_id for row in added), has_labels=bool(labelled.sets))
     if labelled.overflow:
         labels.overflow_add(labelled.overflow, now=now)
+    staging.merge_rules(kept)
+    staging.merge_rule_days(days)
+    # Last: a counter of a whole organization is touched by every worker.
+    if posted := staging.merge_spending(spent):
+        listening.tell_listeners(posted)
     return added
 
 

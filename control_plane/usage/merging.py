@@ -35,20 +35,27 @@ _IDS: Final = frozenset({"organization_id", "team_id", "principal_id", "provider
 _COMPUTED: Final = {"status_class": STATUS_CLASS, "failure": FAILURE}
 
 
+def fold_rows(*, has_labels: bool) -> None:
+    """Work out what the arriving rows add to roll-ups; nothing that others see is touched."""
+    _execute([*_temporary_tables(), _fold(), *([_fold_labels()] if has_labels else [])])
+
+
 def merge_rows(*, has_sessions: bool, has_labels: bool, has_minutes: bool = True) -> None:
-    """Add what the arriving rows add to sessions, keys and all roll-ups.
+    """Add what the arriving rows, which are folded, add to sessions, keys and all roll-ups.
 
     has_minutes: False where all rows are older than minutes are kept.
     """
-    statements = [*_temporary_tables()]
-    if has_sessions:
-        statements.append(_sessions())
-    statements += [_last_uses(), _fold(), _whole("usage_usagehour", "hour"), _whole("usage_usageday", "day")]
+    statements = [_sessions()] if has_sessions else []
+    statements += [_last_uses(), _whole("usage_usagehour", "hour"), _whole("usage_usageday", "day")]
     if has_labels:
-        statements += [_fold_labels(), _labels("usage_labelhour", "hour"), _labels("usage_labelday", "day")]
+        statements += [_labels("usage_labelhour", "hour"), _labels("usage_labelday", "day")]
     periods = ("minute", "hour", "day") if has_minutes else ("hour", "day")
     statements.append(_by_team(periods))
     statements += [_latencies(f"usage_latency{period}", period) for period in periods]
+    _execute(statements)
+
+
+def _execute(statements: Iterable[str]) -> None:
     with connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)

@@ -286,5 +286,6 @@ def _book_day(organization_id: UUID, day: date, first: int, sets: dict[int, list
                 arriving=sql.Identifier(ARRIVING),
             )
         )
+    merging.fold_rows(has_labels=True)
     merging.merge_rows(has_sessions=True, has_labels=True, has_minutes=has_minutes)
     return count
