@@ -7,13 +7,15 @@ Source: docs/decisions/0120-stage-alerts.md
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from control_plane.alerts.channels.catalog import all_channels
@@ -35,53 +37,44 @@ KEPT_FOR = timedelta(days=400)
 MOST_SECONDS_PER_RUN = 60.0
 
 log = structlog.get_logger()
+T = TypeVar("T", StageCrossing, Finding)
 
 
 def crossings_dispatch(*, now: datetime | None = None) -> int:
     """Make the deliveries of crossings that have none yet; says of how many crossings."""
-    count = 0
-    while True:
-        with transaction.atomic():
-            crossing = (
-                StageCrossing.objects.select_for_update(skip_locked=True)
-                .filter(dispatched_at__isnull=True)
-                .order_by("crossed_at", "id")
-                .first()
-            )
-            if crossing is None:
-                return count
-            _dispatch(crossing, now or timezone.now())
-        count += 1
+    return _dispatch_all(StageCrossing.objects.order_by("crossed_at", "id"), _dispatch_crossing, now)
 
 
 def findings_dispatch(*, now: datetime | None = None) -> int:
     """Make the deliveries of findings that have none yet; says of how many findings."""
+    return _dispatch_all(Finding.objects.order_by("found_at", "id"), _dispatch_finding, now)
+
+
+def _dispatch_all(rows: QuerySet[T], dispatch: Callable[[T, datetime], None], now: datetime | None) -> int:
+    """Each in a transaction of its own, the oldest first; says how many."""
     count = 0
     while True:
         with transaction.atomic():
-            finding = (
-                Finding.objects.select_for_update(skip_locked=True)
-                .filter(dispatched_at__isnull=True)
-                .order_by("found_at", "id")
-                .first()
-            )
-            if finding is None:
+            row = rows.select_for_update(skip_locked=True).filter(dispatched_at__isnull=True).first()
+            if row is None:
                 return count
-            finding.dispatched_at = now or timezone.now()
-            _deliveries_make(
-                finding.organization_id, recipients_of_finding(finding), finding.dispatched_at, finding=finding
-            )
-            finding.save(update_fields=["dispatched_at"])
+            dispatch(row, now or timezone.now())
         count += 1
 
 
-def _dispatch(crossing: StageCrossing, now: datetime) -> None:
+def _dispatch_crossing(crossing: StageCrossing, now: datetime) -> None:
     budget = Budget.objects.filter(organization_id=crossing.organization_id, id=crossing.budget_id).first()
     of = (tuple(crossing.per), crossing.counter)
     crossing.counter_text = counter_words(crossing.organization_id, [of])[of][:1000]
     crossing.dispatched_at = now
     _deliveries_make(crossing.organization_id, recipients_of(crossing, budget), now, crossing=crossing)
     crossing.save(update_fields=["counter_text", "dispatched_at"])
+
+
+def _dispatch_finding(finding: Finding, now: datetime) -> None:
+    finding.dispatched_at = now
+    _deliveries_make(finding.organization_id, recipients_of_finding(finding), now, finding=finding)
+    finding.save(update_fields=["dispatched_at"])
 
 
 def _deliveries_make(
