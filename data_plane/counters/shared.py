@@ -280,6 +280,8 @@ class SharedCounters:
                         self._give_back(aim, ask)
                     answer.set_result(decided)
             except Exception as failure:  # A process edge: the connection calls this; others in the call are told too.
+                # Nobody knows what it says: what it may have let in does not run.
+                self._give_back(aim, ask)
                 if not answer.done():
                     answer.set_exception(failure)
 

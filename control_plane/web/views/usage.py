@@ -118,7 +118,7 @@ def spend(request: ConsoleRequest) -> HttpResponseBase:
         return go_to(request, f"{without(request.GET, 'from', 'to', 'range')}&range={LONGEST_BY_ROWS}")
     if wants_csv(request):
         return _csv(query, group, names)
-    seen = scope(request)
+    seen = query.scope
     # Of several rules that one exchange met each has it; every other group has what no other one has.
     summed = totals(seen, span, filters) if group == RULE else None
     whole = summed.now if summed is not None else None
