@@ -116,6 +116,20 @@ async def test_an_answer_that_cannot_be_read_is_the_trouble_of_one(
     assert raw.numbers(BUDGET_KEY) == {"e": 0, "s": 0, "p": 0}
 
 
+async def test_what_an_answer_that_cannot_be_read_let_in_is_given_back(
+    counters_url: str, raw: RawStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no answer")
+
+    monkeypatch.setattr(SharedCounters, "_see", fail)
+    async with counting(counters_url) as counters:
+        with pytest.raises(ValueError, match="no answer"):
+            await counters.reserve(counters.pack(claims_of(a_budget(1.0))), an_ask(1))
+        await counters.settled()
+    assert raw.numbers(BUDGET_KEY) == {"e": 0, "s": 0, "p": 0}
+
+
 async def test_two_hundred_race_for_the_last_dollar_over_four_pods(counters_url: str, raw: RawStore) -> None:
     async with AsyncExitStack() as stack:
         pods = [await stack.enter_async_context(counting(counters_url, pod_id=str(number))) for number in range(4)]
