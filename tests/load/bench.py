@@ -14,6 +14,7 @@ Usage: python -m tests.load.bench [--quick] [--rules] [--scenario NAME] [--round
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -21,8 +22,9 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from statistics import median
 
 from deploy.local.engines import Engines
 from deploy.local.valkey import Valkey
@@ -114,9 +116,33 @@ async def _measure(chosen: argparse.Namespace, work: Path, stack: contextlib.Exi
     command += ["--work", str(work / "referee"), "--json", str(work / "raw.json")]
     referee = await asyncio.create_subprocess_exec(*command)
     status = await referee.wait()
+    if chosen.rules and status == 0:
+        print(_what_rules_add(json.loads((work / "raw.json").read_bytes())))
     await asyncio.sleep(1)
     print(f"\nUsage events received: {control.received}; snapshots refused by the pod: {len(control.nacks)}")
     return status
+
+
+def _what_rules_add(raw: Mapping[str, Mapping[str, list[Mapping[str, float]]]]) -> str:
+    """Say for each scenario what rules add to a request, round by round: a round's targets had the same machine."""
+    told = []
+    for scenario, rounds_of in raw.items():
+        rounds = [
+            [each.get("cpu_us_per_request") for each in (free, governed, bare)]
+            for free, governed, bare in zip(
+                rounds_of["switchyard"], rounds_of[GOVERNED], rounds_of["aiohttp"], strict=False
+            )
+        ]
+        whole = [(free, governed, bare) for free, governed, bare in rounds if free and governed and bare]
+        if not whole:
+            continue
+        added = [governed - free for free, governed, _ in whole]
+        share = median(more / bare for more, (_, _, bare) in zip(added, whole, strict=True))
+        told.append(
+            f"{scenario}: rules add {', '.join(f'{each:.1f}' for each in added)} µs of CPU a request, "
+            f"median {median(added):.1f}; {share:.3f} of what the bare proxy needs for one"
+        )
+    return "\n".join(told)
 
 
 def _boost(pids: Iterable[int], referee: list[str]) -> None:
