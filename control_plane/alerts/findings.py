@@ -37,8 +37,8 @@ def _unusual(found: Sequence[UnusualSpend]) -> None:
 
 
 def unusual_note(found: Iterable[UnusualSpend], *, now: datetime) -> int:
-    """Write those that nobody has looked at; says how many are new. Must run in a transaction."""
-    return _note([_of_unusual(one, now) for one in found if one.state == FindingState.OPEN])
+    """Write those that nobody has looked at or muted; says how many are new. Must run in a transaction."""
+    return _note([_of_unusual(one, now) for one in found if one.state == FindingState.OPEN and one.muted_at is None])
 
 
 @transaction.atomic

@@ -189,6 +189,7 @@ class UnusualSpendOut(serializers.Serializer[UnusualSpend]):
     state = serializers.ChoiceField(choices=FindingState.choices)
     decided_by = serializers.CharField()
     decided_at = serializers.DateTimeField(allow_null=True)
+    muted_at = serializers.DateTimeField(allow_null=True, help_text="Since when nobody is told; null: it is told.")
 
     def get_principal(self, row: UnusualSpend) -> str | None:
         names = self.context.get("names")
@@ -217,6 +218,7 @@ class UnusualSpendDecision(serializers.Serializer[Any]):
 class UnusualSpendFilter(django_filters.FilterSet):
     state = django_filters.ChoiceFilter(choices=FindingState.choices)
     principal = django_filters.UUIDFilter(field_name="principal_id")
+    is_muted = django_filters.BooleanFilter(field_name="muted_at", lookup_expr="isnull", exclude=True)
     team = django_filters.UUIDFilter(field_name="team_id")
 
 

@@ -146,6 +146,8 @@ class UnusualSpend(models.Model):
     decided_by = models.CharField(max_length=254, blank=True)
     """The name of whoever looked, as it was."""
     decided_at = models.DateTimeField(null=True, blank=True)
+    muted_at = models.DateTimeField(null=True, blank=True)
+    """Since when nobody is told of it, because who spent it is muted; None: it is told."""
     found_at = models.DateTimeField()
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -164,3 +166,28 @@ class UnusualSpend(models.Model):
     def times(self) -> float:
         """How many times the usual; 0: nothing was usual."""
         return self.spent_nano_usd / self.usual_nano_usd if self.usual_nano_usd > 0 else 0.0
+
+
+class UnusualMute(models.Model):
+    """For a time nobody is told of unusual days of one person or service account. They are found and shown as ever."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    organization_id = models.UUIDField()
+    principal_id = models.UUIDField()
+    principal_kind = models.CharField(max_length=16)
+    last_day = models.DateField()
+    """The last day, of UTC, of which nobody is told."""
+    reason = models.CharField(max_length=1000)
+    muted_by = models.CharField(max_length=254)
+    """The name of whoever muted, as it was."""
+    muted_at = models.DateTimeField()
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["last_day", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["organization_id", "principal_id"], name="forecasts_mute_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.principal_id.hex} until {self.last_day}"

@@ -1,10 +1,14 @@
-"""Who sees which forecasts: all, those about the teams they lead, their own."""
+"""Who sees which forecasts and findings: all, those about the teams they lead, their own; and who may mute whom."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from uuid import UUID
 
 from django.db.models import Q
 
 from control_plane.budgets.models import Budget
 from control_plane.keys.models import VirtualKey
-from control_plane.organizations.models import TeamMembership
+from control_plane.organizations.models import ServiceAccount, TeamMembership
 from control_plane.organizations.roles import Permission, Reach, Standing, reach_of
 from control_plane.rules.reach import seen_ids, sight_of
 
@@ -32,6 +36,56 @@ def unusual_seen_by(standing: Standing) -> Q:
             return Q(principal_id=standing.user_id)
         case _:
             return Q(pk__in=[])
+
+
+def mutes_seen_by(standing: Standing) -> Q:
+    """Over mutes: like findings, by the teams that people are in."""
+    match reach_of(standing, Permission.USAGE_READ):
+        case Reach.ALL:
+            return Q(principal_id__isnull=False)
+        case Reach.TEAM:
+            of_organization = {"organization_id": standing.organization_id, "team_id__in": standing.led_team_ids}
+            people = TeamMembership.objects.filter(**of_organization).values("user_id")
+            accounts = ServiceAccount.objects.filter(**of_organization).values("id")
+            return Q(principal_id__in=people) | Q(principal_id__in=accounts) | Q(principal_id=standing.user_id)
+        case Reach.OWN:
+            return Q(principal_id=standing.user_id)
+        case _:
+            return Q(pk__in=[])
+
+
+def may_mute(standing: Standing, principal_id: UUID) -> bool:
+    """Whether somebody may mute this person or service account."""
+    return principal_id in mutable_of(standing, [principal_id])
+
+
+def mutable_of(standing: Standing, principal_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Those of them whom somebody may mute; at most two queries.
+
+    Whoever sets budgets for everybody may mute all. A lead who sets them for the team: others that are in no other
+    team, since a mute is silence for every team's lead.
+    """
+    match reach_of(standing, Permission.BUDGETS_MANAGE):
+        case Reach.ALL:
+            return frozenset(principal_ids)
+        case Reach.TEAM:
+            teams = _teams_of(standing.organization_id, principal_ids)
+            return frozenset(one for one, of_one in teams.items() if of_one <= standing.led_team_ids) - {
+                standing.user_id
+            }
+        case _:
+            return frozenset()
+
+
+def _teams_of(organization_id: UUID, principal_ids: Collection[UUID]) -> Mapping[UUID, set[UUID]]:
+    """The teams of each that is in any."""
+    found: dict[UUID, set[UUID]] = defaultdict(set)
+    people = TeamMembership.objects.filter(organization_id=organization_id, user_id__in=principal_ids)
+    accounts = ServiceAccount.objects.filter(organization_id=organization_id, id__in=principal_ids)
+    for rows in (people.values_list("user_id", "team_id"), accounts.values_list("id", "team_id")):
+        for principal_id, team_id in rows:
+            found[principal_id].add(team_id)
+    return found
 
 
 def _budgets_seen_by(standing: Standing) -> Q:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from control_plane.budgets.models import Budget
 from control_plane.budgets.stages import loaded_stages
 from control_plane.forecasts.burn_down import BurnDown, Curve, Line
-from control_plane.forecasts.models import Forecast, UnusualSpend
+from control_plane.forecasts.models import Forecast, UnusualMute, UnusualSpend
 from control_plane.forecasts.subjects import Subject
 
 SCORED_FORECASTS = 40
@@ -133,3 +133,9 @@ def score_of(rows: QuerySet[Forecast]) -> Score:
 def unusual_of(organization_id: UUID) -> QuerySet[UnusualSpend]:
     """Findings of an organization, the newest day first."""
     return UnusualSpend.objects.filter(organization_id=organization_id)
+
+
+def mutes_in_force(organization_id: UUID, *, now: datetime | None = None) -> QuerySet[UnusualMute]:
+    """Whose unusual days are told to nobody at present, the one that ends first first."""
+    today = (now or timezone.now()).astimezone(UTC).date()
+    return UnusualMute.objects.filter(organization_id=organization_id, last_day__gte=today).order_by("last_day", "id")

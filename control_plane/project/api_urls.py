@@ -27,6 +27,7 @@ from control_plane.declarative.api import (
 )
 from control_plane.fleet.api import MetricsView, PodViewSet
 from control_plane.forecasts.api import ForecastViewSet, UnusualSpendViewSet
+from control_plane.forecasts.mutes_api import UnusualMuteViewSet
 from control_plane.identity.api import IdentityConnectionViewSet
 from control_plane.identity.device.api import DeviceAuthorizeView, DeviceRevokeView, DeviceTokenView, WhoamiView
 from control_plane.identity.scim.api import ScimGroupViewSet, ScimTokenViewSet
@@ -117,6 +118,7 @@ router.register("alert-channels", AlertChannelViewSet, "alert-channel")
 router.register("alert-deliveries", AlertDeliveryViewSet, "alert-delivery")
 router.register("forecasts", ForecastViewSet, "forecast")
 router.register("unusual-spend", UnusualSpendViewSet, "unusual-spend")
+router.register("unusual-spend-mutes", UnusualMuteViewSet, "unusual-spend-mute")
 router.register("audit", AuditViewSet, "audit")
 router.register("pods", PodViewSet, "pod")
 router.register("snapshots", SnapshotViewSet, "snapshot")

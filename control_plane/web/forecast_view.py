@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from control_plane.budgets.models import Budget
 from control_plane.forecasts.burn_down import BurnDown
 from control_plane.forecasts.drivers import Driver
-from control_plane.forecasts.models import FindingState, Forecast, UnusualSpend
+from control_plane.forecasts.models import FindingState, Forecast, UnusualMute, UnusualSpend
 from control_plane.forecasts.selectors import Score, burn_downs_of, counter_forecasts
 from control_plane.forecasts.told import counter_texts, driver_name, names_for
 from control_plane.forecasts.words import day_words, drivers_words, none_words, usual_words
@@ -145,6 +145,8 @@ class FindingRow:
 
     finding: UnusualSpend
     name: str
+    may_mute: bool = False
+    """Whether the reader may mute whom it is of; not where that stands already."""
 
     @property
     def headline(self) -> str:
@@ -165,6 +167,15 @@ class FindingRow:
     @property
     def is_open(self) -> bool:
         return self.finding.state == FindingState.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class MuteRow:
+    """Somebody of whose unusual days nobody is told."""
+
+    mute: UnusualMute
+    name: str
+    may_lift: bool
 
 
 def forecast_rows(organization_id: UUID, rows: Sequence[Forecast]) -> list[ForecastRow]:

@@ -171,7 +171,8 @@ def nearest_budgets(
 def looks(standing: Standing, organization: Organization, scope: Scope, now: datetime) -> list[Look]:
     """Unusual spend that nobody has looked at, and sessions whose cache is hardly read; at most three queries."""
     found: list[Look] = []
-    unusual = unusual_of(organization.id).filter(unusual_seen_by(standing), state=FindingState.OPEN).count()
+    open_days = unusual_of(organization.id).filter(unusual_seen_by(standing), state=FindingState.OPEN)
+    unusual = open_days.filter(muted_at=None).count()
     if unusual:
         # Whoever sees nobody else's has no page of findings; their exchanges are where it is seen.
         sees_list = reach_of(standing, Permission.USAGE_READ) >= Reach.TEAM

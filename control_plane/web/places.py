@@ -65,7 +65,7 @@ PLACES: tuple[Place, ...] = (
         "trending-up",
         "2",
         TEAM_BUDGETS,
-        ("forecast-of", "unusual-spend", "unusual-spend-mark"),
+        ("forecast-of", "unusual-spend", "unusual-spend-mark", "unusual-mute", "unusual-unmute"),
     ),
     Place(
         "Spend",

@@ -48,6 +48,7 @@ from control_plane.web.views import (
     teams,
     tokens,
     traffic,
+    unusual,
     usage,
     workload,
 )
@@ -130,8 +131,10 @@ urlpatterns: list[URLPattern] = [
     # Budgets: the right's reach narrows which, and which counters of them.
     page("forecast", forecast.forecast, "forecast", TEAM_BUDGETS),
     page("forecast/of/<uuid:subject_id>", forecast.forecast_of, "forecast-of", P.BUDGETS_READ),
-    page("forecast/unusual", forecast.unusual, "unusual-spend", TEAM_USAGE),
-    page("forecast/unusual/<uuid:finding_id>", forecast.unusual_mark, "unusual-spend-mark", TEAM_USAGE),
+    page("forecast/unusual", unusual.unusual, "unusual-spend", TEAM_USAGE),
+    page("forecast/unusual/<uuid:finding_id>", unusual.unusual_mark, "unusual-spend-mark", TEAM_USAGE),
+    page("forecast/unusual/mute/<uuid:principal_id>", unusual.mute, "unusual-mute", P.BUDGETS_MANAGE),
+    page("forecast/unusual/unmute/<uuid:mute_id>", unusual.unmute, "unusual-unmute", P.BUDGETS_MANAGE),
     page("budgets", budgets.budgets, "budgets", TEAM_BUDGETS),
     page("budgets/requests", approvals.budget_requests, "budget-requests", P.BUDGETS_READ),
     page(

@@ -4,14 +4,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from django.db import transaction
 from django.utils import timezone
 
 from control_plane.accounts.models import User
+from control_plane.audit.services import Actor, ActorKind
 from control_plane.budgets.models import Budget
 from control_plane.forecasts.models import UnusualSpend
-from control_plane.forecasts.services import forecasts_make, forecasts_score, unusual_find
+from control_plane.forecasts.services import forecasts_make, forecasts_score, mute_set, unusual_find
 from control_plane.forecasts.subjects import Subject
 from control_plane.organizations.models import Organization, Team
+from control_plane.organizations.selectors import service_accounts_of
 from switchyard_contract.quantity import NANO_PER_USD
 
 DAYS_SEEN = (12, 6, 3, 2, 1)
@@ -36,6 +39,7 @@ def foreseen(organization: Organization, budget: Budget, person: User, team: Tea
     forecasts_make(organization=organization)
     unusual_find(organization=organization)
     _a_wild_day(organization, person, team, now)
+    _a_mute(organization, now)
     return Foreseen(Subject(organization.id, None, "").id, Subject(organization.id, budget.id, "").id)
 
 
@@ -57,3 +61,18 @@ def _a_wild_day(organization: Organization, person: User, team: Team, now: datet
             "found_at": now,
         },
     )
+
+
+def _a_mute(organization: Organization, now: datetime) -> None:
+    """Of a machine whose load is known."""
+    account = service_accounts_of(organization).first()
+    if account is not None:
+        by = Actor(ActorKind.USER, "", "Grace Hopper", reason="Moves the old repositories until Friday.")
+        with transaction.atomic():
+            mute_set(
+                organization=organization,
+                principal_id=account.id,
+                last_day=(now + timedelta(days=7)).astimezone(UTC).date(),
+                by=by,
+                now=now,
+            )

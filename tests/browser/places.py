@@ -266,6 +266,7 @@ def forecast_spots(world: World) -> tuple[Spot, ...]:
         Spot("forecast-organization", reverse("web:forecast-of", args=[world.foreseen.organization_id])),
         Spot("forecast-budget", reverse("web:forecast-of", args=[world.foreseen.budget_id])),
         Spot("unusual", reverse("web:unusual-spend")),
+        Spot("unusual-mute", reverse("web:unusual-mute", args=[world.member.id])),
         Spot("unusual-dismissed", reverse("web:unusual-spend") + "?state=dismissed"),
     )
 

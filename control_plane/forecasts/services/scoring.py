@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from control_plane.forecasts.history import span_sums
-from control_plane.forecasts.models import Forecast, UnusualSpend
+from control_plane.forecasts.models import Forecast, UnusualMute, UnusualSpend
 from control_plane.usage.models import BudgetSpend
 from control_plane.usage.spending import Counter
 
@@ -17,6 +17,7 @@ QUIET_AFTER = timedelta(hours=12)
 """Pods that were cut off report late: so long after its end a period's sum is taken."""
 MOST_PER_RUN = 5000
 KEPT_FOR = timedelta(days=400)
+MUTES_KEPT_FOR = timedelta(days=3)
 KEPT_OF_COUNTERS = timedelta(days=130)
 """Forecasts of single people's counters are many; a quarter and some of them is enough for a score."""
 
@@ -63,10 +64,12 @@ def forecasts_score(*, now: datetime | None = None) -> int:
 def forecasts_forget(*, now: datetime | None = None) -> int:
     """Let go of what is too old to tell anything."""
     now = now or timezone.now()
-    old: list[QuerySet[Forecast] | QuerySet[UnusualSpend]] = [
+    old: list[QuerySet[Forecast] | QuerySet[UnusualSpend] | QuerySet[UnusualMute]] = [
         Forecast.objects.filter(as_of__lt=now - KEPT_FOR),
         Forecast.objects.filter(as_of__lt=now - KEPT_OF_COUNTERS).exclude(counter=""),
         UnusualSpend.objects.filter(day__lt=(now - KEPT_FOR).date()),
+        # Their last day is judged until the day after it is over.
+        UnusualMute.objects.filter(last_day__lt=(now - MUTES_KEPT_FOR).date()),
     ]
     return sum(rows.delete()[0] for rows in old)
 

@@ -18,6 +18,7 @@ from control_plane.forecasts.listening import tell_of_unusual_spend
 from control_plane.forecasts.matching import Grain
 from control_plane.forecasts.models import FindingState, UnusualSpend
 from control_plane.forecasts.series import History
+from control_plane.forecasts.services.mutes import muted_until
 from control_plane.forecasts.unusual import LEAST_NANO_USD, Judgement, judge_day
 from control_plane.organizations.models import Organization
 from control_plane.usage.closing import closed_until
@@ -63,11 +64,15 @@ def unusual_find(*, organization: Organization, now: datetime | None = None) -> 
     found = sorted(_found(sums), key=lambda one: -one.spent)[:MOST_FINDINGS]
     rows = [_row(organization.id, one, _most(organization.id, one), now) for one in found]
     with transaction.atomic():
+        muted = muted_until(organization.id)
+        for row in rows:
+            last_day = muted.get(row.principal_id)
+            row.muted_at = now if last_day is not None and row.day <= last_day else None
         UnusualSpend.objects.bulk_create(
             rows,
             update_conflicts=True,
             unique_fields=["organization_id", "principal_id", "day"],
-            # What people said of it stays, and when it was found.
+            # What people said of it stays, whether it is told, and when it was found.
             update_fields=[
                 "spent_nano_usd",
                 "usual_nano_usd",

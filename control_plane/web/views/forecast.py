@@ -1,45 +1,37 @@
-"""Forecast: where the month and the budgets are heading, what drives it, how past forecasts did, unusual spend."""
+"""Forecast: where the month and the budgets are heading, what drives it, how past forecasts did, unusual days."""
 
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from django.contrib import messages
-from django.db import transaction
-from django.db.models import F, Q, QuerySet
-from django.http import Http404, HttpResponse, HttpResponseBase
+from django.db.models import F, QuerySet
+from django.http import Http404, HttpResponseBase
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
-from control_plane.forecasts.models import FindingState, Forecast, UnusualSpend
-from control_plane.forecasts.reach import forecasts_seen_by, unusual_seen_by
+from control_plane.forecasts.models import FindingState, Forecast
+from control_plane.forecasts.reach import forecasts_seen_by
 from control_plane.forecasts.selectors import (
     forecasts_in_force,
     history_of,
     score_of,
     scored_forecasts,
-    unusual_of,
 )
-from control_plane.forecasts.services import unusual_decide
 from control_plane.forecasts.told import counter_texts
 from control_plane.organizations.roles import Permission, Reach, reach_of
-from control_plane.usage.selectors.names import names_of
 from control_plane.web.forecast_view import (
-    FindingRow,
     driver_rows,
     forecast_rows,
     picture_of,
     score_text,
 )
 from control_plane.web.listing import csv_response, wants_csv
-from control_plane.web.request import ConsoleRequest, actor
-from control_plane.web.respond import go_to
+from control_plane.web.request import ConsoleRequest
+from control_plane.web.views.unusual import decides, finding_rows, findings_of
 
 MOST_BUDGETS = 50
 MOST_FINDINGS = 5
-PAGE_FINDINGS = 50
 PAGE_HISTORY = 60
 HEAD = (
     "as_of", "budget", "counter", "period", "ends_at", "spent_nano_usd", "limit_nano_usd", "p10_nano_usd",
@@ -62,7 +54,7 @@ def forecast(request: ConsoleRequest) -> HttpResponseBase:
     if in_danger:
         budgets = budgets.filter(over_percent__gte=10)
     shown = list(budgets.order_by(F("over_percent").desc(nulls_last=True), "-spent_nano_usd", "id")[: MOST_BUDGETS + 1])
-    findings = _findings(request).filter(state=FindingState.OPEN)
+    findings = findings_of(request).filter(state=FindingState.OPEN)
     listed = forecast_rows(request.organization.id, ([whole] if whole else []) + shown[:MOST_BUDGETS])
     context = {
         "whole": listed[0] if whole else None,
@@ -74,9 +66,9 @@ def forecast(request: ConsoleRequest) -> HttpResponseBase:
         "text": text,
         "in_danger": in_danger,
         "score": score_text(score_of(_scored(request))),
-        "findings": _finding_rows(request, list(findings[:MOST_FINDINGS])),
+        "findings": finding_rows(request, list(findings[:MOST_FINDINGS])),
         "findings_count": findings.count(),
-        "decides": _decides(request),
+        "decides": decides(request),
         "sees_whole": reach_of(request.standing, Permission.USAGE_READ) is Reach.ALL,
         "is_filtered": bool(text or in_danger),
     }
@@ -106,61 +98,12 @@ def forecast_of(request: ConsoleRequest, subject_id: UUID) -> HttpResponseBase:
     return render(request, "web/forecast/one.html", context)
 
 
-@require_GET
-def unusual(request: ConsoleRequest) -> HttpResponse:
-    """Every unusual day, the newest first."""
-    state = request.GET.get("state", FindingState.OPEN)
-    rows = _findings(request)
-    if state in FindingState.values:
-        rows = rows.filter(state=state)
-    else:
-        state = "all"
-    found = list(rows[: PAGE_FINDINGS + 1])
-    context = {
-        "findings": _finding_rows(request, found[:PAGE_FINDINGS]),
-        "has_more": len(found) > PAGE_FINDINGS,
-        "state": state,
-        "states": (("open", "Open"), ("seen", "Seen"), ("dismissed", "Dismissed"), ("all", "All")),
-        "decides": _decides(request),
-    }
-    return render(request, "web/forecast/unusual.html", context)
-
-
-@require_POST
-def unusual_mark(request: ConsoleRequest, finding_id: UUID) -> HttpResponse:
-    """Say that a finding was seen, or that it was nothing."""
-    found = _findings(request).filter(id=finding_id).first()
-    state = request.POST.get("state", "")
-    if found is None or not _decides(request) or state not in FindingState.values:
-        raise Http404
-    with transaction.atomic():
-        unusual_decide(finding=found, state=state, by=actor(request))
-    said = {"seen": "Marked as seen", "dismissed": "Dismissed", "open": "Open again"}[state]
-    messages.success(request, f"{said}: {found.day:%-d %b}.")
-    back = reverse("web:unusual-spend") if request.POST.get("back") == "list" else reverse("web:forecast")
-    return go_to(request, back)
-
-
 def _in_force(request: ConsoleRequest) -> QuerySet[Forecast]:
     return forecasts_in_force(request.organization.id).filter(forecasts_seen_by(request.standing))
 
 
 def _scored(request: ConsoleRequest) -> QuerySet[Forecast]:
     return scored_forecasts(request.organization.id).filter(forecasts_seen_by(request.standing))
-
-
-def _findings(request: ConsoleRequest) -> QuerySet[UnusualSpend]:
-    seen: Q = unusual_seen_by(request.standing)
-    return unusual_of(request.organization.id).filter(seen)
-
-
-def _finding_rows(request: ConsoleRequest, found: list[UnusualSpend]) -> list[FindingRow]:
-    names = names_of(request.organization.id, principal_ids=[row.principal_id for row in found])
-    return [FindingRow(row, names.principal(row.principal_id) or "somebody who is gone") for row in found]
-
-
-def _decides(request: ConsoleRequest) -> bool:
-    return reach_of(request.standing, Permission.USAGE_READ) >= Reach.TEAM
 
 
 def _csv(request: ConsoleRequest, rows: QuerySet[Forecast]) -> Iterator[tuple[Any, ...]]:

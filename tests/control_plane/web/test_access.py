@@ -55,6 +55,7 @@ POST_ONLY = {
     "team-person-remove",
     "theme",
     "unusual-spend-mark",
+    "unusual-unmute",
 }
 ASKED_SOMETHING = {"keys-bulk", "members-bulk", "policy-compare", "policy-drift-download"}
 """Not there without its question: which rows, and what to do with them."""

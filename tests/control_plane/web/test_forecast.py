@@ -12,7 +12,7 @@ from django.utils import timezone
 from control_plane.accounts.models import User
 from control_plane.budgets.models import Budget
 from control_plane.forecasts.burn_down import BurnDown, Curve, Heading, Line, Spent
-from control_plane.forecasts.models import FindingState, Forecast, UnusualSpend
+from control_plane.forecasts.models import FindingState, Forecast, UnusualMute, UnusualSpend
 from control_plane.forecasts.services import forecasts_make
 from control_plane.organizations.roles import Role
 from control_plane.web.band_chart import axis_money, band_chart
@@ -189,6 +189,31 @@ def test_findings_are_marked_by_those_who_may(
     assert UnusualSpend.objects.get().state == FindingState.DISMISSED
     assert "Nothing is open" in page(admin_client, "unusual-spend").content.decode()
     assert "dismissed" in page(admin_client, "unusual-spend", query="?state=dismissed").content.decode()
+
+
+def test_somebody_is_muted_from_a_finding_and_the_mute_is_lifted(
+    tenant: Tenant, other: Tenant, member: User, admin_client: Client, sign_in: SignIn, now: datetime
+) -> None:
+    a_finding(tenant, member, now)
+    address = reverse("web:unusual-mute", args=[member.id])
+    assert sign_in(other.admin).get(address).status_code == 404
+    assert sign_in(member).get(address).status_code == 404
+    assert sign_in(a_person_of_role(tenant, Role.AUDITOR)).get(address).status_code == 404
+    assert address in page(admin_client, "unusual-spend").content.decode()
+    assert "Nobody is told" in admin_client.get(address).content.decode()
+
+    assert admin_client.post(address, {"how_long": "until", "reason": "x"}).status_code == 422
+    assert admin_client.post(address, {"how_long": "7"}).status_code == 422
+    assert admin_client.post(address, {"how_long": "30", "reason": "Migration."}).status_code == 302
+
+    text = page(admin_client, "unusual-spend").content.decode()
+    assert "Migration." in text
+    assert "Nobody is told of it." in text
+    assert "day of unusual spend" not in page(admin_client, "overview").content.decode()
+    lift = reverse("web:unusual-unmute", args=[UnusualMute.objects.get().id])
+    assert sign_in(other.admin).post(lift).status_code == 404
+    assert admin_client.post(lift).status_code == 302
+    assert "Nobody is muted" in page(admin_client, "unusual-spend").content.decode()
 
 
 def test_another_organization_s_forecast_is_not_there(
