@@ -2,10 +2,12 @@
 
 from math import ceil
 
+from data_plane.policy.budgets import told_by
 from data_plane.policy.claims import BudgetClaim, RateClaim, RateKind, counter_for
 from data_plane.policy.decision import Refusal, RuleKind, RuleNumbers
 from data_plane.policy.grant import Ask, Denial, Refused
 from switchyard_contract.counters import MICRO, BudgetNumbers
+from switchyard_contract.quantity import NanoUsd
 from switchyard_contract.reason import Reason
 
 OUTAGE_RETRY_S = 2
@@ -79,7 +81,9 @@ def _of_budget(claim: BudgetClaim, denial: Denial, ask: Ask) -> RuleNumbers:
     numbers = numbers_of_budget(denial)
     bound = ask.first.worst if claim.is_strict else ask.first.calibrated
     used, needed = int(claim.limit), bound
+    told: tuple[str, ...] = ()
     if numbers is not None:
+        told = told_by(claim, NanoUsd(numbers.posted * MICRO))
         used = (numbers.posted + numbers.worst) * MICRO
         if used + bound <= claim.hard:
             # There is room for the worst of it; it is the line for what is to be expected that was met.
@@ -95,7 +99,7 @@ def _of_budget(claim: BudgetClaim, denial: Denial, ask: Ask) -> RuleNumbers:
         resets_at_ms=claim.period_end_ms,
         timezone=claim.timezone,
         contact=claim.contact,
-        told=claim.told,
+        told=told,
         counts=claim.counts,
         rule_id=claim.budget_id,
         counter=counter_for(claim.counter, ask.session_id),

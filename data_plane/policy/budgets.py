@@ -43,11 +43,10 @@ def budget_claim(
         is_shadow=budget.is_shadow,
         timezone=budget.periods.timezone,
         contact=budget.contact,
-        told=told_by(budget.stages),
         counts_session=counter.is_open,
         span=budget.periods.unit,
         counts=counter.whose,
-        stages=tuple(StageLine(_share(limit, stage.at_percent), stage.action) for stage in budget.stages),
+        stages=tuple(StageLine(_share(limit, stage.at_percent), stage.action, stage.told) for stage in budget.stages),
         idle_ms=SESSION_IDLE_MS if counter.is_open and period.end_ms == NO_END_MS else 0,
     )
 
@@ -80,13 +79,9 @@ def downgrade_stage(budget: Budget) -> Stage | None:
     return next((stage for stage in budget.stages if stage.action == "downgrade"), None)
 
 
-def told_by(stages: Iterable[Stage]) -> tuple[str, ...]:
-    """Who has been told by the time the budget blocks, each once."""
-    told: dict[str, None] = {}
-    for stage in stages:
-        told.update(dict.fromkeys(stage.told))
-        if stage.action == "block":
-            break
+def told_by(claim: BudgetClaim, posted: NanoUsd) -> tuple[str, ...]:
+    """Who has been told once so much is posted, each once. A request that finds no room may be refused long before."""
+    told = dict.fromkeys(name for line in claim.stages if line.at <= posted for name in line.told)
     return tuple(told)
 
 

@@ -103,8 +103,6 @@ class BudgetClaim(msgspec.Struct, frozen=True):
     is_shadow: bool
     timezone: str = "UTC"
     contact: str = ""
-    told: tuple[str, ...] = ()
-    """Who was alerted by the time the line is reached."""
     counts_session: bool = False
     """The counter's text still holds SESSION: `counter_for` makes it whole."""
     reason: Reason = Reason.BUDGET_EXCEEDED
@@ -127,6 +125,8 @@ class StageLine(msgspec.Struct, frozen=True):
 
     at: NanoUsd
     action: Literal["alert", "downgrade", "block"]
+    told: tuple[str, ...] = ()
+    """Who is alerted, once so much is posted."""
 
 
 class Claims(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from data_plane.exchange.denying import refusal_of
 from data_plane.policy.grant import Denial, Refused
 from switchyard_contract.counters import BudgetNumbers, Verdict
 from switchyard_contract.reason import Reason
+from tests.builders.rules import alert, block
 from tests.data_plane.counters.builders import a_rate, an_ask, claims_of
 from tests.data_plane.exchange.fakes import FakeClient, World, answer_about
 from tests.data_plane.exchange.test_rules import ASKED, a_budget, a_world, denying, serve
@@ -41,6 +42,17 @@ async def test_a_spent_budget_says_where_to_ask_for_more_of_its_counter() -> Non
     decision = client.headers[b"x-switchyard-decision"].decode()
     assert parse_qs(parts.query) == {"counter": ["s%2F1"], "decision": [decision]}
     assert f"(decision {decision})" in message
+
+
+@pytest.mark.parametrize(("posted", "tells"), [(1_000_000, True), (500_000, True), (499_999, False)])
+async def test_nobody_is_called_told_before_the_line_at_which_they_are(posted: int, tells: bool) -> None:
+    world = a_world(**one_budget(stages=[alert(50, "team lead"), block()]))
+    numbers = (BudgetNumbers(True, True, posted, 0, 1_000_000, 0),)
+    world.counters.answers.append(denying(Refused.BUDGET, 0, budgets=numbers))
+    client = await serve(world, ASKED.replace(b"{", b'{"max_tokens": 10, ', 1))
+
+    message = str(json.loads(client.received)["error"]["message"])
+    assert ("Told already: team lead." in message) is tells
 
 
 async def test_without_a_console_nobody_is_sent_there() -> None:

@@ -82,12 +82,18 @@ def test_the_line_is_where_the_first_block_stands(limit: NanoUsd, stages: tuple[
     assert claim.soft == claim.hard == (blocks[0] if blocks else -1)
 
 
-def test_told_are_those_of_the_stages_up_to_the_line_each_once() -> None:
+def test_told_are_those_of_the_stages_that_were_reached_each_once() -> None:
     stages = (
         Stage(50, "alert", told=("lead",)),
         Stage(80, "alert", told=("finance", "lead")),
         Stage(100, "block", told=("owner",)),
-        Stage(110, "alert", told=("nobody yet",)),
     )
+    claim = a_claim(NanoUsd(1000), stages)
 
-    assert told_by(stages) == ("lead", "finance", "owner")
+    assert [told_by(claim, NanoUsd(posted)) for posted in (0, 499, 500, 800, 1000)] == [
+        (),
+        (),
+        ("lead",),
+        ("lead", "finance"),
+        ("lead", "finance", "owner"),
+    ]

@@ -244,7 +244,7 @@ def test_the_lines_of_a_budget_are_in_dollars() -> None:
 
     assert (claim.limit, claim.soft, claim.hard, claim.downgrade_at) == (usd(10), usd(11), usd(11), usd(9.5))
     assert (claim.grace, claim.allowance, claim.outage, claim.is_strict) == (usd(0.5), usd(0.25), "bounded", False)
-    assert (claim.told, claim.span, claim.timezone) == (("team lead", "finance"), "day", "Europe/Berlin")
+    assert (claim.span, claim.timezone) == ("day", "Europe/Berlin")
     assert [stage_at(claim, usd(spent)) for spent in (7.99, 8, 9.6, 10.99, 11)] == [
         "",
         "alert",
@@ -252,7 +252,7 @@ def test_the_lines_of_a_budget_are_in_dollars() -> None:
         "alert",
         "block",
     ]
-    assert claim.stages[0] == StageLine(usd(8), "alert")
+    assert claim.stages[0] == StageLine(usd(8), "alert", ("team lead",))
     assert percent_of(claim, usd(9.99)) == 99
 
 
