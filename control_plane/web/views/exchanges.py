@@ -94,6 +94,7 @@ def exchange(request: ConsoleRequest, exchange_id: str) -> HttpResponse:
         query = SessionQuery(mine, session_id=last.session_id, key_id=last.key_id)
         session = next(iter(newest_sessions(query, 1)), None)
     reason = REASON_BY_CODE.get(last.reason)
+    explained = explained_for(exchange_explained(found), request.standing)
     winning, asked = (json.loads(text or "{}") for text in found.metadata)
     context = {
         "exchange": found,
@@ -102,11 +103,11 @@ def exchange(request: ConsoleRequest, exchange_id: str) -> HttpResponse:
         "user": names.principal(last.principal_id),
         "team": names.team(last.team_id),
         "key_name": names.of("key", last.key_id),
-        "reason_sentence": reason.sentence if reason else "",
+        "reason_sentence": explained.refusal or (reason.sentence if reason else ""),
         "attempts": [_attempt(row, found) for row in found.attempts],
         "tokens": [(TOKEN_NAMES[kind], count) for kind in TOKEN_KINDS if (count := getattr(found.tokens, kind))],
         "session": session,
-        "explained": explained_for(exchange_explained(found), request.standing),
+        "explained": explained,
         "has_pod_page": can(request.standing, Permission.FLEET_READ) and pods().filter(pod_id=last.pod_id).exists(),
         "tags": sorted({**asked, **winning}.items()),
         "winning": winning,

@@ -82,3 +82,28 @@ def test_an_exchange_of_before_says_nothing_of_rules(admin_client: Client, tenan
     page = admin_client.get(booked(tenant, an_event(3, at=timezone.now() - timedelta(minutes=1))))
     assert page.status_code == 200
     assert 'id="explain"' not in page.content.decode()
+
+
+def test_a_budget_without_room_says_what_the_request_might_have_cost(admin_client: Client, tenant: Tenant) -> None:
+    budget = a_budget(tenant)
+    rules = usage_pb2.RulesSeen(rules=[a_rule_seen(budget.id, name="daily", counter=tenant.admin.id.hex)])
+    answer = an_answer(
+        [], [a_budget_number(posted=8_980_000, refused=True)], verdict=Verdict.DENIED, index=0, calibrated=50_000
+    )
+    at = timezone.now() - timedelta(minutes=1)
+    page = admin_client.get(
+        booked(tenant, a_refusal(1, at=at, reason="budget_exceeded", rules=rules, counters_answer=answer))
+    )
+
+    text = page.content.decode()
+    assert "had no room for it: $8.98 of $10.00 was spent and $1.00 reserved, and it might have cost $0.0500." in text
+    assert "The budget is spent." not in text
+
+
+def test_a_name_that_leads_nowhere_is_told_by_name(admin_client: Client, tenant: Tenant) -> None:
+    at = timezone.now() - timedelta(minutes=1)
+    page = admin_client.get(
+        booked(tenant, a_refusal(1, at=at, reason="no_target", client_status=404, requested_model="nonsense"))
+    )
+
+    assert "No provider here serves “nonsense”, or several do and the name does not say which." in page.content.decode()
