@@ -77,6 +77,7 @@ def admin_spots(world: World) -> tuple[Spot, ...]:
         Spot("spend-compared", reverse("web:spend") + "?by=user&range=30d&compare=1"),
         Spot("live", reverse("web:live")),
         Spot("latency", reverse("web:latency") + "?range=30d"),
+        Spot("latency-compared", reverse("web:latency") + "?range=7d&compare=1"),
         Spot("latency-none", reverse("web:latency") + "?from=2020-01-01&to=2020-01-07"),
         Spot("errors", reverse("web:errors") + "?range=30d"),
         Spot("errors-none", reverse("web:errors") + "?from=2020-01-01&to=2020-01-07"),

@@ -9,7 +9,6 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
-from control_plane.usage.histogram import quantile_us
 from control_plane.web.errors_view import (
     FailureRow,
     RefusalRow,
@@ -18,7 +17,7 @@ from control_plane.web.errors_view import (
     refusal_chart,
     refusal_rows,
 )
-from control_plane.web.latency_view import PARTS, latency_charts, latency_rows, summary
+from control_plane.web.latency_view import PARTS, LatencyRow, latency_charts, latency_rows, latency_tiles
 from control_plane.web.listing import Chip, Filter, csv_response, wants_csv, without
 from control_plane.web.names import Names
 from control_plane.web.ranges import NAMED, TimeRange, read_range
@@ -35,24 +34,22 @@ def latency(request: ConsoleRequest) -> HttpResponseBase:
     filters, choices, chips, typed = _narrowed(request, names)
     group = request.GET.get("by", "")
     group = group if group in dict(LATENCY_GROUPS) else "model"
-    rows = latency_rows(scope(request), span, group, names, filters)
+    compares = request.GET.get("compare") == "1"
+    rows = latency_rows(scope(request), span, group, names, filters, compare=compares)
     if wants_csv(request):
-        head = (group, "answers", *(f"{part.counts}_{name}_us" for part in PARTS for name in ("p50", "p95")))
-        lines = ((row.name, row.answers, *(value for part in row.parts for value in part)) for row in rows)
-        return csv_response(f"latency-by-{group}", head, lines)
-    whole = summary(scope(request), span, filters)
-    charts = latency_charts(scope(request), span, filters, zone=zone_of(request), behind=_exchanges(filters))
+        return _latency_csv(rows, group, compares=compares)
+    tiles = latency_tiles(scope(request), span, filters)
+    charts = latency_charts(
+        scope(request), span, filters, zone=zone_of(request), behind=_exchanges(filters), compare=compares
+    )
     context = {
         **_shared(request, span, choices, chips, typed, filters),
         "charts": charts or (),
         "is_known": charts is not None,
-        "is_empty": whole is None or not sum(whole.duration_counts),
-        "tiles": [
-            (part, quantile_us(getattr(whole, part.counts), 0.5), quantile_us(getattr(whole, part.counts), 0.95))
-            for part in PARTS
-        ]
-        if whole is not None
-        else (),
+        "is_empty": not tiles,
+        "tiles": tiles or (),
+        "compares": compares,
+        "may_compare": True,
         "rows": rows,
         "parts": PARTS,
         "group": group,
@@ -84,6 +81,24 @@ def errors(request: ConsoleRequest) -> HttpResponseBase:
         "refused_sentence": f"Refused requests by reason, {span.label}: {refused.total:,} in all.",
     }
     return render(request, "web/traffic/errors.html", context)
+
+
+def _latency_csv(rows: list[LatencyRow], group: str, *, compares: bool) -> HttpResponseBase:
+    """With compares: each column once more, of the range before."""
+    columns = [f"{part.counts}_{name}_us" for part in PARTS for name in ("p50", "p95")]
+    head = [group, "answers", *columns]
+    if compares:
+        head += ["answers_before", *(f"{column}_before" for column in columns)]
+    lines = (
+        (
+            row.name,
+            row.answers,
+            *(value for part in row.parts for value in part),
+            *((row.answers_before, *(value for part in row.before for value in part)) if row.before else ()),
+        )
+        for row in rows
+    )
+    return csv_response(f"latency-by-{group}", head, lines)
 
 
 def _errors_csv(failures: list[FailureRow], refusals: list[RefusalRow]) -> HttpResponseBase:

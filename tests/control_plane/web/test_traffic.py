@@ -96,6 +96,33 @@ def test_latency_shows_each_part_over_time_and_by_model(admin_client: Client, te
     assert len(lines) == 3
 
 
+def test_latency_stands_beside_the_range_before(admin_client: Client, tenant: Tenant) -> None:
+    now = timezone.now()
+    booked(
+        tenant,
+        *(an_event(number, at=now - timedelta(minutes=number), first_token_us=800_000) for number in range(1, 4)),
+        an_event(5, at=now - timedelta(minutes=5), model="claude-opus-4-6", first_token_us=400_000),
+        *(an_event(number, at=now - timedelta(minutes=number), first_token_us=400_000) for number in range(61, 65)),
+    )
+    page = admin_client.get("/latency?range=1h")
+    first_token = page.context["tiles"][0]
+    assert first_token.p50 > 1.2 * first_token.p50_before
+    assert first_token.change in page.content.decode()
+    assert len(page.context["charts"][0].chart.lines) == 3
+
+    page = admin_client.get("/latency?range=1h&compare=1")
+    lines = page.context["charts"][0].chart.lines
+    assert [line.is_dashed for line in lines] == [False, False, False, True, True]
+    assert sum(value is not None for value in lines[3].values) == 4
+    sonnet, opus = page.context["rows"]
+    assert (sonnet.answers, sonnet.answers_before) == (3, 4)
+    assert sonnet.titled[0][3].startswith("+")
+    assert (opus.answers_before, opus.titled[0][3]) == (0, "–")
+    csv = b"".join(admin_client.get("/latency?range=1h&compare=1&format=csv").streaming_content).decode().splitlines()  # type: ignore[arg-type]
+    assert csv[0].endswith("gateway_counts_p50_us_before,gateway_counts_p95_us_before")
+    assert {line.count(",") for line in csv} == {18}
+
+
 def test_latency_says_when_there_was_no_answer(admin_client: Client) -> None:
     assert "No answer in this range" in admin_client.get("/latency").content.decode()
 
