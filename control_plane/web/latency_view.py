@@ -164,7 +164,12 @@ def latency_tiles(scope: Scope, span: TimeRange, filters: Filters) -> tuple[Tile
     if not sum(now.duration_counts):
         return ()
     return tuple(
-        Tile(part, *(_quantile(now, part.counts, share) for share in (0.5, 0.95)), _quantile(before, part.counts, 0.5))
+        Tile(
+            part,
+            _quantile(now, part.counts, 0.5),
+            _quantile(now, part.counts, 0.95),
+            _quantile(before, part.counts, 0.5),
+        )
         for part in PARTS
     )
 
