@@ -1,16 +1,26 @@
 """Daily partitions of the ledger: made ahead and on demand, dropped when the ledger no longer keeps their day."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
+from psycopg.errors import LockNotAvailable
+
+from control_plane.usage.ledger_lock import lock_ledger
 
 PARENT = "usage_ledger"
 DAYS_AHEAD = 7
 DROPPED_AT_ONCE = 31
 """Each partition takes a dozen locks, of which a server has some thousands."""
+TRIES = 5
+PAUSE_S = 0.1
+LONGEST_CLAIM_MS = 10_000
+"""How long workers that book are waited for, once; those that would begin wait meanwhile."""
+SHORTEST_WAIT_MS = 100
+"""How long readers are waited for at a time, because those that come later wait behind us."""
 # Any two fixed numbers of ours: the first names the application, the second the purpose.
 LOCK = (0x5377, 1)
 
@@ -76,9 +86,9 @@ def partitions_ensure_ahead(*, today: date) -> list[date]:
 def partitions_drop_before(*, oldest: date) -> list[date]:
     """Drop the partitions of days before `oldest`; returns them. Must run outside a transaction.
 
-    Partitions are detached first, one by one, without locking out readers and writers. What is detached is nobody's any
-    more, so a month of it is dropped by one statement: that waits for the disk once. What a crash left half done is
-    finished here.
+    A month is one statement that locks everybody out for as long as the catalog takes, not the disk. Where somebody
+    reads the ledger for long it is not waited for: then partitions are detached one by one without locking anybody out,
+    and what is nobody's any more is dropped. What a crash left half done is finished here.
     """
     detached = _detached_days()
     attached = existing_days()
@@ -89,14 +99,41 @@ def partitions_drop_before(*, oldest: date) -> list[date]:
         try:
             for begin in range(0, len(days), DROPPED_AT_ONCE):
                 some = days[begin : begin + DROPPED_AT_ONCE]
+                if _drop_at_once(some):
+                    continue
                 for day in some:
                     if day in attached:
                         _detach(cursor, day, is_pending=attached[day])
-                names = sql.SQL(", ").join(sql.Identifier(partition_name(day)) for day in some)
-                cursor.execute(sql.SQL("DROP TABLE {}").format(names))
+                _drop(cursor, some)
         finally:
             cursor.execute("RESET synchronous_commit")
     return days
+
+
+def _drop_at_once(days: Sequence[date]) -> bool:
+    """Drop partitions as they are, in one transaction. False: somebody reads the ledger for long.
+
+    Workers are waited for where nobody but they waits: at the lock that they take before they touch the ledger.
+    """
+    for _ in range(TRIES):
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LONGEST_CLAIM_MS}ms"])
+                lock_ledger(is_exclusive=True)
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{SHORTEST_WAIT_MS}ms"])
+                cursor.execute(sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(PARENT)))
+                _drop(cursor, days)
+            return True
+        except OperationalError as failure:
+            if not isinstance(failure.__cause__, LockNotAvailable):
+                raise
+        time.sleep(PAUSE_S)
+    return False
+
+
+def _drop(cursor: CursorWrapper, days: Iterable[date]) -> None:
+    names = sql.SQL(", ").join(sql.Identifier(partition_name(day)) for day in days)
+    cursor.execute(sql.SQL("DROP TABLE {}").format(names))
 
 
 def _detach(cursor: CursorWrapper, day: date, *, is_pending: bool) -> None:
