@@ -15,6 +15,7 @@ from uuid import UUID
 
 from control_plane.usage import decisions, entries, ulid
 from control_plane.usage.entries import LedgerRow
+from control_plane.usage.spans import span_text
 from switchyard_contract.usage import KINDS as TOKEN_KINDS
 from switchyard_contract.usage import PIECE_UNITS, TOKEN_UNITS
 from switchyard_contract.v1 import usage_pb2
@@ -165,9 +166,9 @@ def _identity_of(event: usage_pb2.UsageEvent, horizon: Horizon) -> _Identity | O
     is_in_time = oldest_ms <= admitted_ms <= latest_ms and oldest_ms <= started_ms <= latest_ms
     for name, instant_ms in () if is_in_time else (("exchange_id", admitted_ms), ("started_at_ms", started_ms)):
         if instant_ms > latest_ms:
-            return Oddity("time_ahead", f"{name} is {instant_ms - horizon.now_ms} ms ahead")
+            return Oddity("time_ahead", f"{name} is {span_text(instant_ms - horizon.now_ms)} ahead")
         if instant_ms < oldest_ms:
-            return Oddity("time_too_old", f"{name} is {horizon.now_ms - instant_ms} ms old")
+            return Oddity("time_too_old", f"{name} is {span_text(horizon.now_ms - instant_ms)} old")
     principal, team, provider = event.principal_id, event.team_id, event.provider_id
     principal_id, team_id, provider_id = _uuid(principal), _uuid(team), _uuid(provider)
     if (principal and not principal_id) or (team and not team_id) or (provider and not provider_id):
@@ -194,7 +195,7 @@ def _odd_numbers(event: usage_pb2.UsageEvent, plain: tuple[int, ...], counters: 
     if min(limited) < 0 or any(map(gt, limited, _HIGHEST)):
         for name, highest in _LIMITS.items():
             if not 0 <= (number := getattr(event, name)) <= highest:
-                return Oddity("number_absurd", f"{name} is {number}")
+                return Oddity("number_absurd", f"{name} is {number}{_in_words(name, number)}")
     if abs(event.saved_cache_nano_usd) > HIGHEST_SAVED_NANO_USD:
         return Oddity("number_absurd", f"saved_cache_nano_usd is {event.saved_cache_nano_usd}")
     if max(counters) > HIGHEST_TOKENS:
@@ -204,6 +205,10 @@ def _odd_numbers(event: usage_pb2.UsageEvent, plain: tuple[int, ...], counters: 
     if event.charges and (fault := decisions.fault_of(event)):
         return Oddity("charge_malformed", fault)
     return None
+
+
+def _in_words(name: str, number: int) -> str:
+    return f" ({span_text(number // 1000)})" if name.endswith("_us") and number > 0 else ""
 
 
 def _row_of(

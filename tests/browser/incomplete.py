@@ -29,19 +29,24 @@ def incomplete(organization: Organization, exchange_id: str) -> None:
         cost_nano_usd=184_000_000,
         estimated_at=now - timedelta(minutes=27),
     )
+    came_in_at = now - timedelta(hours=3)
     event = usage_pb2.UsageEvent(
-        exchange_id=exchange_id, attempt=2, model="claude-sonnet-4-6", cost_nano_usd=21_500_000
+        exchange_id=exchange_id,
+        attempt=2,
+        model="claude-sonnet-4-6",
+        cost_nano_usd=21_500_000,
+        started_at_ms=round((came_in_at + timedelta(seconds=95_412)).timestamp() * 1000),
     )
     QuarantinedEvent.objects.create(
         digest=UUID(int=4711),
         reason="time_ahead",
-        detail="started_at_ms is 912000 ms ahead",
+        detail="started_at_ms is 1 day 2 h ahead",
         pod_id="pod-3",
         boot_id=BOOT,
         sequence=88_121,
         payload=event.SerializeToString(),
         organization_id=organization.id,
-        quarantined_at=now - timedelta(hours=3),
+        quarantined_at=came_in_at,
     )
     RefusedReport.objects.create(
         pod_id="pod-9",

@@ -15,7 +15,8 @@ from django.views.decorators.http import require_GET, require_POST
 from control_plane.organizations.selectors import is_first_organization
 from control_plane.usage import completeness as books
 from control_plane.usage.models import MissingEvents, QuarantinedEvent, RefusedReport
-from control_plane.usage.rejudgement import event_dismiss, event_retry, event_told, quarantined_of
+from control_plane.usage.rejudgement import event_dismiss, event_retry, quarantined_of
+from control_plane.web.quarantine_view import quarantine_rows
 from control_plane.web.request import ConsoleRequest, actor
 from control_plane.web.respond import go_to
 
@@ -32,7 +33,7 @@ def completeness(request: ConsoleRequest) -> HttpResponse:
         "missing": books.missing_open()[:SHOWN],
         "closed": MissingEvents.objects.exclude(closed_at=None).order_by("-closed_at")[:10],
         "orphans": books.orphans_of(organization).filter(settled_at=None)[:SHOWN],
-        "quarantined": [(row, event_told(row)) for row in _newest(open_events)],
+        "quarantined": quarantine_rows(_newest(open_events)),
         "quarantined_count": open_events.count(),
         "settled": quarantined.exclude(settled_at=None).order_by("-settled_at")[:10],
         "refused": RefusedReport.objects.all()[:SHOWN],

@@ -31,6 +31,7 @@ from control_plane.sessions.services import session_settings_update
 from control_plane.usage.models import ConversationSession
 from control_plane.usage.selectors.names import names_of
 from control_plane.web.forms.failures import show_failure
+from control_plane.web.identifiers import middle_cut
 from control_plane.web.listing import Chip, Filter, Sort, csv_response, list_rows, wants_csv, without
 from control_plane.web.names import Names
 from control_plane.web.ranges import NAMED, TimeRange, read_range
@@ -317,7 +318,7 @@ def _finding(finding: Finding) -> FindingRow:
         KINDS[finding.kind],
         told(finding),
         advice(finding.cause, finding.detail),
-        f"sub-agent {finding.agent_id[:12]}" if finding.agent_id else "",
+        f"sub-agent {middle_cut(finding.agent_id, 16)}" if finding.agent_id else "",
     )
 
 

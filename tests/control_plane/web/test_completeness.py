@@ -1,6 +1,7 @@
 """The page of what is missing, and its notice."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
@@ -9,6 +10,7 @@ from django.utils import timezone
 from control_plane.organizations.selectors import membership_of, standing_of
 from control_plane.usage.models import MissingEvents, Orphan, PodSequence, QuarantinedEvent
 from control_plane.web.notices import notices_for
+from switchyard_contract.v1 import usage_pb2
 from tests.builders.tenants import Tenant
 from tests.control_plane.api.test_completeness import quarantined
 from tests.control_plane.usage.events import BOOT, POD, an_exchange_id
@@ -74,3 +76,29 @@ def test_an_event_is_dismissed_only_with_a_reason(admin_client: Client) -> None:
 
 def test_a_member_does_not_see_it(member_client: Client, gap: MissingEvents) -> None:
     assert member_client.get("/completeness").status_code == 404
+
+
+def test_a_time_that_is_not_believed_is_told_in_words_and_the_readers_zone(
+    tenant: Tenant, admin_client: Client
+) -> None:
+    event = quarantined(tenant.organization.id)
+    told = usage_pb2.UsageEvent.FromString(event.payload)
+    told.started_at_ms = round((event.quarantined_at + timedelta(days=2, hours=4)).timestamp() * 1000)
+    event.reason, event.detail, event.payload = "time_ahead", "ms ahead", told.SerializeToString()
+    event.save()
+    tenant.admin.time_zone = "Asia/Tokyo"
+    tenant.admin.save()
+
+    text = admin_client.get("/completeness").text
+
+    assert "It says it began 2 days 4 h after it came in" in text
+    at = (event.quarantined_at + timedelta(days=2, hours=4)).astimezone(ZoneInfo("Asia/Tokyo"))
+    assert f"{at:%d %b %Y, %H:%M:%S} Asia/Tokyo" in text
+    assert "ms ahead" not in text
+
+
+def test_what_names_no_instant_is_told_as_it_is(tenant: Tenant, admin_client: Client) -> None:
+    event = quarantined(tenant.organization.id)
+    event.reason, event.payload = "time_ahead", usage_pb2.UsageEvent(started_at_ms=2**63 - 1).SerializeToString()
+    event.save()
+    assert "No such organization" in admin_client.get("/completeness").text
