@@ -11,7 +11,7 @@ from control_plane.rules.globs import is_glob
 from control_plane.rules.problems import did_you_mean, shown
 from control_plane.rules.reading import Spec, SpecReader
 from control_plane.rules.reading_conditions import World, wrong_with_glob
-from control_plane.rules.sentences import but_not_text, listed, mode_text, sentence, what_text, who_text
+from control_plane.rules.sentences import exceptions_text, listed, mode_text, sentence, what_text, who_text
 from control_plane.rules.services import RuleKind, rule_create, rule_delete, rule_update
 from control_plane.rules.subjects import Directory
 
@@ -40,11 +40,10 @@ class AccessRuleKind(RuleKind[AccessRule]):
         if row.allow is not None:
             found.append(sentence(f"{who} may use {parts_text(row.allow) or 'everything'} {what_text(when)}"))
         if row.deny is not None:
-            found.append(
-                sentence(f"{who} must not use {parts_text(row.deny, 'or')} {what_text(when)}, whatever allows it")
-            )
+            denied = "nobody may use" if when.is_about_everybody else f"{who} must not use"
+            found.append(sentence(f"{denied} {parts_text(row.deny, 'or')} {what_text(when)}, whatever allows it"))
         if when_not:
-            found.append(sentence(f"This holds{but_not_text(when_not, directory)}"))
+            found.append(exceptions_text(when_not, directory))
         return " ".join(found) + mode_text(row.mode)
 
     def write(self, row: AccessRule) -> dict[str, Any]:

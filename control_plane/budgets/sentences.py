@@ -49,8 +49,10 @@ def period_text(budget: Budget) -> str:
 
 
 def stage_text(stage: Stage, budget: Budget) -> str:
-    """`at 80 % team lead is told`."""
-    told = f"{listed([told_text(each) for each in stage.notify])} {'is' if len(stage.notify) == 1 else 'are'} told"
+    """`at 80 % the team lead is told`."""
+    told = (
+        f"{listed([_the(told_text(each)) for each in stage.notify])} {'is' if len(stage.notify) == 1 else 'are'} told"
+    )
     match stage.action:
         case "downgrade":
             narrow = (
@@ -66,3 +68,8 @@ def stage_text(stage: Stage, budget: Budget) -> str:
         case _:
             return f"at {stage.at_percent} % {told}"
     return f"at {stage.at_percent} % {what}{f' and {told}' if stage.notify else ''}"
+
+
+def _the(told: str) -> str:
+    """Channels have names; everybody else is somebody in particular: `the team lead`, `#finance`."""
+    return told if told.startswith("#") else f"the {told}"

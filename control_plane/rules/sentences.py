@@ -61,15 +61,22 @@ def when_text(when: Condition, when_not: Sequence[Condition], directory: Directo
 
 def but_not_text(when_not: Sequence[Condition], directory: Directory) -> str:
     """The exceptions, as the end of a sentence; empty: there are none."""
-    if not when_not:
-        return ""
-    parts = [
+    return f", but not {listed(_exceptions(when_not, directory), 'nor')}" if when_not else ""
+
+
+def exceptions_text(when_not: Sequence[Condition], directory: Directory) -> str:
+    """The exceptions as a sentence of their own; empty: there are none."""
+    found = _exceptions(when_not, directory)
+    return f"Exception{'' if len(found) == 1 else 's'}: {'; '.join(found)}." if found else ""
+
+
+def _exceptions(when_not: Sequence[Condition], directory: Directory) -> list[str]:
+    return [
         " ".join(
             part for part in ("" if each.is_about_everybody else who_text(each, directory), what_text(each)) if part
         )
         for each in when_not
     ]
-    return f", but not {listed(parts, 'nor')}"
 
 
 def per_text(per: Sequence[str]) -> str:

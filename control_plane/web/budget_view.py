@@ -166,6 +166,13 @@ class Present:
         return self.span.end
 
     @property
+    def counts_since(self) -> datetime | None:
+        """When it was made, in the course of this period: what was spent before is in no counter of it. None: it was
+        there from the beginning."""
+        made_at = self.budget.created_at
+        return made_at if made_at.timestamp() * 1000 > self.period_ms else None
+
+    @property
     def zone(self) -> str:
         return self.budget.timezone
 

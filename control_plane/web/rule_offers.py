@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.utils.text import capfirst
+
 from control_plane.alerts.selectors import channels_of
 from control_plane.budgets.stages import TOLD
 from control_plane.credentials.selectors import providers_of
@@ -39,7 +41,7 @@ def offers_for(organization: Organization) -> Offers:
     return Offers(
         subjects=_filled(
             ("Teams", [(f"team:{name}", name) for name in teams]),
-            ("Roles", [(f"role:{role.value}", str(role.label)) for role in Role]),
+            ("Roles", [(f"role:{role.value}", capfirst(role.label)) for role in Role]),
             ("Kinds", [("kind:user", "All people"), ("kind:service_account", "All service accounts")]),
             ("Service accounts", [(f"service_account:{name}", name) for name in accounts]),
             ("People", [(f"user:{email}", email) for email in emails]),

@@ -34,7 +34,7 @@ def test_a_rule_says_what_it_means(tenant: Tenant) -> None:
     assert ACCESS_RULES.sentence(rule, Directory(tenant.organization)) == (
         "Team platform may use models claude-haiku-* or gpt-5.1-mini and providers of the organization's own. "
         "Team platform must not use providers anthropic-main or external providers, whatever allows it. "
-        "This holds, but not from aider."
+        "Exception: from aider."
     )
 
 

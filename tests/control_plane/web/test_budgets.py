@@ -313,3 +313,12 @@ def test_who_may_not_decide_is_not_asked(role: Role, tenant: Tenant, sign_in: Si
     assert client.get(reverse("web:budget-raise", args=[budget.id])).status_code == 404
     assert client.post(reverse("web:budget-raise", args=[budget.id]), {"amount_usd": "5"}).status_code == 404
     assert [notice.title for notice in client.get("/notices").context["notices"]] == []
+
+
+def test_a_budget_says_from_when_on_it_counts(admin_client: Client, tenant: Tenant) -> None:
+    budget = a_budget(tenant, period="month")
+    page = reverse("web:budget", args=[budget.id])
+    assert "What was spent before it was made" in admin_client.get(page).content.decode()
+
+    Budget.objects.filter(id=budget.id).update(created_at=timezone.now() - timedelta(days=40))
+    assert "before it was made" not in admin_client.get(page).content.decode()
