@@ -63,6 +63,15 @@ def duration(microseconds: int | None) -> str:
     return f"{minutes} min {rest:02d} s"
 
 
+def wait(milliseconds: int) -> str:
+    """How long something is waited for, as it was set: 250 ms; 5 s; 1.5 s; 10 min."""
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    if milliseconds % 60_000 == 0:
+        return f"{milliseconds // 60_000} min"
+    return f"{milliseconds / 1000:g} s"
+
+
 def size(count: int) -> str:
     """912 B; 4.2 KB; 1.3 MB (powers of 1024)."""
     if count < 1024:

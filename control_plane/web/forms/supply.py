@@ -113,7 +113,7 @@ class ProviderForm(LimitFields, CredentialFields):
         widget=forms.TextInput(
             attrs={"placeholder": "https://api.anthropic.com", "class": "mono", "spellcheck": "false"}
         ),
-        help_text="Empty: the vendor's public one.",
+        help_text="Empty: the vendor's public one. A compatible server of your own has none: http://10.0.0.5:8000/v1.",
     )
     models = forms.CharField(
         required=False,
@@ -137,8 +137,21 @@ class ProviderForm(LimitFields, CredentialFields):
     )
     field_order = ("vendor", "name", "base_url", "source", "secret", "reference", "models", "account", "region")
 
+    def clean_name(self) -> str:
+        name = str(self.cleaned_data["name"]).strip()
+        # Here too, so that it is told together with what is wrong elsewhere.
+        Provider._meta.get_field("name").run_validators(name)
+        return name
+
     def clean_models(self) -> list[str]:
         return lines_of(self.cleaned_data["models"]) or ["*"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        vendor = vendors().get(cleaned.get("vendor", ""))
+        if vendor is not None and not vendor.base_url and not cleaned.get("base_url"):
+            self.add_error("base_url", f"{vendor.display_name} has no public address; state one.")
+        return cleaned
 
 
 class ProviderEditForm(LimitFields):

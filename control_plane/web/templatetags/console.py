@@ -67,6 +67,11 @@ def count(value: int) -> str:
 
 
 @register.filter
+def wait_ms(milliseconds: int) -> str:
+    return numbers.wait(milliseconds)
+
+
+@register.filter
 def duration_us(microseconds: int | None) -> str:
     return numbers.duration(microseconds)
 

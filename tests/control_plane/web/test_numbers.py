@@ -69,6 +69,14 @@ def test_durations_have_the_unit_people_think_in(microseconds: int | None, expec
     assert numbers.duration(microseconds) == expected
 
 
+@pytest.mark.parametrize(
+    ("milliseconds", "expected"),
+    [(250, "250 ms"), (1500, "1.5 s"), (5000, "5 s"), (600_000, "10 min"), (90_500, "90.5 s")],
+)
+def test_what_was_set_is_written_as_people_set_it(milliseconds: int, expected: str) -> None:
+    assert numbers.wait(milliseconds) == expected
+
+
 def test_a_share_of_nothing_is_a_dash() -> None:
     assert numbers.share(1, 0) == "–"
     assert numbers.share(42, 100) == "42 %"
