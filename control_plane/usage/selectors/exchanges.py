@@ -111,6 +111,11 @@ class Exchange:
         return max(_since(self.started_at, row) + row.duration_us for row in self.attempts)
 
     @property
+    def ended_at(self) -> datetime:
+        """When the last of its attempts ended."""
+        return max(row.started_at + timedelta(microseconds=row.duration_us) for row in self.attempts)
+
+    @property
     def first_token_us(self) -> int | None:
         """None: no token came."""
         return _since(self.started_at, self.last) + self.last.first_token_us if self.last.first_token_us else None
@@ -140,7 +145,7 @@ def exchanges_page(search: ExchangeSearch, *, before: str = "", limit: int = 50)
     """
     ids = _ids(search, before, limit + 1)
     shown = ids[:limit]
-    return ExchangePage(tuple(_load(search.scope, shown)), shown[-1] if len(ids) > limit else "")
+    return ExchangePage(tuple(exchanges_load(search.scope, shown)), shown[-1] if len(ids) > limit else "")
 
 
 def exchange_by_id(scope: Scope, exchange_id: str) -> Exchange | None:
@@ -149,7 +154,7 @@ def exchange_by_id(scope: Scope, exchange_id: str) -> Exchange | None:
         ulid.day_of(exchange_id)
     except ulid.NotAUlid:
         return None
-    found = _load(scope, [exchange_id])
+    found = exchanges_load(scope, [exchange_id])
     return found[0] if found else None
 
 
@@ -161,7 +166,7 @@ def newest_exchange_of_key(organization_id: UUID, key_id: str, *, since: datetim
 
 
 def _ids(search: ExchangeSearch, before: str, limit: int) -> list[str]:
-    conditions = [*search.scope.conditions(), _IS_STANDING, *_conditions(search)]
+    conditions = search_conditions(search)
     if before:
         conditions.append(sql.SQL("exchange_id < {}").format(sql.Literal(before)))
     statement = sql.SQL(
@@ -170,6 +175,11 @@ def _ids(search: ExchangeSearch, before: str, limit: int) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(statement)
         return [row[0] for row in cursor.fetchall()]
+
+
+def search_conditions(search: ExchangeSearch) -> list[sql.Composable]:
+    """What is true of standing rows, named `entry`, of the exchanges that are looked for."""
+    return [*search.scope.conditions(), _IS_STANDING, *_conditions(search)]
 
 
 def _conditions(search: ExchangeSearch) -> list[sql.Composable]:
@@ -231,7 +241,7 @@ def _in_time(search: ExchangeSearch, conditions: list[sql.Composable]) -> None:
         )
 
 
-def _load(scope: Scope, ids: Sequence[str]) -> list[Exchange]:
+def exchanges_load(scope: Scope, ids: Sequence[str]) -> list[Exchange]:
     """Read and fold the rows of exchanges, newest first. Attempts outside the scope stay unseen."""
     if not ids:
         return []

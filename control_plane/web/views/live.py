@@ -1,6 +1,6 @@
-"""What goes through the gateway now: the newest exchanges, looked at again every two seconds."""
+"""What goes through the gateway now: the exchanges that ended last, looked at again every two seconds."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.http import HttpResponse
@@ -9,7 +9,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from control_plane.organizations.roles import Permission, can
-from control_plane.usage.selectors.exchanges import Exchange, exchanges_page
+from control_plane.usage.selectors.exchanges import Exchange
+from control_plane.usage.selectors.latest import exchanges_ended
 from control_plane.web.exchange_search import read_search, tone_of
 from control_plane.web.fleet_rows import fleet_standing
 from control_plane.web.names import Names
@@ -36,9 +37,7 @@ def live(request: ConsoleRequest) -> HttpResponse:
     names = Names(request.organization)
     search, filters, chips = read_search(request, names)
     now = timezone.now()
-    if search.since is None:
-        search = replace(search, since=now - LOOKS_BACK)
-    shown = exchanges_page(search, limit=MOST_SHOWN).exchanges
+    shown = exchanges_ended(search, ended_since=now - LOOKS_BACK, now=now, limit=MOST_SHOWN)
     names.learn("user", {one.first.principal_id.hex for one in shown if one.first.principal_id})
     context = {
         "rows": [(one, names.principal(one.first.principal_id), tone_of(one)) for one in shown],
@@ -58,7 +57,7 @@ def live(request: ConsoleRequest) -> HttpResponse:
 
 
 def _pulse(shown: tuple[Exchange, ...], now: datetime) -> Pulse:
-    newest = [one for one in shown if one.started_at >= now - PULSE]
+    newest = [one for one in shown if one.ended_at >= now - PULSE]
     return Pulse(
         len(newest),
         sum(one.last.outcome in ("failed", "internal") for one in newest),
