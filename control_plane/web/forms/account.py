@@ -1,11 +1,11 @@
 """Sign-in, profile, password, second factor."""
 
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 
 from control_plane.accounts.models import Theme, User
+from control_plane.web.forms.zones import ZoneField
 
 
 class SignInForm(forms.Form):
@@ -77,8 +77,7 @@ class ReassureForm(forms.Form):
 
 class ProfileForm(forms.Form):
     name = forms.CharField(max_length=200, required=False, widget=forms.TextInput(attrs={"autocomplete": "name"}))
-    time_zone = forms.ChoiceField(
-        choices=lambda: [(zone, zone) for zone in sorted(available_timezones())],
+    time_zone = ZoneField(
         help_text="Every time in the console is written in it; days of “today” and “this month” begin by it.",
     )
     theme = forms.ChoiceField(

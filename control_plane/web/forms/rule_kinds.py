@@ -1,9 +1,7 @@
 """The fields of each kind of rule, and what they are in a spec."""
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 
@@ -16,6 +14,7 @@ from control_plane.web.forms.choosing import MOST_OFFERED
 from control_plane.web.forms.rule_text import MONO, AmountField, LinesField
 from control_plane.web.forms.rules import GroupedRuleForm, RuleForm
 from control_plane.web.forms.stages import StageForm, empty_stage, posted_stages, shown_stages
+from control_plane.web.forms.zones import ZoneField
 
 PER = (
     ("principal", "Person or service account"),
@@ -71,16 +70,6 @@ GRACES = (
     (Grace.NONE, "Nobody goes on past the line"),
     (Grace.TURN, "A tool loop that was running may finish, within an extra amount"),
 )
-
-
-@cache
-def time_zones() -> tuple[tuple[str, str], ...]:
-    return tuple((name, name) for name in sorted(available_timezones()))
-
-
-class TimeZoneField(forms.ChoiceField):
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(choices=time_zones, initial="UTC", required=False, **kwargs)
 
 
 class PerFields(forms.Form):
@@ -192,7 +181,7 @@ class RateLimitForm(PerFields, GroupedRuleForm):
         placeholder="as many as the limit",
         help_text="Then one after the other, evenly. Not for days.",
     )
-    timezone = TimeZoneField(label="Days begin at midnight in")
+    timezone = ZoneField(label="Days begin at midnight in", initial="UTC", required=False)
 
     def spec_of_kind(self) -> dict[str, Any]:
         given = self.cleaned_data
@@ -217,7 +206,7 @@ class RateLimitForm(PerFields, GroupedRuleForm):
 class BudgetForm(PerFields, GroupedRuleForm):
     limit_usd = AmountField(label="At most", placeholder="$10.00", help_text="US dollars, at list or contract prices.")
     period = forms.ChoiceField(choices=PERIODS, initial=Period.DAY)
-    timezone = TimeZoneField(label="It begins anew by the calendar of")
+    timezone = ZoneField(label="It begins anew by the calendar of", initial="UTC", required=False)
     anchor = AmountField(
         required=False,
         initial="1",

@@ -1,7 +1,6 @@
 """Profile, password, sessions, theme, choice of organization."""
 
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
@@ -163,7 +162,6 @@ def _profile_page(request: ConsoleRequest, form: ProfileForm, password_form: Pas
     context = {
         "form": form,
         "password_form": password_form,
-        "zones": len(available_timezones()),
         "has_password": user.has_usable_password(),
         "has_second_factor": has_second_factor(user),
         "recovery_codes": recovery_codes_left(user),

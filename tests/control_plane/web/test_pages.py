@@ -44,6 +44,12 @@ def test_a_secret_that_was_refused_is_not_sent_back(admin_client: Client) -> Non
     assert SECRET not in answer.content.decode()
 
 
+def test_all_that_is_wrong_with_a_provider_is_told_at_once(admin_client: Client) -> None:
+    answer = admin_client.post("/providers/new", {"vendor": "openai_compatible", "name": "My LLM", "source": "value"})
+
+    assert set(answer.context["form"].errors) == {"name", "base_url", "secret"}
+
+
 def test_a_pasted_key_or_a_name_is_asked_for(admin_client: Client) -> None:
     pasted = admin_client.post("/providers/new", {"vendor": "anthropic", "name": "a", "source": "value"})
     assert "Paste the API key" in pasted.content.decode()
@@ -241,6 +247,11 @@ def test_the_profile_changes_name_zone_theme_and_password(member_client: Client,
     member_client.post("/profile", {"name": "Grace", "time_zone": "Europe/Berlin", "theme": "dark"})
     assert 'data-theme="dark"' in member_client.get("/profile").content.decode()
     assert member_client.post("/profile", {"time_zone": "Mars/Olympus", "theme": "dark"}).status_code == 422
+    # What the API or an old profile chose stays a choice, though it is not offered.
+    member_client.post("/profile", {"time_zone": "US/Pacific", "theme": "dark"})
+    profile = member_client.get("/profile").content.decode()
+    assert '<option value="US/Pacific" selected>' in profile
+    assert "Factory" not in profile
     wrong = member_client.post("/profile/password", {"current": "wrong", "password": "another long enough one"})
     assert wrong.status_code == 422
     weak = member_client.post("/profile/password", {"current": PASSWORD, "password": "short"})

@@ -467,11 +467,53 @@ document.addEventListener("change", (event) => {
   if (event.target.form) followChoices(event.target.form);
   if (event.target.matches("[data-adds]")) addLine(event.target);
   if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
-  if (event.target.matches("[data-fills]")) {
-    const option = event.target.selectedOptions?.[0];
-    const filled = event.target.form.querySelector(`[name="${event.target.dataset.fills}"]`);
-    if (filled && option?.dataset.value !== undefined) filled.placeholder = option.dataset.value;
+  if (event.target.matches("[data-fills]")) fillExample(event.target);
+});
+// A form that comes back with errors has its vendor already.
+function fillExample(select) {
+  const option = select.selectedOptions?.[0];
+  const filled = select.form.querySelector(`[name="${select.dataset.fills}"]`);
+  if (filled && option?.dataset.value !== undefined) filled.placeholder = option.dataset.value;
+}
+
+// --- Time zones: the page's, and this browser's --------------------------------------------------------------------------------------
+
+const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
+
+function clockIn(zone) {
+  return new Date().toLocaleString("en-GB", { timeZone: zone });
+}
+function offerZone(root) {
+  if (!browserZone) return;
+  for (const select of root.querySelectorAll("select[data-zones]")) {
+    const isChoice = [...select.options].some((option) => option.value === browserZone);
+    if (!isChoice || select.parentElement.querySelector("[data-zone-offer]")) continue;
+    const offer = document.createElement("button");
+    offer.type = "button";
+    offer.className = "zone-offer link small";
+    offer.dataset.zoneOffer = "";
+    offer.textContent = `Use ${browserZone}, as this browser does`;
+    offer.hidden = select.value === browserZone;
+    select.after(offer);
   }
+  for (const place of root.querySelectorAll("[data-zone]")) {
+    if (place.dataset.zoneTold !== undefined || clockIn(place.dataset.zone) === clockIn(browserZone)) continue;
+    place.dataset.zoneTold = "";
+    place.insertAdjacentText("afterend", ` (this browser is in ${browserZone})`);
+  }
+}
+document.addEventListener("click", (event) => {
+  const offer = event.target.closest?.("[data-zone-offer]");
+  if (!offer) return;
+  const select = offer.parentElement.querySelector("select[data-zones]");
+  select.value = browserZone;
+  for (const name of ["input", "change"]) select.dispatchEvent(new Event(name, { bubbles: true }));
+  select.focus();
+});
+document.addEventListener("change", (event) => {
+  if (!event.target.matches("select[data-zones]")) return;
+  const offer = event.target.parentElement.querySelector("[data-zone-offer]");
+  if (offer) offer.hidden = event.target.value === browserZone;
 });
 
 // --- Time, toasts, live parts --------------------------------------------------------------------------------------------------------
@@ -581,6 +623,8 @@ function settle(root) {
     if (!item.classList.contains("notice-stopped")) setTimeout(() => item.remove(), 7000);
   }
   followChoices(root);
+  offerZone(root);
+  for (const select of root.querySelectorAll("[data-fills]")) fillExample(select);
   for (const form of root.querySelectorAll("form[data-changes]")) showChanges(form);
 }
 document.addEventListener("htmx:afterSettle", () => settle(document));
