@@ -104,7 +104,7 @@ class PodApplication:
             token=settings.pod_token,
             dial=Dialer(settings.control_addresses, settings.control_ca).dial,
             now_ms=_now_ms,
-            take_floors=lambda floors: self.counters.apply_floors(floors),
+            take_floors=lambda floors, book: self.counters.apply_floors(floors, book),
         )
         self._metrics = PodMetrics(self.reporter.count_failed_authentication)
         self.counters = SharedCounters(

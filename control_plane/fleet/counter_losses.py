@@ -1,11 +1,12 @@
 """What is to be done after counters were lost: rows, and the raise of the generation. Blocking."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from control_plane.audit.services import Actor
@@ -15,8 +16,11 @@ from control_plane.organizations.services.tenants import counter_generation_rais
 from control_plane.usage.models import BudgetSpend
 
 REGISTERING = timedelta(seconds=2)
-"""After the floors were told, pods have so long to lay them into the store and to hold again what runs."""
+"""After the books were laid into the store, pods have so long to hold again what runs."""
+SILENT = timedelta(seconds=10)
+"""After so long without a word the process that had the books laid in is taken for gone."""
 ACTOR = Actor.system("counters")
+_NOTHING_LAID = {"told_at": None, "laying_at": None, "floors_of": 0, "floors_laid": 0}
 
 
 @transaction.atomic
@@ -39,23 +43,57 @@ def losses_note(losses: Mapping[UUID, int | None], *, now: datetime | None = Non
         # They were not, so it takes one more.
         CounterLoss.objects.update_or_create(
             organization_id=organization_id,
-            defaults={"generation": max(lost, at), "reported_at": now, "told_at": None},
+            defaults={"generation": max(lost, at), "reported_at": now, **_NOTHING_LAID},
         )
 
 
-def losses_untold() -> list[UUID]:
-    """Organizations whose floors are still to be told."""
-    return list(CounterLoss.objects.filter(told_at__isnull=True).values_list("organization_id", flat=True))
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Whose books are to be laid in, and which generation was lost."""
+
+    organization_id: UUID
+    generation: int
+
+    @property
+    def rows(self) -> QuerySet[CounterLoss]:
+        """The loss, while it is this one and its books are not laid in."""
+        return CounterLoss.objects.filter(pk=self.organization_id, generation=self.generation, told_at__isnull=True)
 
 
-def loss_told(organization_id: UUID, *, now: datetime | None = None) -> None:
-    """Note that all floors of an organization were told."""
-    rows = CounterLoss.objects.filter(organization_id=organization_id, told_at__isnull=True)
-    rows.update(told_at=now or timezone.now())
+def losses_unlaid(*, now: datetime | None = None) -> list[Loss]:
+    """Losses whose books nobody has laid in, and nobody is laying in."""
+    rows = CounterLoss.objects.filter(told_at__isnull=True).filter(_unclaimed(now or timezone.now()))
+    return [Loss(*row) for row in rows.values_list("organization_id", "generation")]
+
+
+def loss_claim(loss: Loss, *, floors: int, now: datetime | None = None) -> bool:
+    """Take it on to have so many floors laid in; one process at a time does."""
+    now = now or timezone.now()
+    return loss.rows.filter(_unclaimed(now)).update(laying_at=now, floors_of=floors, floors_laid=0) > 0
+
+
+def loss_progress(loss: Loss, floors_laid: int, *, now: datetime | None = None) -> bool:
+    """Note how far it is. False: it is another loss by now."""
+    return loss.rows.update(laying_at=now or timezone.now(), floors_laid=floors_laid) > 0
+
+
+def loss_give_up(loss: Loss) -> None:
+    """Leave it to the next who looks."""
+    loss.rows.update(laying_at=None)
+
+
+def loss_laid(loss: Loss, floors_laid: int, *, now: datetime | None = None) -> bool:
+    """Note that the store has all floors of an organization. False: it is another loss by now."""
+    now = now or timezone.now()
+    return loss.rows.update(told_at=now, laying_at=None, floors_of=floors_laid, floors_laid=floors_laid) > 0
+
+
+def _unclaimed(now: datetime) -> Q:
+    return Q(laying_at__isnull=True) | Q(laying_at__lt=now - SILENT)
 
 
 def generations_raise(*, now: datetime | None = None) -> int:
-    """Name a new generation where the floors have had their time; says for how many organizations."""
+    """Name a new generation where the books are laid in, after a moment; says for how many organizations."""
     limit = (now or timezone.now()) - REGISTERING
     losses = dict(CounterLoss.objects.filter(told_at__lte=limit).values_list("organization_id", "generation"))
     waiting = Organization.objects.filter(

@@ -73,8 +73,14 @@ class CounterLoss(models.Model):
     """The policy's, when it was found; it is over once the policy names a later one."""
     reported_at = models.DateTimeField()
     """When a pod last said so."""
+    laying_at = models.DateTimeField(null=True)
+    """When the process that has its books laid in last said so; None: nobody does."""
+    floors_of = models.BigIntegerField(default=0)
+    """How many floors the books have."""
+    floors_laid = models.BigIntegerField(default=0)
+    """How many of them the counter store has, as it says itself."""
     told_at = models.DateTimeField(null=True)
-    """When all floors had been told; None: not yet."""
+    """When the counter store had them all; None: not yet."""
 
     class Meta:
         ordering = ["reported_at"]

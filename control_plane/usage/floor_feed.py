@@ -1,11 +1,14 @@
 """Deals floors to the streams of pods.
 
 All pods speak to one store, so each floor goes to two of them and not to all: one that just then loses its way to the
-store is made up for by the other. Of a counter only the newest floor waits.
+store is made up for by the other. Of a counter only the newest floor waits. The whole books of an organization, after a
+loss, go to one stream, page by page (`fleet/counter_recovery.py`).
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -13,7 +16,7 @@ from typing import Any
 import structlog
 from django.db import Error as DatabaseFailure
 
-from control_plane.usage.floors import floors_changed, floors_of_organization
+from control_plane.usage.floors import floors_changed
 from switchyard_contract.v1 import usage_pb2
 
 log = structlog.get_logger()
@@ -22,11 +25,17 @@ INTERVAL_S = 10.0
 STREAMS_EACH = 2
 MOST_PER_RECEIPT = 500
 MOST_WAITING = 20_000
-TAKEN_WITHIN_S = 10.0
-"""So long a stream has to take a page of what was lost."""
 
 Run = Callable[..., Awaitable[Any]]
 """Runs a blocking function in a thread: fleet.database.DatabaseThreads.run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dealt:
+    """What one receipt carries. book: the floors are a page of it."""
+
+    floors: Sequence[usage_pb2.Floor]
+    book: usage_pb2.FloorBook | None = None
 
 
 class Mailbox:
@@ -34,6 +43,7 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str, str, str], usage_pb2.Floor] = {}
+        self._pages: deque[Dealt] = deque()
         self._has_some = asyncio.Event()
         self._is_empty = asyncio.Event()
         self._is_empty.set()
@@ -45,15 +55,24 @@ class Mailbox:
         self._has_some.set()
         self._is_empty.clear()
 
-    async def some(self) -> list[usage_pb2.Floor]:
-        """Wait until there are floors, and take as many as a receipt carries."""
+    def put_page(self, book: usage_pb2.FloorBook, floors: Sequence[usage_pb2.Floor]) -> None:
+        """Put a page of an organization's whole books behind the pages before it."""
+        self._pages.append(Dealt(floors, book))
+        self._has_some.set()
+        self._is_empty.clear()
+
+    async def some(self) -> Dealt:
+        """Wait until there are floors, and take as many as a receipt carries; pages go first."""
         await self._has_some.wait()
-        keys = list(self._waiting)[:MOST_PER_RECEIPT]
-        floors = [self._waiting.pop(key) for key in keys]
-        if not self._waiting:
+        if self._pages:
+            dealt = self._pages.popleft()
+        else:
+            keys = list(self._waiting)[:MOST_PER_RECEIPT]
+            dealt = Dealt([self._waiting.pop(key) for key in keys])
+        if not self._waiting and not self._pages:
             self._has_some.clear()
             self._is_empty.set()
-        return floors
+        return dealt
 
     async def emptied(self) -> None:
         """Wait until everything was taken."""
@@ -94,20 +113,12 @@ class FloorFeed:
                 self.deal(floors)
             await asyncio.sleep(self._interval_s)
 
-    async def load(self, organization_id: Any) -> bool:
-        """Tell all floors of an organization, page by page as streams take them.
+    def next_stream(self) -> Mailbox | None:
+        """One of the streams, another one each time, for what one pod has to do in order; None: there is none."""
+        return self._mailboxes[next(self._turn) % len(self._mailboxes)] if self._mailboxes else None
 
-        False: no stream took them all. Raises DatabaseFailure.
-        """
-        after = None
-        while True:
-            page = await self._run(floors_of_organization, organization_id, after)
-            chosen = self.deal(page.floors)
-            if not chosen or not await _is_taken_by_one(chosen):
-                return False
-            if page.after is None:
-                return True
-            after = page.after
+    def is_open(self, mailbox: Mailbox) -> bool:
+        return mailbox in self._mailboxes
 
     def deal(self, floors: Sequence[usage_pb2.Floor]) -> list[Mailbox]:
         """Give floors to some of the streams, others each time; says which."""
@@ -122,11 +133,3 @@ class FloorFeed:
             for floor in floors:
                 mailbox.put(floor)
         return chosen
-
-
-async def _is_taken_by_one(chosen: Sequence[Mailbox]) -> bool:
-    tasks = [asyncio.create_task(mailbox.emptied()) for mailbox in chosen]
-    done, pending = await asyncio.wait(tasks, timeout=TAKEN_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
-    return bool(done)

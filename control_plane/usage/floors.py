@@ -23,7 +23,8 @@ OVERLAP = timedelta(seconds=30)
 """A booking may commit so much later than its rows say."""
 MOST_CHANGED = 5000
 """Floors of one look; more are told when they change again, or after a loss."""
-PAGE = 1000
+PAGE = 500
+"""As many as a receipt carries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +49,23 @@ def floors_changed(since: datetime | None) -> tuple[datetime, tuple[usage_pb2.Fl
 
 def floors_of_organization(organization_id: UUID, after: UUID | None) -> FloorPage:
     """A page of all floors of an organization."""
+    rows = _of_organization(organization_id).order_by("id")
+    found = list((rows if after is None else rows.filter(id__gt=after))[:PAGE])
+    return FloorPage(tuple(map(_floor, found)), found[-1].id if len(found) == PAGE else None)
+
+
+def floors_count(organization_id: UUID) -> int:
+    """How many floors an organization has now."""
+    return _of_organization(organization_id).count()
+
+
+def _of_organization(organization_id: UUID) -> QuerySet[BudgetSpend]:
     now = timezone.now()
     periods = Q()
     for budget in _counting().filter(organization_id=organization_id):
         periods |= Q(budget_id=budget.id, period_ms=_period_ms(budget, now))
-    if not periods:
-        return FloorPage((), None)
-    rows = BudgetSpend.objects.filter(periods, organization_id=organization_id).order_by("id")
-    found = list((rows if after is None else rows.filter(id__gt=after))[:PAGE])
-    return FloorPage(tuple(map(_floor, found)), found[-1].id if len(found) == PAGE else None)
+    rows = BudgetSpend.objects.filter(organization_id=organization_id)
+    return rows.filter(periods) if periods else rows.none()
 
 
 def _floors(rows: Iterable[BudgetSpend], now: datetime) -> tuple[usage_pb2.Floor, ...]:

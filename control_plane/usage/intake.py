@@ -113,8 +113,9 @@ class UsageIntakeServicer(usage_pb2_grpc.UsageIntakeServicer):
             while True:
                 await asyncio.wait((batch, some), return_when=asyncio.FIRST_COMPLETED)
                 if some.done():
+                    dealt = some.result()
                     yield usage_pb2.UsageReceipt(
-                        boot_id=last.boot_id, stored_through=last.stored_through, floors=some.result()
+                        boot_id=last.boot_id, stored_through=last.stored_through, floors=dealt.floors, book=dealt.book
                     )
                     some = asyncio.ensure_future(mailbox.some())
                 if batch.done():

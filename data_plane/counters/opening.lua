@@ -3,7 +3,8 @@
 -- Names, all with the tag {org} so that an organization lives on one node:
 --   rev:{org}    set      ids of revoked keys; written by the control plane
 --   meta:{org}   hash     gen: generation of the contents; seq: grows with each admission; lost: 1 while they are
---                         known to be incomplete
+--                         known to be incomplete; laying: <attempt>:<floors> of the books that are being laid in; laid:
+--                         the generation that all of them are laid in for
 --   held:{org}   hash     <exchange>:<attempt> -> what is reserved for it: {what was said of it, claims that count it
 --                         (bits: rates, then budgets), key, e, s, key, e, s ..., whose it is: id of the key, pod and the
 --                         model asked for, on a line each}
@@ -83,23 +84,27 @@ local function reap(held_key, due_key, now_ms, most)
 end
 
 -- Whether the contents are what the caller last saw, or later: the generation and sequence now, or nil when they were
--- lost or are older. wanted: the generation that the policy names; a new one means that the books were read in.
+-- lost or are older. wanted: the generation that the policy names. A new one is believed where the books were laid into
+-- these very contents for it: contents that were lost after that do not have the mark, whoever lost them. The first two
+-- need no books: nothing was ever spent (0), or all of it into contents that are here (1).
 local function contents(meta_key, wanted, seen_generation, seen_sequence)
   local now = call('HMGET', meta_key, 'gen', 'seq', 'lost')
   local generation, sequence = tonumber(now[1] or '-1'), tonumber(now[2] or '0')
   local known = max(generation, seen_generation)
-  if wanted > known and (generation >= 0 or wanted == 0) then
-    call('HSET', meta_key, 'gen', wanted)
-    call('HDEL', meta_key, 'lost')
-    return wanted, sequence
-  end
-  if now[3] then
+  local is_older = generation < 0 or generation < seen_generation
+    or (generation == seen_generation and sequence < seen_sequence)
+  if wanted > known then
+    if wanted == 0 or (wanted == 1 and not is_older and not now[3])
+      or tonumber(call('HGET', meta_key, 'laid') or '-1') == wanted then
+      call('HSET', meta_key, 'gen', wanted)
+      call('HDEL', meta_key, 'lost', 'laying', 'laid')
+      return wanted, sequence
+    end
+  elseif now[3] then
     return nil
+  elseif not is_older then
+    return generation, sequence
   end
-  if generation < 0 or generation < seen_generation
-    or (generation == seen_generation and sequence < seen_sequence) then
-    call('HSET', meta_key, 'gen', max(known, wanted), 'lost', 1)
-    return nil
-  end
-  return generation, sequence
+  call('HSET', meta_key, 'gen', max(known, wanted), 'lost', 1)
+  return nil
 end

@@ -10,7 +10,7 @@ import msgspec
 from data_plane.counters.scripts import EXTEND, RESERVE, SETTLE, Script
 from data_plane.policy.claims import REQUEST, Amounts, BudgetClaim, Claims, RateClaim, RateKind, counter_for
 from data_plane.policy.grant import Ask, Denial
-from switchyard_contract.counters import MICRO, budget_key, rate_key
+from switchyard_contract.counters import MICRO, budget_key, meta_key, rate_key
 from switchyard_contract.quantity import NanoUsd
 
 _UNITS = {"requests": 1, "tokens": 2, "input_tokens": 3, "output_tokens": 4}
@@ -165,7 +165,7 @@ def all_claims(claims: Claims) -> tuple[RateClaim | BudgetClaim, ...]:
 def organization_keys(organization_id: str) -> tuple[str, str, str, str]:
     """The names that every script about exchanges starts with."""
     tag = f"{{{organization_id}}}"
-    return f"rev:{tag}", f"meta:{tag}", f"held:{tag}", f"due:{tag}"
+    return f"rev:{tag}", meta_key(organization_id), f"held:{tag}", f"due:{tag}"
 
 
 def rate_name(organization_id: str, claim: RateClaim, session_id: str, request_digest: bytes = b"") -> str:

@@ -14,7 +14,7 @@ expectation within `soft`. All that match must let it in; then all count it, els
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from data_plane.counters.packing import (
@@ -40,7 +40,9 @@ from data_plane.counters.reference_contents import (
     PodFacts,
     Purse,
     Seen,
+    Step,
     issue,
+    know,
 )
 from data_plane.counters.reference_room import fits, is_within_periods, span_us, units
 from data_plane.policy.claims import FIRST, SECOND, Amounts, Claims, RateClaim, RateKind
@@ -113,7 +115,7 @@ class Reference:
         ours = self.of(claims.organization_id)
         if claims.key_id in ours.revoked:
             return Verdict.REVOKED
-        if not self._know(ours.contents, claims.generation, seen):
+        if not know(ours.contents, claims.generation, seen):
             return Verdict.LEARNING
         return Verdict.ADMITTED if is_within_periods(claims, now_us // 1000) else Verdict.PERIOD_OVER
 
@@ -135,24 +137,6 @@ class Reference:
         self.reap(claims.organization_id, now_us, REAPED_AT_ONCE)
         judged = self._judge(claims, ask, candidate, now_us)
         self._conclude(claims, ask, candidate, judged, now_us, pod, is_unchecked=True)
-
-    def _know(self, contents: Contents, wanted: int, seen: Seen) -> bool:
-        """Whether the contents are what was last seen, or later.
-
-        A generation in the policy that is newer than everything known means that the books were read in: the contents
-        are whole again. A store that never had anything is whole, too.
-        """
-        known = max(contents.generation, seen.generation)
-        if wanted > known and (contents.generation >= 0 or wanted == 0):
-            contents.generation, contents.is_lost = wanted, False
-            return True
-        if contents.is_lost:
-            return False
-        went_back = contents.generation == seen.generation and contents.sequence < seen.sequence
-        if contents.generation < 0 or contents.generation < seen.generation or went_back:
-            contents.generation, contents.is_lost = max(known, wanted), True
-            return False
-        return True
 
     def _judge(self, claims: Claims, ask: Ask, candidate: int, now_us: int) -> _Judged:
         amounts = ask.second if candidate == SECOND and ask.second is not None else ask.first
@@ -392,12 +376,25 @@ class Reference:
                     purse.worst = max(0, purse.worst - worst)
         return len(due)
 
-    def raise_floor(self, key: str, posted: int) -> bool:
-        """Raise what is posted to what the books say; never lower it."""
-        if posted <= self.purses.get(key, Purse()).posted:
-            return False
-        self.purses.setdefault(key, Purse()).posted = posted
-        return True
+    def raise_floors(self, floors: Iterable[tuple[str, int]]) -> int:
+        """Raise what is posted to what the books say; never lower it. Says how many were raised."""
+        raised = 0
+        for key, posted in floors:
+            if posted > self.purses.get(key, Purse()).posted:
+                self.purses.setdefault(key, Purse()).posted = posted
+                raised += 1
+        return raised
+
+    def lay(self, organization_id: str, step: Step, floors: Iterable[tuple[str, int]]) -> int:
+        """Raise floors that are a part of an organization's whole books. -1: what was laid before is not here."""
+        contents = self.of(organization_id).contents
+        if step.goes_on_from and contents.laying not in (step.goes_on_from, step.leads_to):
+            return -1
+        raised = self.raise_floors(floors)
+        contents.laying = step.leads_to
+        if step.opens:
+            contents.laid = step.opens
+        return raised
 
 
 def _nothing_counted(verdict: Verdict, now_ms: int, contents: Contents) -> CountersAnswer:

@@ -39,6 +39,10 @@ class Contents:
     generation: int = -1
     sequence: int = 0
     is_lost: bool = False
+    laying: str = ""
+    """How far the books are laid in: `<attempt>:<floors>`."""
+    laid: int = -1
+    """The generation that all of the books are laid in for."""
 
 
 @dataclass(slots=True)
@@ -56,6 +60,17 @@ class Seen:
 
     generation: int = -1
     sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """On the way of laying an organization's whole books into a store."""
+
+    leads_to: str
+    goes_on_from: str = ""
+    """Empty: it begins."""
+    opens: int = 0
+    """With the last step: the generation that the books are laid in for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +93,26 @@ def issue(purse: Purse, budget: BudgetClaim, pod: PodFacts) -> int:
         purse.issued += part
         purse.left_of[pod.pod_id] = part
     return purse.left_of[pod.pod_id]
+
+
+def know(contents: Contents, wanted: int, seen: Seen) -> bool:
+    """Whether the contents are what was last seen, or later.
+
+    A generation in the policy that is newer than everything known is believed where the books were laid into these
+    contents for it. Nothing was ever spent before generation 0, and generation 1 needs nothing but contents that are
+    whole.
+    """
+    known = max(contents.generation, seen.generation)
+    is_older = contents.generation < 0 or contents.generation < seen.generation
+    is_older |= contents.generation == seen.generation and contents.sequence < seen.sequence
+    if wanted > known:
+        is_whole = wanted == 1 and not is_older and not contents.is_lost
+        if wanted == 0 or is_whole or contents.laid == wanted:
+            contents.generation, contents.is_lost, contents.laying, contents.laid = wanted, False, "", -1
+            return True
+    elif contents.is_lost:
+        return False
+    elif not is_older:
+        return True
+    contents.generation, contents.is_lost = max(known, wanted), True
+    return False

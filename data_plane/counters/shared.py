@@ -16,7 +16,7 @@ from data_plane.counters.alone import PodAlone
 from data_plane.counters.connection import Patience, RoundTrips, StoreLink
 from data_plane.counters.crowds import Asking, Decision, Waiting
 from data_plane.counters.denials import deny, repeat
-from data_plane.counters.floors import Floor, Floors
+from data_plane.counters.floors import Book, Floor, Floors
 from data_plane.counters.packing import (
     FROM_ALLOWANCE,
     FURTHER,
@@ -240,9 +240,12 @@ class SharedCounters:
         if settlement is not None:
             self._settlements.send(settlement)
 
-    def apply_floors(self, floors: Iterable[Floor]) -> None:
-        """Have posted sums be at least what the books say, in a moment."""
-        self._floors.add(floors)
+    def apply_floors(self, floors: Iterable[Floor], book: Book | None = None) -> None:
+        """Have posted sums be at least what the books say, in a moment. book: the floors are a page of it."""
+        if book is None:
+            self._floors.add(floors)
+        else:
+            self._floors.add_page(book, floors)
 
     # Life.
 

@@ -34,6 +34,9 @@ _COUNTS_INTERVAL_S = 2.0
 _BACK_OFF_S = (0.2, 5.0)
 
 
+TakeFloors = Callable[[Sequence[usage_pb2.Floor], usage_pb2.FloorBook | None], object]
+
+
 class Events(Protocol):
     """What the reporter needs of the spool."""
 
@@ -62,7 +65,7 @@ class _Sent:
 
 class Reporter:
     """dial: opens a channel to the next address of the control plane; the channel is closed here. take_floors: told
-    what the books say was spent, as it comes with receipts."""
+    what the books say was spent, as it comes with receipts, and of which page of whole books it is."""
 
     def __init__(
         self,
@@ -72,7 +75,7 @@ class Reporter:
         token: str,
         dial: Callable[[], grpc.aio.Channel],
         now_ms: Callable[[], int],
-        take_floors: Callable[[Sequence[usage_pb2.Floor]], object] = lambda _floors: None,
+        take_floors: TakeFloors = lambda _floors, _book: None,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self.is_connected = False
@@ -167,9 +170,9 @@ class Reporter:
                 raise LinkLost(f"the control plane ended the stream: {code.name.lower()}")
             self.is_connected = True
             self._attempts_in_a_row = 0
-            if receipt.floors:
+            if receipt.floors or receipt.HasField("book"):
                 # What the books say holds whoever's events it was worked out from.
-                self._take_floors(receipt.floors)
+                self._take_floors(receipt.floors, receipt.book if receipt.HasField("book") else None)
             if receipt.boot_id != self._events.boot_id:
                 log.warning("receipt for another spool ignored", stored_through=receipt.stored_through)
                 continue

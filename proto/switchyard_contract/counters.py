@@ -68,6 +68,27 @@ def read_learning_word(word: str) -> tuple[str, int | None] | None:
     return organization_id, int(generation) if generation.isascii() and generation.isdigit() else None
 
 
+LAYING, LAID = "laying", "laid"
+"""Fields of an organization's `meta`: how far the books are laid in after a loss, and the generation that all of them are
+laid in for. In the store, and nowhere else, since what is lost again there takes them with it."""
+
+
+def meta_key(organization_id: str) -> str:
+    """The name of what is said of an organization's counters as a whole."""
+    return f"meta:{{{organization_id}}}"
+
+
+def laying_text(attempt: str, floors: int) -> str:
+    """Write how far an attempt to lay the books in has come."""
+    return f"{attempt}:{floors}"
+
+
+def read_laying(text: str) -> tuple[str, int]:
+    """Read an attempt, and how many floors of it are laid; nobody's and none where nothing was laid."""
+    attempt, _, floors = text.partition(":")
+    return attempt, int(floors) if floors.isascii() and floors.isdigit() else 0
+
+
 # What was decided about one exchange, as its event carries it (`UsageEvent.counters_answer`).
 
 ANSWER_FORM = 1

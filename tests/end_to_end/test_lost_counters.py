@@ -99,6 +99,9 @@ def is_learning(pods: RuledPods, status: delivery_pb2.Status) -> bool:
 
 async def lay_floors(pods: RuledPods, rule: snapshot_pb2.Budget, key: KeyToken) -> None:
     """Send the books down with every receipt, for the two seconds that the control plane waits."""
+    pods.control.book = usage_pb2.FloorBook(
+        organization_id=pods.organization_id, generation=2, attempt=f"{time.monotonic_ns():x}", is_last=True
+    )
     period = str(days().starts_ms[0])
     until_s = time.monotonic() + 2.0
     while time.monotonic() < until_s:

@@ -58,6 +58,8 @@ class ControlPlane(delivery_pb2_grpc.SnapshotDeliveryServicer, usage_pb2_grpc.Us
         """Cleared: batches wait, unread."""
         self.takes_usage.set()
         self.floors: list[usage_pb2.Floor] = []
+        self.book: usage_pb2.FloorBook | None = None
+        """The floors are the one page of it."""
         """Sent with every receipt."""
         self._keeps_rows = keeps_rows
         self._rows: dict[tuple[str, int, int, int], usage_pb2.UsageEvent] = {}
@@ -204,7 +206,10 @@ class ControlPlane(delivery_pb2_grpc.SnapshotDeliveryServicer, usage_pb2_grpc.Us
                 self._news.notify_all()
             if batch.events:
                 yield usage_pb2.UsageReceipt(
-                    boot_id=batch.boot_id, stored_through=batch.events[-1].sequence, floors=self.floors
+                    boot_id=batch.boot_id,
+                    stored_through=batch.events[-1].sequence,
+                    floors=self.floors,
+                    book=self.book,
                 )
 
     def _store(self, batch: usage_pb2.UsageBatch) -> None:

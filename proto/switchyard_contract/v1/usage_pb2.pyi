@@ -403,14 +403,30 @@ class FailedAuthentications(_message.Message):
     def __init__(self, minute_ms: _Optional[int] = ..., reason: _Optional[str] = ..., source: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class UsageReceipt(_message.Message):
-    __slots__ = ("boot_id", "stored_through", "floors")
+    __slots__ = ("boot_id", "stored_through", "floors", "book")
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     STORED_THROUGH_FIELD_NUMBER: _ClassVar[int]
     FLOORS_FIELD_NUMBER: _ClassVar[int]
+    BOOK_FIELD_NUMBER: _ClassVar[int]
     boot_id: bytes
     stored_through: int
     floors: _containers.RepeatedCompositeFieldContainer[Floor]
-    def __init__(self, boot_id: _Optional[bytes] = ..., stored_through: _Optional[int] = ..., floors: _Optional[_Iterable[_Union[Floor, _Mapping]]] = ...) -> None: ...
+    book: FloorBook
+    def __init__(self, boot_id: _Optional[bytes] = ..., stored_through: _Optional[int] = ..., floors: _Optional[_Iterable[_Union[Floor, _Mapping]]] = ..., book: _Optional[_Union[FloorBook, _Mapping]] = ...) -> None: ...
+
+class FloorBook(_message.Message):
+    __slots__ = ("organization_id", "generation", "attempt", "before", "is_last")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    IS_LAST_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    generation: int
+    attempt: str
+    before: int
+    is_last: bool
+    def __init__(self, organization_id: _Optional[str] = ..., generation: _Optional[int] = ..., attempt: _Optional[str] = ..., before: _Optional[int] = ..., is_last: _Optional[bool] = ...) -> None: ...
 
 class Floor(_message.Message):
     __slots__ = ("organization_id", "budget_id", "counter", "period", "posted_nano_usd")

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import grpc
 import pytest
@@ -13,8 +12,8 @@ from django.utils import timezone
 from control_plane.budgets.models import Budget
 from control_plane.rules.models import Mode
 from control_plane.usage import floors
-from control_plane.usage.floor_feed import FloorFeed, Mailbox
-from control_plane.usage.floors import floors_changed, floors_of_organization
+from control_plane.usage.floor_feed import Dealt, FloorFeed, Mailbox
+from control_plane.usage.floors import floors_changed, floors_count, floors_of_organization
 from control_plane.usage.intake import UsageIntakeServicer
 from switchyard_contract.v1 import usage_pb2, usage_pb2_grpc
 from tests.builders.tenants import Tenant, a_tenant
@@ -88,6 +87,7 @@ def test_all_floors_of_an_organization_come_in_pages(acme: Tenant, monkeypatch: 
 
     assert sorted(counters) == [f"model-{number}" for number in range(5)]
     assert pages == 3
+    assert floors_count(acme.organization.id) == 5
 
 
 async def test_of_a_counter_only_the_newest_floor_waits() -> None:
@@ -96,7 +96,7 @@ async def test_of_a_counter_only_the_newest_floor_waits() -> None:
         mailbox.put(a_floor(1, posted))
     mailbox.put(a_floor(2))
 
-    assert await mailbox.some() == [a_floor(1, 7), a_floor(2)]
+    assert await mailbox.some() == Dealt([a_floor(1, 7), a_floor(2)])
     async with asyncio.timeout(1):
         await mailbox.emptied()
 
@@ -125,11 +125,8 @@ class Books:
 
     def __init__(self) -> None:
         self.changed: list[tuple[usage_pb2.Floor, ...]] = []
-        self.pages = [floors.FloorPage((a_floor(1),), None)]
 
     async def run(self, read: Callable[..., Any], *arguments: Any) -> Any:
-        if read is floors_of_organization:
-            return self.pages.pop(0)
         return datetime.now().astimezone(), self.changed.pop(0) if self.changed else ()
 
 
@@ -196,22 +193,25 @@ async def test_a_stream_with_floors_still_refuses_what_cannot_be(
             await asyncio.sleep(0.01)
 
 
-async def test_what_was_lost_is_told_when_a_stream_has_taken_it_all(
-    stream: tuple[Any, FloorFeed, ListedInbox], books: Books
+async def test_pages_of_a_book_come_in_order_and_before_other_floors(
+    stream: tuple[Any, FloorFeed, ListedInbox],
 ) -> None:
     call, feed, _ = stream
-    assert not await feed.load("an organization")
-    books.pages = [
-        floors.FloorPage((a_floor(1),), UUID(int=1)),
-        floors.FloorPage((a_floor(2),), None),
-    ]
+    assert feed.next_stream() is None
     await call.write(a_batch([an_event(1)]))
     await call.read()
-    while not feed.has_streams:
+    while (mailbox := feed.next_stream()) is None:
         await asyncio.sleep(0)
 
-    loading = asyncio.create_task(feed.load(UUID(int=7)))
-    told = [floor.counter for _ in range(2) for floor in (await call.read()).floors]
+    books = [usage_pb2.FloorBook(organization_id="0a" * 16, attempt="x", before=number) for number in range(2)]
+    feed.deal([a_floor(3)])
+    for book in books:
+        mailbox.put_page(book, [a_floor(1)])
+    async with asyncio.timeout(5):
+        told = [await call.read() for _ in range(3)]
+        await mailbox.emptied()
 
-    assert await loading
-    assert told == ["1", "2"]
+    assert [receipt.book for receipt in told[:2]] == books
+    assert not told[2].HasField("book")
+    assert [floor.counter for receipt in told for floor in receipt.floors] == ["1", "1", "3"]
+    assert feed.is_open(mailbox)

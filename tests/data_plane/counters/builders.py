@@ -15,15 +15,17 @@ from data_plane.counters.packing import (
     UNCHECKED,
     Aim,
     PackedClaims,
+    bulk,
     command,
+    head,
     member_of,
     numbers_of,
 )
 from data_plane.counters.reference_contents import NOTHING_SEEN, ONE_POD, PodFacts, Seen
-from data_plane.counters.scripts import SCRIPTS
+from data_plane.counters.scripts import FLOOR, SCRIPTS
 from data_plane.policy.claims import SESSION, Amounts, BudgetClaim, Claims, Outage, RateClaim, RateKind, RateUnit
 from data_plane.policy.grant import Ask
-from switchyard_contract.counters import HEAD_NUMBERS, CountersAnswer, read_answer, write_answer
+from switchyard_contract.counters import HEAD_NUMBERS, CountersAnswer, meta_key, read_answer, write_answer
 from switchyard_contract.quantity import NanoUsd
 
 ORGANIZATION = "0a" * 16
@@ -155,6 +157,12 @@ class RawStore:
         reply = self.raw(aim_of(claims, asks[0][0]).reserve(told, words))
         assert isinstance(reply, list)
         return [read_answer(each[SAID_FIRST.size :]) for each in reply]
+
+    def lay(self, step: tuple[str, str, int], floors: Sequence[tuple[str, int]]) -> object:
+        """Raise floors; step: of an organization's whole books, or empty."""
+        words = [*step, *(number for _, posted in floors for number in (posted, 0))]
+        keys = [meta_key(ORGANIZATION), *(key for key, _ in floors)]
+        return self.raw(head(FLOOR, keys, len(words)) + b"".join(bulk(str(word).encode()) for word in words))
 
     def settle(
         self, claims: Claims, ask: Ask, answer: CountersAnswer, cost: int, input_tokens: int, output_tokens: int,

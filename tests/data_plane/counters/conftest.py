@@ -10,6 +10,7 @@ import pytest
 from deploy.local.engines import Engines
 from deploy.local.ports import pick_free_ports
 from deploy.local.valkey import Valkey
+from tests.data_plane.counters.builders import RawStore
 
 
 class Store:
@@ -35,6 +36,13 @@ class Store:
         if self._engines is not None:
             self._engines.__exit__(None, None, None)
             self._engines = None
+
+
+@pytest.fixture(scope="module")
+def raw(counters_url: str) -> Iterator[RawStore]:
+    store = RawStore(counters_url)
+    yield store
+    store.close()
 
 
 @pytest.fixture

@@ -6,11 +6,10 @@ from typing import cast
 
 from hypothesis import strategies as st
 
-from data_plane.counters.packing import bulk, head, micro_near, organization_keys, rate_name
+from data_plane.counters.packing import micro_near, organization_keys, rate_name
 from data_plane.counters.reference import Reference
-from data_plane.counters.reference_contents import DONE_SPAN_MS, DONE_SPANS, PodFacts, Purse, Seen
+from data_plane.counters.reference_contents import DONE_SPAN_MS, DONE_SPANS, PodFacts, Purse, Seen, know
 from data_plane.counters.renewing import renewal_of
-from data_plane.counters.scripts import FLOOR
 from data_plane.policy.claims import BudgetClaim, Claims, RateClaim, RateKind
 from data_plane.policy.grant import Ask, Spent
 from switchyard_contract.counters import CountersAnswer, Verdict
@@ -199,12 +198,12 @@ class TwoStores:
         # Generation 0 is known from the first admission on; before it there is nothing to renew.
         reply = self.store.raw(renewal_of(ORGANIZATION, held, generation=0, seen=(-1, 0), most=most, at_us=self.now_us))
         assert isinstance(reply, list)
-        self.reference._know(self.reference.of(ORGANIZATION).contents, 0, Seen())
+        know(self.reference.of(ORGANIZATION).contents, 0, Seen())
         return reply
 
     def raise_floor(self, key: str, posted: int) -> None:
-        expected = self.reference.raise_floor(key, posted)
-        told = self.store.raw(head(FLOOR, [key], 2) + bulk(b"%d" % posted) + bulk(b"0"))
+        expected = self.reference.raise_floors([(key, posted)])
+        told = self.store.lay(("", "", 0), [(key, posted)])
         assert told == expected, (told, expected)
 
     def revoke(self, key_id: str) -> None:

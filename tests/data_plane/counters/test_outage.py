@@ -14,7 +14,7 @@ from data_plane.policy.claims import Outage, RateKind
 from data_plane.policy.grant import Denial, Grant, Refused, Spent
 from switchyard_contract.counters import Verdict, budget_key, read_answer
 from switchyard_contract.holds import lost_key, maker_text, read_hold, read_member
-from switchyard_contract.v1.usage_pb2 import Floor
+from switchyard_contract.v1.usage_pb2 import Floor, FloorBook
 from tests.data_plane.counters.builders import ORGANIZATION, RawStore, a_budget, a_rate, amounts, an_ask, claims_of, usd
 from tests.data_plane.counters.conftest import Store
 from tests.data_plane.counters.pods import BRISK, Noted, counting, denied, granted
@@ -26,6 +26,11 @@ KEY = budget_key(ORGANIZATION, "budget", "0", "")
 
 def a_floor(dollars: float) -> Floor:
     return Floor(organization_id=ORGANIZATION, budget_id="budget", period="0", posted_nano_usd=usd(dollars))
+
+
+def a_book(generation: int = 1) -> FloorBook:
+    """The one page of a book."""
+    return FloorBook(organization_id=ORGANIZATION, generation=generation, attempt="one", is_last=True)
 
 
 async def test_a_frozen_store_is_soon_not_waited_for_and_what_was_issued_is_spent(store: Store) -> None:
@@ -157,7 +162,7 @@ async def test_a_flushed_store_is_noticed_and_whole_again_with_a_new_generation(
             assert (await denied(fresh, claims, an_ask(4, amounts(0.3)))).refused is Refused.UNAVAILABLE
         # What runs is held there again before the books are read in.
         await until(lambda: raw.numbers(KEY).get("s", 0) >= 2_000_000)
-        counters.apply_floors([a_floor(4)])
+        counters.apply_floors([a_floor(4)], a_book())
         await until(lambda: raw.numbers(KEY).get("p") == 4_000_000)
         renewed = claims_of(a_budget(10, allowance=0.5), generation=1)
         after = await granted(counters, renewed, an_ask(5, amounts(1)))
@@ -189,7 +194,7 @@ async def test_a_store_restarted_from_an_older_copy_is_noticed(store: Store, tmp
         # Without any traffic: the pod looks as soon as it is connected.
         await until(lambda: counters.learning == {ORGANIZATION})
         assert (await granted(counters, claims, an_ask(7, amounts(0.4)))).degraded == "bounded"
-        counters.apply_floors([a_floor(6)])
+        counters.apply_floors([a_floor(6)], a_book())
         raw = RawStore(store.url)
         await until(lambda: raw.numbers(KEY)["p"] == 6_000_000)
         renewed = claims_of(a_budget(10, allowance=0.5), generation=1)

@@ -21,7 +21,7 @@ from data_plane.counters.packing import (
     rate_name,
 )
 from data_plane.counters.reference import NEVER, Reference
-from data_plane.counters.reference_contents import HOLD_MS, LEASE_MS, PodFacts, Purse, Seen
+from data_plane.counters.reference_contents import HOLD_MS, LEASE_MS, PodFacts, Purse, Seen, Step
 from data_plane.policy.claims import Amounts, BudgetClaim, Claims, RateClaim, RateKind, RateUnit
 from data_plane.policy.grant import Ask, Spent
 from switchyard_contract.counters import MICRO, CountersAnswer, Verdict
@@ -265,8 +265,8 @@ def test_c6_what_was_let_in_before_midnight_is_posted_to_the_day_that_let_it_in(
 def test_c8_after_a_loss_what_is_posted_is_at_least_what_the_books_say() -> None:
     claims, reference = claims_of(a_budget(1)), Reference()
     key = budget_name(ORGANIZATION, claims.budgets[0], "")
-    assert reference.raise_floor(key, 950_000)
-    assert not reference.raise_floor(key, 900_000)
+    assert reference.raise_floors([(key, 950_000)]) == 1
+    assert reference.raise_floors([(key, 900_000)]) == 0
     assert not let_in(reference.reserve(claims, an_ask(1), START_US))
 
 
@@ -385,7 +385,7 @@ def test_the_same_attempt_again_has_the_same_answer() -> None:
 
 
 @given(st.integers(0, 3), st.booleans())
-def test_another_generation_than_was_seen_is_a_loss_until_the_policy_names_a_newer_one(
+def test_another_generation_than_was_seen_is_a_loss_until_the_books_are_laid_in_for_a_newer_one(
     generation: int, seen_before: bool
 ) -> None:
     def claims(number: int) -> Claims:
@@ -399,5 +399,6 @@ def test_another_generation_than_was_seen_is_a_loss_until_the_policy_names_a_new
     if not is_new_store:
         assert answer.verdict is Verdict.LEARNING
         assert reference.reserve(claims(generation), an_ask(2), START_US).verdict is Verdict.LEARNING
+        reference.lay(ORGANIZATION, Step("one:0", opens=generation + 1), ())
         assert let_in(reference.reserve(claims(generation + 1), an_ask(3), START_US, seen=seen))
         assert let_in(reference.reserve(claims(generation), an_ask(4), START_US)), "a policy a little behind"

@@ -1,9 +1,6 @@
 """The scripts in a real Valkey do what the reference says: the same histories, the same answers, the same contents."""
 
-from collections.abc import Iterator
-
 import msgspec
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,13 +24,6 @@ REAL = settings(
 PODS = st.builds(
     PodFacts, st.sampled_from(("pod1", "pod2")), st.integers(0, 4), st.frozensets(st.integers(0, 3), max_size=4)
 )
-
-
-@pytest.fixture(scope="module")
-def raw(counters_url: str) -> Iterator[RawStore]:
-    store = RawStore(counters_url)
-    yield store
-    store.close()
 
 
 @REAL
