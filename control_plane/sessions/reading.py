@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -15,6 +15,8 @@ from control_plane.catalog.selectors import price_by_version
 from control_plane.sessions.analysis.turns import Facts, Target, Turn
 from control_plane.usage.entries import CERTAINTY
 from control_plane.usage.models import ConversationSession
+from control_plane.usage.selectors.scope import all_of
+from control_plane.usage.selectors.standing import session_conditions
 from switchyard_contract.pricing import Price
 from switchyard_contract.usage import KINDS as TOKEN_KINDS
 from switchyard_contract.usage import TokenCounts
@@ -184,16 +186,13 @@ def _rows(session: ConversationSession, repository_keys: Sequence[str]) -> list[
     at = Row._fields.index("repository")
     columns.insert(at, sql.SQL("COALESCE({}, '')").format(sql.SQL(", ").join(names)))  # type: ignore[arg-type]
     statement = sql.SQL(
-        "SELECT {} FROM usage_ledger WHERE organization_id = {} AND session_id = {} AND session_id <> ''"
-        " AND key_id = {} AND day >= {} AND day <= {} AND attempt >= 1 AND kind <> ALL({}) AND operation = ANY({})"
+        "SELECT {} FROM usage_ledger WHERE organization_id = {} AND {}"
+        " AND attempt >= 1 AND kind <> ALL({}) AND operation = ANY({})"
         " ORDER BY exchange_id DESC, attempt DESC LIMIT {}"
     ).format(
         sql.SQL(", ").join(columns),
         sql.Literal(session.organization_id),
-        sql.Literal(session.session_id),
-        sql.Literal(session.key_id),
-        sql.Literal((session.first_seen - timedelta(days=1)).date()),
-        sql.Literal((session.last_seen + timedelta(days=1)).date()),
+        all_of(session_conditions(session.organization_id, session.session_id, session.key_id)),
         sql.Literal(["reversal", "adjustment"]),
         sql.Literal(list(GENERATING)),
         sql.Literal(MOST_ROWS + 1),

@@ -36,14 +36,16 @@ MOST_REPOSITORY_KEYS = 8
 _MOVED = """
 SELECT session.id FROM usage_conversationsession AS session
 LEFT JOIN conversations_sessionsummary AS summary ON summary.session_id = session.id
-WHERE session.moved_at >= %(through)s AND (summary.session_id IS NULL OR (summary.moved_at < session.moved_at
+WHERE session.moved_part >= date_bin('10 minutes', %(through)s::timestamptz, '2000-01-01 00:00:00+00')
+AND session.moved_at >= %(through)s AND (summary.session_id IS NULL OR (summary.moved_at < session.moved_at
     AND summary.analysed_at <= %(now)s::timestamptz - make_interval(secs => LEAST(300, summary.turns / 10.0))))
 ORDER BY session.moved_at LIMIT %(most)s
 """
 _OLDEST_LEFT = """
 SELECT min(session.moved_at) FROM usage_conversationsession AS session
 LEFT JOIN conversations_sessionsummary AS summary ON summary.session_id = session.id
-WHERE session.moved_at >= %(through)s AND (summary.session_id IS NULL OR summary.moved_at < session.moved_at)
+WHERE session.moved_part >= date_bin('10 minutes', %(through)s::timestamptz, '2000-01-01 00:00:00+00')
+AND session.moved_at >= %(through)s AND (summary.session_id IS NULL OR summary.moved_at < session.moved_at)
 """
 _SUMS = tuple(part.name for part in fields(Sums))
 

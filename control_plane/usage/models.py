@@ -207,6 +207,16 @@ class FailedAuthenticationMinute(models.Model):
         return f"{self.minute:%Y-%m-%d %H:%M} {self.reason} {self.source}: {self.count}"
 
 
+def _part_of(name: str, length: str) -> models.GeneratedField:
+    """The stretch of time that another column's instant lies in, by its beginning."""
+    template = f"date_bin('{length}', %(expressions)s, '2000-01-01 00:00:00+00')"
+    return models.GeneratedField(
+        expression=models.Func(models.F(name), function="date_bin", template=template),
+        output_field=models.DateTimeField(),
+        db_persist=True,
+    )
+
+
 class ConversationSession(MeasuredRow):
     """One run of a coding tool on one key, as the tool named it."""
 
@@ -229,12 +239,16 @@ class ConversationSession(MeasuredRow):
     agent_ids = ArrayField(models.CharField(max_length=200))
     moved_at = models.DateTimeField(db_default=Now())
     """When its sums last moved, by the database's clock; the transaction that moved them may commit a little later."""
+    # What indexes know of both instants: sessions move with every booking, and an update that changes nothing that is
+    # indexed touches no index.
+    seen_hour = _part_of("last_seen", "1 hour")
+    moved_part = _part_of("moved_at", "10 minutes")
 
     class Meta:
         indexes = [
-            models.Index(fields=["organization_id", "-last_seen", "id"], name="usage_session_newest"),
-            models.Index(fields=["moved_at"], name="usage_session_moved"),
-            models.Index(fields=["organization_id", "principal_id", "-last_seen"], name="usage_session_principal"),
+            models.Index(fields=["organization_id", "-seen_hour"], name="usage_session_newest"),
+            models.Index(fields=["moved_part"], name="usage_session_moved"),
+            models.Index(fields=["organization_id", "principal_id", "-seen_hour"], name="usage_session_principal"),
             models.Index(fields=["organization_id", "session_id"], name="usage_session_name"),
         ]
 

@@ -7,7 +7,6 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
 from django.http import Http404, HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import viewsets
@@ -33,7 +32,7 @@ from control_plane.sessions.api.writing import (
     session_out,
     spend_out,
 )
-from control_plane.sessions.selectors.listing import SessionQuery, sessions_matching
+from control_plane.sessions.selectors.listing import SessionQuery, newest_first, sessions_matching
 from control_plane.sessions.selectors.page import session_told
 from control_plane.sessions.selectors.settings import settings_of
 from control_plane.sessions.selectors.spend import (
@@ -109,7 +108,7 @@ class SessionViewSet(viewsets.GenericViewSet[Any]):
         if request.query_params.get("format") == "csv" or getattr(request.accepted_renderer, "format", "") == "csv":
             return _csv(wanted, after)
         limit = limit_of(request)
-        found = list(_after(sessions_matching(wanted), after)[: limit + 1])
+        found = list(newest_first(sessions_matching(wanted), after)[: limit + 1])
         shown = found[:limit]
         names = _names(shown)
         position = f"{shown[-1].last_seen.isoformat()} {shown[-1].id.hex}" if len(found) > limit else ""
@@ -273,13 +272,6 @@ def _group(group: Group, by: str, names: Names) -> dict[str, Any]:
     }
 
 
-def _after(rows: QuerySet[ConversationSession], after: tuple[datetime, UUID] | None) -> QuerySet[ConversationSession]:
-    if after is not None:
-        last_seen, row_id = after
-        rows = rows.filter(Q(last_seen__lt=last_seen) | Q(last_seen=last_seen, id__gt=row_id))
-    return rows.order_by("-last_seen", "id")
-
-
 def _names(sessions: Sequence[ConversationSession]) -> Names:
     if not sessions:
         return Names()
@@ -317,7 +309,7 @@ def _csv_lines(wanted: SessionQuery, after: tuple[datetime, UUID] | None) -> Ite
     writer: Any = csv.writer(_Line())
     yield writer.writerow(CSV_HEAD)
     while True:
-        page = list(_after(sessions_matching(wanted), after)[:CSV_PAGE])
+        page = list(newest_first(sessions_matching(wanted), after)[:CSV_PAGE])
         names = _names(page)
         for session in page:
             yield writer.writerow(_cells(csv_row(session, names, wanted.least_cache_share_per_mille)))

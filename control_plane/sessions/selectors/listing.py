@@ -1,7 +1,7 @@
 """Lists of sessions: narrowed by who, when, what was found and what it cost."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -60,7 +60,25 @@ def sessions_matching(query: SessionQuery) -> QuerySet[ConversationSession]:
 
 def newest_sessions(query: SessionQuery, limit: int) -> list[ConversationSession]:
     """The sessions seen last, newest first."""
-    return list(sessions_matching(query).order_by("-last_seen", "id")[:limit])
+    return list(newest_first(sessions_matching(query))[:limit])
+
+
+def newest_first(
+    rows: QuerySet[ConversationSession], after: tuple[datetime, UUID] | None = None
+) -> QuerySet[ConversationSession]:
+    """Order sessions by when they were seen last; those that come after the one so named.
+
+    By the hour first, which is all that the index knows, and which is the same order.
+    """
+    if after is not None:
+        last_seen, row_id = after
+        later = Q(last_seen__lt=last_seen) | Q(last_seen=last_seen, id__gt=row_id)
+        rows = rows.filter(later, seen_hour__lte=_hour_of(last_seen))
+    return rows.order_by("-seen_hour", "-last_seen", "id")
+
+
+def _hour_of(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def summaries_matching(query: SessionQuery) -> QuerySet[SessionSummary]:
@@ -74,6 +92,8 @@ def summaries_matching(query: SessionQuery) -> QuerySet[SessionSummary]:
 def _narrowed_session(rows: Any, query: SessionQuery, to_session: str) -> Any:
     if query.since:
         rows = rows.filter(last_seen__gte=query.since)
+        if not to_session:
+            rows = rows.filter(seen_hour__gte=_hour_of(query.since))
     if query.until:
         rows = rows.filter(first_seen__lt=query.until)
     if query.principal_id:

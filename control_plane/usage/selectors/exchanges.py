@@ -12,7 +12,7 @@ from control_plane.usage import ulid
 from control_plane.usage.entries import CERTAINTY, COLUMNS, JSON_COLUMNS, LedgerRow
 from control_plane.usage.replacement import standing
 from control_plane.usage.selectors.scope import Scope, all_of
-from control_plane.usage.selectors.standing import owner_conditions
+from control_plane.usage.selectors.standing import owner_conditions, session_conditions
 from switchyard_contract.usage import KINDS as TOKEN_KINDS
 from switchyard_contract.usage import TokenCounts
 
@@ -205,7 +205,8 @@ def _conditions(search: ExchangeSearch) -> list[sql.Composable]:
     elif search.status:
         digit = int(search.status[0]) if search.status[0].isdigit() else 0
         conditions.append(sql.SQL("client_status / 100 = {}").format(sql.Literal(digit)))
-    equal("session_id", search.session_id)
+    if search.session_id:
+        conditions += session_conditions(search.scope.organization_id, search.session_id)
     equal("principal_id", search.principal_id)
     equal("team_id", search.team_id)
     equal("key_id", search.key_id)

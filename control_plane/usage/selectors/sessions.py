@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import connection
@@ -11,6 +11,7 @@ from psycopg import sql
 
 from control_plane.usage.models import ConversationSession
 from control_plane.usage.selectors.scope import Scope, all_of
+from control_plane.usage.selectors.standing import session_conditions
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,7 @@ def session_curve(scope: Scope, session: ConversationSession, *, most: int = 200
     """List what the session's exchanges cost, oldest first."""
     conditions = [
         *scope.conditions(),
-        sql.SQL("key_id = {}").format(sql.Literal(session.key_id)),
-        sql.SQL("session_id = {} AND session_id <> ''").format(sql.Literal(session.session_id)),
-        sql.SQL("day >= {} AND day <= {}").format(
-            sql.Literal((session.first_seen - timedelta(days=1)).date()),
-            sql.Literal((session.last_seen + timedelta(days=1)).date()),
-        ),
+        *session_conditions(session.organization_id, session.session_id, session.key_id),
     ]
     statement = sql.SQL(
         "SELECT exchange_id, min(started_at), (array_agg(model ORDER BY attempt DESC))[1], sum(cost_nano_usd)::bigint,"

@@ -2,13 +2,26 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Count, Min, Q, Sum
 from psycopg import sql
 
-from control_plane.usage.models import FailedAuthenticationMinute, InboxBatch, KeyLastUse, QuarantinedEvent, UsageDay
+from control_plane.usage import ulid
+from control_plane.usage.models import (
+    ConversationSession,
+    FailedAuthenticationMinute,
+    InboxBatch,
+    KeyLastUse,
+    QuarantinedEvent,
+    UsageDay,
+)
+
+ADMITTED_BEFORE = timedelta(minutes=15)
+"""How long before its first attempt began an exchange may have been admitted."""
+ADMITTED_AFTER = timedelta(minutes=1)
+"""None is admitted after its attempts began, but for a clock that was set back meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,32 @@ def owner_conditions(organization_id: UUID, key_ids: Iterable[str]) -> list[sql.
     if len(owners) == 1:
         return [sql.SQL("principal_id = {}").format(sql.Literal(owners[0]))]
     return [sql.SQL("principal_id = ANY({}::uuid[])").format(sql.Literal(owners))]
+
+
+def session_conditions(organization_id: UUID, session_id: str, key_id: str = "") -> list[sql.Composable]:
+    """What is true of the ledger's rows of a session: its name, whose its keys are, and when it was seen.
+
+    The ledger has an index of owners and their exchanges, of which a session's are a short stretch, and none of
+    sessions. Without a key: the rows of all sessions that bear this name.
+    """
+    conditions = [sql.SQL("session_id = {} AND session_id <> ''").format(sql.Literal(session_id))]
+    known = ConversationSession.objects.filter(organization_id=organization_id, session_id=session_id)
+    if key_id:
+        conditions.append(sql.SQL("key_id = {}").format(sql.Literal(key_id)))
+        known = known.filter(key_id=key_id)
+    seen = list(known.values_list("key_id", "first_seen", "last_seen"))
+    if not seen:
+        return conditions
+    since, until = min(each[1] for each in seen) - ADMITTED_BEFORE, max(each[2] for each in seen) + ADMITTED_AFTER
+    conditions.append(
+        sql.SQL("day >= {} AND day <= {} AND exchange_id >= {} AND exchange_id <= {}").format(
+            sql.Literal(since.astimezone(UTC).date()),
+            sql.Literal(until.astimezone(UTC).date()),
+            sql.Literal(ulid.lowest_at(since)),
+            sql.Literal(ulid.lowest_at(until)),
+        )
+    )
+    return conditions + owner_conditions(organization_id, {each[0] for each in seen})
 
 
 def key_last_uses(organization_id: UUID, key_ids: Iterable[str]) -> dict[str, KeyLastUse]:

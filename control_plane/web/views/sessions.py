@@ -23,7 +23,13 @@ from control_plane.sessions.analysis.findings import Cause, Finding, Kind
 from control_plane.sessions.analysis.session import Step, Strand
 from control_plane.sessions.api.writing import CSV_HEAD, csv_row
 from control_plane.sessions.models import SessionSummary
-from control_plane.sessions.selectors.listing import SessionQuery, is_flagged, sessions_matching, summaries_matching
+from control_plane.sessions.selectors.listing import (
+    SessionQuery,
+    is_flagged,
+    newest_first,
+    sessions_matching,
+    summaries_matching,
+)
 from control_plane.sessions.selectors.page import Branch, SessionTold, session_told
 from control_plane.sessions.selectors.settings import settings_of
 from control_plane.sessions.selectors.spend import Outcome, outcomes
@@ -358,10 +364,7 @@ def _csv_rows(query: SessionQuery) -> Iterator[Any]:
     after: tuple[datetime, UUID] | None = None
     left = MOST_EXPORTED
     while left > 0:
-        rows = sessions_matching(query).order_by("-last_seen", "id")
-        if after is not None:
-            rows = rows.filter(last_seen__lte=after[0]).exclude(last_seen=after[0], id__lte=after[1])
-        page = list(rows[: min(CSV_PAGE, left)])
+        page = list(newest_first(sessions_matching(query), after)[: min(CSV_PAGE, left)])
         named = names_of(
             query.scope.organization_id,
             principal_ids=[one.principal_id for one in page],
