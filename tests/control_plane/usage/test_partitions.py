@@ -1,10 +1,15 @@
 """Daily partitions of the ledger."""
 
+import threading
+import time
 from datetime import date, timedelta
 
+import psycopg
 import pytest
 from django.db import connection
 
+from control_plane.usage.inbox import conninfo_of
+from control_plane.usage.ledger_lock import LEDGER_LOCK
 from control_plane.usage.partitions import (
     existing_days,
     partitions_drop_before,
@@ -15,6 +20,8 @@ from tests.control_plane.usage.books import an_organization, ledger, put_and_boo
 from tests.control_plane.usage.events import NOW, a_batch, an_event
 
 TODAY = NOW.date()
+_DETACHING = "SELECT count(*) FROM pg_inherits WHERE inhdetachpending"
+_WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
 @pytest.mark.django_db
@@ -78,3 +85,57 @@ def test_a_partition_that_a_crash_left_detached_is_dropped() -> None:
         cursor.execute("SELECT to_regclass('usage_ledger_20260201'), to_regclass('usage_ledger_20260202')")
         assert cursor.fetchone() == (None, None)
     assert partitions_drop_before(oldest=date(2026, 3, 1)) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_reads_for_long_is_not_waited_for_and_locks_nobody_out() -> None:
+    an_organization()
+    put_and_book(a_batch([an_event(1), an_event(2, at=NOW - timedelta(days=40))]))
+    job = threading.Thread(target=_drop_and_leave)
+    with psycopg.connect(conninfo_of(connection.settings_dict)) as reader:
+        assert reader.execute("SELECT count(*) FROM usage_ledger").fetchone() == (2,)
+        job.start()
+        with psycopg.connect(conninfo_of(connection.settings_dict), autocommit=True) as watcher:
+            # The old day is being detached, which waits for the reader and for nobody else.
+            deadline = time.monotonic() + 20
+            while watcher.execute(_DETACHING).fetchone() == (0,):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            watcher.execute("SET lock_timeout = '2s'")
+            assert watcher.execute("SELECT count(*) FROM usage_ledger").fetchone() == (1,)
+            put_and_book(a_batch([an_event(3)]))
+        assert job.is_alive()
+        assert reader.execute("SELECT count(*) FROM usage_ledger WHERE exchange_id > ''").fetchone() is not None
+    job.join(20)
+
+    assert TODAY - timedelta(days=40) not in existing_days()
+    assert {row.day for row in ledger()} == {TODAY}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_waits_for_workers_holds_up_no_reader() -> None:
+    an_organization()
+    put_and_book(a_batch([an_event(1), an_event(2, at=NOW - timedelta(days=40))]))
+    job = threading.Thread(target=_drop_and_leave)
+
+    with psycopg.connect(conninfo_of(connection.settings_dict)) as worker:
+        worker.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", LEDGER_LOCK)
+        worker.execute("SELECT count(*) FROM usage_ledger")
+        job.start()
+        with psycopg.connect(conninfo_of(connection.settings_dict), autocommit=True) as reader:
+            deadline = time.monotonic() + 20
+            while reader.execute(_WAITING).fetchone() == (0,):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            reader.execute("SET lock_timeout = '2s'")
+            assert reader.execute("SELECT count(*) FROM usage_ledger").fetchone() == (2,)
+    job.join(20)
+
+    assert {row.day for row in ledger()} == {TODAY}
+
+
+def _drop_and_leave() -> None:
+    try:
+        partitions_drop_before(oldest=TODAY - timedelta(days=30))
+    finally:
+        connection.close()
