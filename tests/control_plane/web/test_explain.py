@@ -107,3 +107,13 @@ def test_a_name_that_leads_nowhere_is_told_by_name(admin_client: Client, tenant:
     )
 
     assert "No provider here serves “nonsense”, or several do and the name does not say which." in page.content.decode()
+
+
+def test_what_was_never_sent_has_no_numbers_of_an_attempt(admin_client: Client, tenant: Tenant) -> None:
+    at = timezone.now() - timedelta(minutes=1)
+    page = admin_client.get(booked(tenant, a_refusal(1, at=at, reason="model_not_allowed", client_status=403)))
+
+    text = page.content.decode()
+    assert "The gateway answered 403 by itself" in text
+    assert "No provider was asked." in text
+    assert "Upstream id" not in text
