@@ -15,12 +15,15 @@ from switchyard_contract.quantity import NanoUsd, usd_text
 
 UNUSUAL_SPEND = "spend.unusual"
 MISSING_USAGE = "usage.missing"
+ORPHANED_USAGE = "usage.orphaned"
 
 
 def finding_message(delivery_id: UUID, finding: Finding, *, organization: str) -> Message:
     """Put a finding into words; all its numbers are of when it was found."""
     if finding.topic == Topic.UNUSUAL_SPEND:
         return _unusual(delivery_id, finding, organization)
+    if finding.topic == Topic.ORPHANED_USAGE:
+        return _orphaned(delivery_id, finding, organization)
     return _missing(delivery_id, finding, organization)
 
 
@@ -91,6 +94,42 @@ def _missing(delivery_id: UUID, finding: Finding, organization: str) -> Message:
     }
     subject = f"{facts['pod']}: {events} of usage did not arrive"
     return _message(delivery_id, finding, organization, MISSING_USAGE, subject, lines, body)
+
+
+def _orphaned(delivery_id: UUID, finding: Finding, organization: str) -> Message:
+    facts = finding.facts
+    first_at = datetime.fromisoformat(facts["first_at"]).astimezone(UTC)
+    count, cost, pod = facts["count"], facts["cost"], facts["pod"] or "a pod that is gone"
+    address = f"{settings.SWITCHYARD.console_public_url}/completeness"
+    requests = "one request" if count == 1 else f"{count:,} requests"
+    named = facts["exchanges"]
+    rest = f" and {count - len(named):,} more" if count > len(named) else ""
+    lines = [
+        f"Pod: {pod}, {organization}",
+        f"Estimated: {requests}, {dollars(cost)} in all, since {first_at:%A %d %B %Y %H:%M} UTC",
+        f"Which: {', '.join(named)}{rest}",
+        "",
+        "The pod was lost while they ran, and nothing of its own told what they came to. What had been reserved for"
+        " them is booked in its place.",
+        "Start a pod on its disk, and the truth takes the estimates' place. If there is no disk, say so on the page,"
+        " and they stay.",
+        "Requests that no rule counts hold no reservation: of those nothing is known here. The provider's invoice has"
+        " them.",
+        "",
+        f"What is estimated: {address}",
+        "",
+    ]
+    body = {
+        "pod": facts["pod"],
+        "estimated": count,
+        "cost_nano_usd": cost,
+        "cost_usd": usd_text(NanoUsd(cost)),
+        "exchanges": named,
+        "since": instant(first_at),
+        "url": address,
+    }
+    subject = f"{pod}: {requests} booked as estimates, {dollars(cost)}"
+    return _message(delivery_id, finding, organization, ORPHANED_USAGE, subject, lines, body)
 
 
 def _message(

@@ -1,14 +1,14 @@
-"""Notes what is found without a budget's line: unusual spend, and usage of pods that stays away.
+"""Notes what is found without a budget's line: unusual spend, usage of pods that stays away, requests of lost pods.
 
 A finding is a row with a unique name, as a crossing is: written once, whoever sees it first, and told from the outbox.
-Unusual spend is heard of in the transaction that keeps it; gaps are looked for by the sweep, since nothing happens when
-an event stays away.
-Source: docs/decisions/0179-findings-are-told-like-stages.md
+Unusual spend is heard of in the transaction that keeps it; gaps and orphans are looked for by the sweep, since nothing
+happens when an event stays away.
+Source: docs/decisions/0179-findings-are-told-like-stages.md, 0192-orphans-are-told.md
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
@@ -22,10 +22,10 @@ from control_plane.forecasts.listening import listen_to_unusual_spend
 from control_plane.forecasts.models import FindingState, UnusualSpend
 from control_plane.organizations.selectors import first_organization_id
 from control_plane.usage.completeness import OVERDUE_AFTER, completeness, missing_open
-from control_plane.usage.models import MissingEvents
+from control_plane.usage.models import MissingEvents, Orphan
 
 MOST_RANGES: Final = 20
-"""So many gaps of one moment are named; the page has them all."""
+"""So many gaps of one moment, or exchanges of one pod, are named; the page has them all."""
 
 
 def listen() -> None:
@@ -64,6 +64,21 @@ def missing_note(*, now: datetime | None = None) -> int:
         for organization_id in organizations
         if organization_id is not None
     ])  # fmt: skip
+
+
+@transaction.atomic
+def orphans_note(*, now: datetime | None = None) -> int:
+    """Write the estimates whose truth did not come in time; says how many are new. Those of one run of a pod are one.
+
+    A pod that is only away speaks for itself within minutes, and several sweeps find what one pod has lost.
+    """
+    now = now or timezone.now()
+    runs: dict[tuple[UUID, str, str, int, str], list[Orphan]] = defaultdict(list)
+    for one in Orphan.objects.filter(settled_at=None, estimated_at__lte=now - OVERDUE_AFTER).order_by("id"):
+        # A pod that named no spool may be lost again another day.
+        day = "" if one.spool else one.estimated_at.astimezone(UTC).date().isoformat()
+        runs[one.organization_id, one.pod_id, one.spool, one.run, day].append(one)
+    return _note([_of_orphans(organization_id, run, some, now) for (organization_id, *run), some in runs.items()])
 
 
 def _note(found: Sequence[Finding]) -> int:
@@ -119,6 +134,24 @@ def _of_gaps(organization_id: UUID, gaps: Sequence[MissingEvents], share: str, n
             "count": sum(gap.count for gap in gaps),
             "ranges": [[gap.first, gap.last] for gap in gaps[:MOST_RANGES]],
             "percent_complete": share,
+        },
+        found_at=now,
+    )
+
+
+def _of_orphans(organization_id: UUID, run: Sequence[object], some: Sequence[Orphan], now: datetime) -> Finding:
+    """Of one organization's requests on one run of a pod."""
+    name = b"\x00".join(str(part).encode() for part in run)
+    return Finding(
+        organization_id=organization_id,
+        topic=Topic.ORPHANED_USAGE,
+        about=blake2b(name, digest_size=16).hexdigest(),
+        facts={
+            "pod": some[0].pod_id,
+            "count": len(some),
+            "cost": sum(one.cost_nano_usd for one in some),
+            "first_at": min(one.estimated_at for one in some).isoformat(),
+            "exchanges": [one.exchange_id for one in some[:MOST_RANGES]],
         },
         found_at=now,
     )

@@ -17,6 +17,7 @@ class Topic(models.TextChoices):
 
     UNUSUAL_SPEND = "unusual_spend", "Unusual spend of a person or service account"
     MISSING_USAGE = "missing_usage", "Usage that pods counted and that did not arrive"
+    ORPHANED_USAGE = "orphaned_usage", "Requests whose pod is gone, booked as estimates"
 
 
 class AlertChannel(models.Model):
@@ -165,6 +166,8 @@ class Finding(models.Model):
         """What it is about, without a name of a person."""
         if self.topic == Topic.UNUSUAL_SPEND:
             return f"Unusual spend on {self.facts['day']}"
+        if self.topic == Topic.ORPHANED_USAGE:
+            return f"Estimates for {self.facts['pod'] or 'a pod that is gone'}"
         return f"Missing usage of {self.facts['pod']}"
 
 

@@ -51,8 +51,8 @@ def recipients_of(crossing: StageCrossing, budget: Budget | None) -> list[Recipi
 def recipients_of_finding(finding: Finding) -> list[Recipient]:
     """Everybody who is to be told of a finding, each once: the channels that hear of it, and those whose it is.
 
-    Unusual spend: the lead of the team that paid most of it, and the owner of its cost centre. Missing usage: whoever
-    runs the installation.
+    Unusual spend: the lead of the team that paid most of it, and the owner of its cost centre. Requests of a pod that
+    is gone: whoever runs the organization whose they are. Missing usage: whoever runs the installation.
     """
     organization_id = finding.organization_id
     hearing = AlertChannel.objects.filter(
@@ -67,7 +67,7 @@ def recipients_of_finding(finding: Finding) -> list[Recipient]:
         teams = Team.objects.filter(organization_id=organization_id, id__in=known).select_related("lead")
         some = list(teams.order_by("name"))
         found += [*_leads(organization_id, some), *_cost_centre_owners(organization_id, some)]
-    elif is_first_organization(organization_id):
+    elif finding.topic == Topic.ORPHANED_USAGE or is_first_organization(organization_id):
         found += _standing_in(organization_id)
     return list({recipient.key: recipient for recipient in found}.values())[:MOST_PEOPLE]
 

@@ -3,7 +3,7 @@
 import structlog
 from celery import shared_task
 
-from control_plane.alerts.findings import missing_note
+from control_plane.alerts.findings import missing_note, orphans_note
 from control_plane.alerts.services import (
     crossings_dispatch,
     crossings_sweep,
@@ -25,11 +25,13 @@ def send_alerts() -> None:
 
 @shared_task(name="alerts.sweep")
 def sweep_crossings() -> None:
-    """Find what crossed a line without a booking, and usage that stays away."""
+    """Find what crossed a line without a booking, and usage that stays away or is estimated."""
     if found := crossings_sweep():
         log.info("lines crossed by changed budgets", crossings=found)
     if missing := missing_note():
         log.warning("usage of pods is missing", findings=missing)
+    if orphaned := orphans_note():
+        log.warning("requests of lost pods are estimated", findings=orphaned)
 
 
 @shared_task(name="alerts.forget")

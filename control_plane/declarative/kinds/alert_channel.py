@@ -64,7 +64,7 @@ class AlertChannelKind(Kind):
             Field(
                 "hears",
                 ListOf(Choice(tuple(Topic.values)), most=len(Topic.values)),
-                "What else comes here: unusual spend, usage of pods that did not arrive.",
+                "What else comes here: unusual spend, usage that did not arrive, estimates for pods that are gone.",
                 [],
             ),
             Field("secret", SecretShape(), "webhook: what it signs with; left out: one is made.", None),

@@ -30,6 +30,7 @@ def test_an_empty_page_says_that_nothing_is_missing(admin_client: Client) -> Non
 
     assert "Nothing is missing" in text
     assert "No request waits for its truth" in text
+    assert "requests that no budget and no cap counts" in text
     assert "The quarantine is empty" in text
 
 
