@@ -1,5 +1,6 @@
 """Change people. Deactivation lives with the keys that die with a person: `control_plane.keys.services`."""
 
+from functools import cache
 from zoneinfo import available_timezones
 
 from django.contrib.auth.password_validation import validate_password
@@ -131,6 +132,12 @@ def _check_password(password: str, user: User) -> None:
         raise ValidationError({"password": failure.messages}) from failure
 
 
+@cache
+def _time_zones() -> frozenset[str]:
+    """Every name of a time zone. Asked once: the answer walks some 600 files, 7 ms for each person that is added."""
+    return frozenset(available_timezones())
+
+
 def _check_time_zone(name: str) -> None:
-    if name not in available_timezones():
+    if name not in _time_zones():
         raise ValidationError({"time_zone": f"{name!r} is no time zone such as Europe/Berlin."})
