@@ -74,10 +74,14 @@ class RateLimitKind(RuleKind[RateLimit]):
         when, when_not = loaded(row.when), loaded_all(row.when_not)
         whose = f"{per_text(row.per)}, of" if row.per else "Together,"
         if row.unit == Unit.CONCURRENT_REQUESTS:
-            how = f"at most {row.limit:,} requests run at once"
+            how = (
+                "at most one request runs at once" if row.limit == 1 else f"at most {row.limit:,} requests run at once"
+            )
         else:
             what, _, period = row.unit.partition("_per_")
-            how = f"at most {row.limit:,} {what.replace('_', ' ')} a {period}"
+            things = what.replace("_", " ")
+            things = things.removesuffix("s") if row.limit == 1 else things
+            how = f"at most {row.limit:,} {things} {'an' if period == 'hour' else 'a'} {period}"
             if period == "day":
                 how += f", anew at midnight in {row.timezone}"
             elif row.burst:

@@ -32,6 +32,7 @@ def tenant() -> Tenant:
             "Together, what everybody asks: at most 1,000,000 input tokens a day, anew at midnight in Europe/Berlin. "
             "In group daily only the most specific rule that matches applies.",
         ),
+        ({"limit": 1, "unit": "requests_per_hour"}, "Together, what everybody asks: at most 1 request an hour."),
         (
             {"limit": 4, "unit": "concurrent_requests", "when": {"subjects": ["service_account:ci"]}, "mode": "shadow"},
             "Together, what service account ci asks: at most 4 requests run at once. "
