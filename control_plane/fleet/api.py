@@ -16,10 +16,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from control_plane.fleet.counter_standing import CounterStanding, CounterState, counter_standing
 from control_plane.fleet.metrics import exposition
 from control_plane.fleet.models import Pod, PodShard
 from control_plane.fleet.selectors import PodState, live_pods, state_of
+from control_plane.organizations.models import Organization
 from control_plane.organizations.roles import Permission
+from control_plane.rest.caller import caller_of
 from control_plane.rest.views import ListMixin, TenantView
 
 GLOBAL_SHARD = "global"
@@ -100,6 +103,36 @@ class PodViewSet(ListMixin, TenantView):
 
     def retrieve(self, request: Request, pk: str) -> Response:
         return Response(PodOut(self.get_object()).data)
+
+
+class CountersOut(serializers.Serializer[CounterStanding]):
+    state = serializers.ChoiceField(
+        [state.value for state in CounterState],
+        help_text="counting; recovering: they were lost, and the books are being laid into the counter store; "
+        "beginning: they are in, and pods count there again in a moment. Until then pods spend what they were issued.",
+    )
+    text = serializers.CharField(help_text="The same in words.")
+    generation = serializers.IntegerField(help_text="Grows with each recovery.")
+    lost_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the latest loss was reported; null: never one."
+    )
+    floors_laid = serializers.IntegerField(
+        help_text="Of the latest loss: how many counters' sums the store was given back, as it says itself."
+    )
+    floors_of = serializers.IntegerField(help_text="How many there are.")
+    laid_at = serializers.DateTimeField(allow_null=True, help_text="When the store had all of them.")
+
+
+class CountersView(APIView):
+    """Whether the own organization's counters count, or are being brought back after the counter store lost them."""
+
+    rights = {"get": Permission.FLEET_READ}
+
+    @extend_schema(responses=CountersOut)
+    def get(self, request: Request) -> Response:
+        """How the organization's counters stand."""
+        organization = Organization.objects.get(id=caller_of(request).organization_id)
+        return Response(CountersOut(counter_standing(organization)).data)
 
 
 class MetricsView(APIView):

@@ -25,7 +25,7 @@ from control_plane.declarative.api import (
     PolicyRevisionViewSet,
     PolicySchemaView,
 )
-from control_plane.fleet.api import MetricsView, PodViewSet
+from control_plane.fleet.api import CountersView, MetricsView, PodViewSet
 from control_plane.forecasts.api import ForecastViewSet, UnusualSpendViewSet
 from control_plane.forecasts.mutes_api import UnusualMuteViewSet
 from control_plane.identity.api import IdentityConnectionViewSet
@@ -132,6 +132,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="session-settings",
     ),
     re_path(r"^completeness/?$", CompletenessView.as_view(), name="completeness"),
+    re_path(r"^counters/?$", CountersView.as_view(), name="counters"),
     re_path(r"^metrics/?$", MetricsView.as_view(), name="metrics"),
     re_path(r"^key-rules/?$", KeyRulesView.as_view({"get": "retrieve", "patch": "partial_update"}), name="key-rules"),
     re_path(

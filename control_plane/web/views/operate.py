@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from control_plane.fleet.counter_standing import counter_standing
 from control_plane.onboarding.recipes.reachability import is_public
 from control_plane.onboarding.selectors import gateway_url
 from control_plane.organizations.services import organization_update
@@ -29,6 +30,7 @@ def fleet(request: ConsoleRequest) -> HttpResponse:
     standing = fleet_standing(request.organization, now)
     context = {
         "fleet": standing,
+        "counters": counter_standing(request.organization),
         "inbox": inbox_standing(),
         "books": completeness(now=now),
         "snapshots": snapshots_of(request.organization.id)[:8],
