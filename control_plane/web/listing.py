@@ -18,6 +18,8 @@ from typing import Any, Generic, TypeVar
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, QueryDict, StreamingHttpResponse
 
+from control_plane.usage.api.streams import cell
+
 Row = TypeVar("Row", bound=Model)
 PAGE_ROWS = 50
 
@@ -180,11 +182,11 @@ def csv_response(name: str, head: Sequence[str], rows: Iterable[Sequence[object]
 
 
 def _plain(value: object) -> object:
-    """A cell. Text that a spreadsheet would run as a formula is made harmless by a leading apostrophe."""
+    """A cell. Text that a spreadsheet would run as a formula is made harmless; a number below zero stays one."""
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds")
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{value}"
+    if isinstance(value, str):
+        return cell(value)
     return "" if value is None else value
 
 

@@ -73,6 +73,9 @@ def test_a_correction_is_booked_and_stands_on_the_statement(filled: Books, owner
     assert owner.post("/statements/correct", given).status_code == 302
     made = Adjustment.objects.get()
     assert (made.cost_nano_usd, made.team_id, made.principal_id) == (-3_000_000_000, filled.web.id, filled.grace.id)
+    month = f"{made.counted_at:%Y-%m}"
+    rows = b"".join(owner.get(f"/statements/{month}?format=focus").streaming_content).decode().splitlines()  # type: ignore[arg-type]
+    assert [row for row in rows if row.startswith("-3.000000000,")], "what is below zero is a number and no text"
 
 
 def test_a_lead_sees_the_teams_they_lead_and_closes_nothing(filled: Books, sign_in: SignIn) -> None:
