@@ -19,6 +19,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, QueryDict, StreamingHttpResponse
 
 from control_plane.usage.api.streams import cell
+from switchyard_contract.quantity import NanoUsd, usd_text
 
 Row = TypeVar("Row", bound=Model)
 PAGE_ROWS = 50
@@ -165,13 +166,18 @@ def wants_csv(request: HttpRequest) -> bool:
 
 
 def csv_response(name: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> StreamingHttpResponse:
-    """Stream rows as a CSV file."""
+    """Stream rows as a CSV file. Amounts in nano-USD stand in dollars too, at the end of the row: who adds up in a
+    spreadsheet thinks in dollars."""
+    amounts = [number for number, column in enumerate(head) if column.endswith("_nano_usd")]
 
     def lines() -> Iterator[str]:
         buffer = io.StringIO()
         writer = csv.writer(buffer)
-        for row in chain((head,), rows):
-            writer.writerow([_plain(value) for value in row])
+        first = (*head, *(f"{head[number].removesuffix('_nano_usd')}_usd" for number in amounts))
+        for row in chain(
+            (first,), ((*map(_plain, row), *(_dollars(row[number]) for number in amounts)) for row in rows)
+        ):
+            writer.writerow(row)
             yield buffer.getvalue()
             buffer.seek(0)
             buffer.truncate()
@@ -179,6 +185,10 @@ def csv_response(name: str, head: Sequence[str], rows: Iterable[Sequence[object]
     response = StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return response
+
+
+def _dollars(nano_usd: object) -> str:
+    return usd_text(NanoUsd(nano_usd)) if isinstance(nano_usd, int) else ""
 
 
 def _plain(value: object) -> object:

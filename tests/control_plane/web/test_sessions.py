@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -99,6 +100,7 @@ def test_turns_and_sessions_come_as_csv(admin_client: Client, tenant: Tenant, me
     (listed,) = rows("/sessions?format=csv")
     (spent,) = rows("/cache?format=csv")
     assert listed["avoidable_nano_usd"] == spent["avoidable_nano_usd"] != "0"
+    assert Decimal(listed["cost_usd"]) * 10**9 == int(listed["cost_nano_usd"]) != 0
     (ended,) = rows("/sessions/outcomes?format=csv")
     assert ended["stop_reasons"] == "tool_use:15"
 
