@@ -20,7 +20,7 @@ from control_plane.forecasts.reach import forecasts_seen_by, unusual_seen_by
 from control_plane.forecasts.selectors import budget_forecasts, forecasts_in_force, organization_forecast, unusual_of
 from control_plane.forecasts.subjects import Subject
 from control_plane.organizations.models import Organization
-from control_plane.organizations.roles import Permission, Reach, Standing, may_at_all, reach_of
+from control_plane.organizations.roles import Permission, Reach, Standing, can, may_at_all, reach_of
 from control_plane.rules.models import Mode
 from control_plane.sessions.selectors.listing import SessionQuery, summaries_matching
 from control_plane.sessions.selectors.settings import settings_of
@@ -28,6 +28,7 @@ from control_plane.usage.models import BudgetSpend
 from control_plane.usage.rollups import Measures
 from control_plane.usage.selectors.scope import Scope
 from control_plane.usage.selectors.series import usage_total
+from control_plane.usage.selectors.unpriced import models_without_price
 from control_plane.web import numbers
 from control_plane.web.band_chart import BandChart
 from control_plane.web.budget_reach import Mine, budgets_within, counters_within, led_ids, mine_of, my_counters
@@ -169,7 +170,8 @@ def nearest_budgets(
 
 
 def looks(standing: Standing, organization: Organization, scope: Scope, now: datetime) -> list[Look]:
-    """Unusual spend that nobody has looked at, and sessions whose cache is hardly read; at most three queries."""
+    """Unusual spend that nobody has looked at, money at other models' prices, and sessions whose cache is hardly read;
+    at most four queries."""
     found: list[Look] = []
     open_days = unusual_of(organization.id).filter(unusual_seen_by(standing), state=FindingState.OPEN)
     unusual = open_days.filter(muted_at=None).count()
@@ -184,6 +186,18 @@ def looks(standing: Standing, organization: Organization, scope: Scope, now: dat
                 "See whose" if sees_list else "My usage",
             )
         )
+    if can(standing, Permission.PRICES_MANAGE):
+        unpriced = [one for one in models_without_price(organization.id, now - SESSIONS_SPAN) if one.cost_nano_usd]
+        if number := len(unpriced):
+            billed = numbers.money(sum(one.cost_nano_usd for one in unpriced))
+            found.append(
+                Look(
+                    f"{number:,} model{' has' if number == 1 else 's have'} no price",
+                    f"{billed} of 7 days were billed at the dearest one that is known",
+                    reverse("web:unknown-models"),
+                    "Set the price" if number == 1 else "Set prices",
+                )
+            )
     least = settings_of(organization.id).least_cache_share_per_mille
     flagged = summaries_matching(
         SessionQuery(scope, since=now - SESSIONS_SPAN, is_flagged=True, least_cache_share_per_mille=least)

@@ -23,6 +23,7 @@ from tests.control_plane.forecasts.world import DOLLAR, post
 from tests.control_plane.usage.books import put
 from tests.control_plane.usage.events import a_batch, an_event
 from tests.control_plane.web.conftest import SignIn
+from tests.control_plane.web.test_prices import used
 from tests.control_plane.web.test_query_counts import reading
 
 MOST_QUERIES = 45
@@ -133,6 +134,19 @@ def test_what_to_look_at_is_a_line_with_a_link(admin_client: Client, tenant: Ten
     assert "1 session in 7 days read less than 30 % from cache" in shown
     assert "$4.00 of their cost could have been avoided" in shown
     assert "flagged=yes" in shown
+
+
+def test_money_at_another_models_price_is_told_to_who_keeps_prices(
+    admin_client: Client, member_client: Client, tenant: Tenant
+) -> None:
+    set_up(tenant)
+    used(tenant.organization, model="my-llm", price_note="dearest")
+
+    shown = page(admin_client).content.decode()
+
+    assert "1 model has no price" in shown
+    assert reverse("web:unknown-models") in shown
+    assert "has no price" not in page(member_client).content.decode()
 
 
 def test_each_sees_their_own(sign_in: SignIn, tenant: Tenant, member: User) -> None:
