@@ -5,9 +5,11 @@ of the work, and the types are known. Texts and numbers are written together, ea
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 
@@ -30,6 +32,8 @@ _TABS: Final = len(_TEXTS) - 1
 _NULL: Final = "\\N"
 LATENCY_COLUMNS: Final = ("minute", "grain", *LATENCY_GRAIN, *COUNTS)
 LINES_AT_ONCE: Final = 256
+_MOST_HEXES: Final = 65_536
+_hexes: Final[dict[int, str]] = {}
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -50,15 +54,14 @@ def _line(row: LedgerRow, label_set: int) -> str:
         texts = "\t".join([text.translate(_ESCAPES) for text in _texts(row)])
     # The quickest way there is to write many numbers; of true and false PostgreSQL thinks as JSON does.
     numbers = orjson.dumps(_numbers(row)).decode()[1:-1].replace(",", "\t")
-    organization = row.organization_id.hex
+    organization = _hex(row.organization_id)
     started_at = row.started_at.isoformat()
     counted_at = started_at if row.counted_at is row.started_at else row.counted_at.isoformat()
     session = session_digest(organization, row.key_id, row.session_id).hex() if row.session_id and row.key_id else _NULL
     return (
-        f"{texts}\t{numbers}\t{row.day.isoformat()}\t{organization}"
-        f"\t{row.principal_id.hex if row.principal_id else _NULL}\t{row.team_id.hex if row.team_id else _NULL}"
-        f"\t{row.provider_id.hex if row.provider_id else _NULL}\t{started_at}\t{counted_at}\t{_bytes(row.decision)}"
-        f"\t{row.rules_digest.hex if row.rules_digest else _NULL}\t{_bytes(row.facts)}\t{label_set}\t{session}\n"
+        f"{texts}\t{numbers}\t{_day(row.day)}\t{organization}"
+        f"\t{_hex(row.principal_id)}\t{_hex(row.team_id)}\t{_hex(row.provider_id)}\t{started_at}\t{counted_at}"
+        f"\t{_bytes(row.decision)}\t{_hex(row.rules_digest)}\t{_bytes(row.facts)}\t{label_set}\t{session}\n"
     )
 
 
@@ -75,6 +78,23 @@ def latency_lines(folded: Mapping[tuple[datetime, Grain], Counts]) -> bytes:
             f"\t{provider_id.hex if provider_id else _NULL}\t{names}\t{arrays}\n"
         )
     return "".join(lines).encode()
+
+
+@lru_cache(maxsize=1024)
+def _day(day: date) -> str:
+    return day.isoformat()
+
+
+def _hex(value: UUID | None) -> str:
+    """A UUID as the text that PostgreSQL reads, remembered by its number: claims name few in very many rows."""
+    if value is None:
+        return _NULL
+    found = _hexes.get(value.int)
+    if found is None:
+        if len(_hexes) >= _MOST_HEXES:
+            _hexes.clear()
+        found = _hexes[value.int] = value.hex
+    return found
 
 
 def _bytes(value: bytes | None) -> str:

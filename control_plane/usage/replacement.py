@@ -7,11 +7,13 @@ none does, until somebody says more of the attempt.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from control_plane.usage.entries import REVERSAL, LedgerRow, reversal_of, reversal_revision
 
 Attempt = tuple[str, int]
 """Exchange id and attempt."""
+_in_order = attrgetter("day", "exchange_id", "attempt", "kind", "revision")
 
 
 def attempt_of(row: LedgerRow) -> Attempt:
@@ -41,17 +43,20 @@ def additions(arrived: Iterable[LedgerRow], stored: Mapping[Attempt, LedgerRow])
     """
     surest: dict[Attempt, LedgerRow] = {}
     for row in arrived:
-        before = surest.get(attempt_of(row))
-        if before is None or row.rank > before.rank:
-            surest[attempt_of(row)] = row
-    added: list[LedgerRow] = []
-    for attempt, row in surest.items():
-        old = stored.get(attempt)
-        if old is not None and old.rank >= row.rank:
-            continue
-        if old is not None:
-            added.append(reversal_of(old))
-        added.append(row)
+        attempt = (row.exchange_id, row.attempt)
+        before = surest.setdefault(attempt, row)
+        if before is not row and row.rank > before.rank:
+            surest[attempt] = row
+    added = list(surest.values())
+    if stored:
+        added = []
+        for attempt, row in surest.items():
+            old = stored.get(attempt)
+            if old is not None and old.rank >= row.rank:
+                continue
+            if old is not None:
+                added.append(reversal_of(old))
+            added.append(row)
     # Two workers that insert in one order wait for one another in one direction only.
-    added.sort(key=lambda row: (row.day, row.exchange_id, row.attempt, row.kind, row.revision))
+    added.sort(key=_in_order)
     return added

@@ -23,6 +23,11 @@ from control_plane.usage.rule_days import RULE_SUMS, RuleDelta
 from control_plane.usage.spending import Posted, Spent
 
 LEDGER_KEY = ("day", "exchange_id", "attempt", "kind", "revision")
+# A claim of 20,000 rows is twice as large as what PostgreSQL keeps of temporary tables in memory as it comes, and is
+# read six times. It can be said only before a connection's first temporary table.
+_MAKE_ROOM = """
+DO $$ BEGIN SET temp_buffers = '64MB'; EXCEPTION WHEN invalid_parameter_value THEN NULL; END $$
+"""
 
 
 def _stage(target: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -49,6 +54,7 @@ def arriving_stage(rows: Sequence[LedgerRow], label_sets: Sequence[int]) -> None
     """
     table = sql.Identifier(ARRIVING)
     with connection.cursor() as cursor:
+        cursor.execute(_MAKE_ROOM)
         cursor.execute(
             sql.SQL(
                 "CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE usage_ledger INCLUDING DEFAULTS,"

@@ -95,6 +95,8 @@ class Postgresql:
         }
         if not self._durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+            # A young server fills each new file of its log with zeros; an old one takes its used files again.
+            settings["wal_init_zero"] = "off"
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         place_ = self.placement
         return Program(

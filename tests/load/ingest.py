@@ -1,6 +1,6 @@
 """How many usage events the control plane takes in: gRPC intake, inbox, workers, ledger and all roll-ups. `--help`.
 
-    python -m tests.load.ingest [--events 300000] [--rate 0] [--workers 2] [--pods 8] [--durable] [--replay]
+    python -m tests.load.ingest [--events 300000] [--rate 0] [--workers 2] [--pods 8] [--warm 0] [--durable] [--replay]
 
 Everything runs on this machine, PostgreSQL included. Batches are written before the clock starts and sent the way pods
 send them: 500 events each, a stream per pod, a few batches ahead of the receipts. rate 0: as fast as receipts come.
@@ -10,6 +10,8 @@ sessions that go on, tags of 300 repositories, what was decided and charged on p
 Printed: events a second from the first batch sent to the last event visible in the ledger; from when a batch was sent
 to when its last event could be read by others; CPU seconds per 1,000 events of intake, workers and PostgreSQL, which
 say more than the rate where the machine is shared. What sending and looking cost on the same cores is told apart.
+warm: so many events are booked before the clock starts. An empty database is slower: every sum is a new row, every tag
+is registered, and nothing has been planned or looked up yet.
 """
 
 import argparse
@@ -328,19 +330,23 @@ def measure(chosen: argparse.Namespace, places: TestPlaces, server: int) -> dict
         Organization(id=UUID(each), slug=f"o{each[:12]}", name=each[:12])
         for each in sorted({person.organization_id for person in persons})
     )
+    warming: list[list[tuple[bytes, str]]] = [[] for _ in range(chosen.pods)]
     streams: list[list[tuple[bytes, str]]] = [[] for _ in range(chosen.pods)]
     size = 0
-    for pod, batch in batches_of(persons, chosen.events, chosen.pods, chance):
+    warm = chosen.warm // BATCH
+    for place, (pod, batch) in enumerate(batches_of(persons, chosen.warm + chosen.events, chosen.pods, chance)):
         payload = batch.SerializeToString()
         size += len(payload)
-        streams[pod].append((payload, batch.events[-1].event.exchange_id))
-    count = sum(map(len, streams)) * BATCH
-    print(f"{count:,} events of {size / count:.0f} bytes are ready", file=sys.stderr, flush=True)
+        (warming if place < warm else streams)[pod].append((payload, batch.events[-1].event.exchange_id))
+    count, before = (sum(map(len, each)) * BATCH for each in (streams, warming))
+    print(f"{count:,} events of {size / (count + before):.0f} bytes are ready", file=sys.stderr, flush=True)
     (port,) = pick_free_ports(1)
     intake = spawn("intake", str(port))
     workers = [spawn("worker", f"{chosen.profile}.{n}" if chosen.profile else "") for n in range(chosen.workers)]
     found: dict[str, Any] = {}
     try:
+        if before:
+            _run(warming, before, port, 0, places, server, intake, workers)
         for run in ("new", "replayed") if chosen.replay else ("new",):
             found[run] = _run(streams, count, port, chosen.rate, places, server, intake, workers)
         with connection.cursor() as cursor:
@@ -351,7 +357,9 @@ def measure(chosen: argparse.Namespace, places: TestPlaces, server: int) -> dict
                 cursor.execute(f"SELECT sum(requests), sum(cost_nano_usd), count(*) FROM usage_{table}")
                 sums[table] = cursor.fetchone()
         found["rows"] = rows
-        found["books_agree"] = rows == count and all((each[0], each[1]) == (rows, cost) for each in sums.values())
+        found["books_agree"] = rows == count + before and all(
+            (each[0], each[1]) == (rows, cost) for each in sums.values()
+        )
         found["rollup_rows"] = {table: each[2] for table, each in sums.items()}
     finally:
         for process in (*workers, intake):
@@ -423,6 +431,7 @@ def main() -> int:
     parser.add_argument("--pods", type=int, default=8)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rate", type=int, default=0, help="events a second; 0: as fast as receipts come")
+    parser.add_argument("--warm", type=int, default=0, help="events that are booked before the clock starts")
     parser.add_argument("--replay", action="store_true", help="send everything a second time: nothing may change")
     parser.add_argument("--durable", action="store_true", help="PostgreSQL flushes to disk, as in production")
     parser.add_argument("--profile", default="", help="a file that each worker's profile begins with")
