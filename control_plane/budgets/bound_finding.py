@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 from django.utils import timezone
 
-from control_plane.budgets.bounds import ORDINARY_CONCURRENCY, BoundInDollars, WorstExchange, bound_of
+from control_plane.budgets.bounds import BoundInDollars, Seen, WorstExchange, bound_of
 from control_plane.budgets.models import Bound, Budget
 from control_plane.budgets.stages import block_percent, loaded_stages
 from control_plane.catalog.models import KnownModel
@@ -14,7 +15,7 @@ from control_plane.catalog.selectors import contract_price, list_prices, organiz
 from control_plane.credentials.models import Provider
 from control_plane.credentials.selectors import active_providers, is_served_by
 from control_plane.organizations.models import Organization
-from control_plane.rules.conditions import loaded
+from control_plane.rules.conditions import PRINCIPAL_KINDS, loaded
 from control_plane.rules.globs import fits
 from control_plane.rules.overlap import undated
 from switchyard_contract.pricing import Price, Rates, price_in_force
@@ -24,13 +25,29 @@ PER_MILLION = 1_000_000
 CalibratedPerMille = Mapping[tuple[str, str], int]
 """(vendor, model without a date): the 99.9th percentile of actual / worst-case cost, in thousandths, as measured."""
 
+Peaks = Mapping[str, int]
+"""The most exchanges that ran at once lately: of the `organization`, and of any one `team`, `principal` or `key`."""
+
 _measured: list[Callable[[], CalibratedPerMille]] = []
+_peaks: list[Callable[[UUID], Peaks]] = []
+_NARROWEST = (
+    ("key", "any one key", ("key",), ("key",)),
+    ("principal", "any one person or service account", ("principal", "user", "service_account"), PRINCIPAL_KINDS),
+    ("team", "any one team", ("team",), ("team",)),
+)
+"""Whose peak: in words, where each of them has a counter (`per`), and where the only subject is one of them."""
 
 
 def register_measurements(source: Callable[[], CalibratedPerMille]) -> None:
     """Say where measurements come from: the app that makes them lies above. Once, however often it is asked for."""
     if source not in _measured:
         _measured.append(source)
+
+
+def register_peaks(source: Callable[[UUID], Peaks]) -> None:
+    """Say where peaks come from, likewise."""
+    if source not in _peaks:
+        _peaks.append(source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +61,7 @@ class BoundFinder:
     """The dearest exchange of every model that an organization's providers serve; read once for many budgets."""
 
     models: tuple[_Priced, ...] = field(default=())
+    peaks: Peaks = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -67,9 +85,10 @@ class BoundFinder:
             price = price_in_force(prices, row.vendor, row.model, at_ms) if serving else None
             if price is not None and (row.context_tokens or row.max_output_tokens):
                 found.append(_Priced(_names(row, serving), _worst(row, price, measured)))
-        return cls(tuple(found))
+        peaks = {whose: peak for source in _peaks for whose, peak in source(organization.id).items()}
+        return cls(tuple(found), peaks)
 
-    def bound_of(self, budget: Budget, concurrency: int = ORDINARY_CONCURRENCY) -> BoundInDollars:
+    def bound_of(self, budget: Budget) -> BoundInDollars:
         """The bound of one counter of a budget in one period."""
         globs = loaded(budget.when).models
         meant = [each.worst for each in self.models if not globs or any(fits(globs, name) for name in each.names)]
@@ -79,8 +98,17 @@ class BoundFinder:
             is_strict=budget.bound == Bound.STRICT,
             grace=NanoUsd(budget.grace_nano_usd),
             dearest=max(meant, key=lambda each: each.worst - each.calibrated, default=None),
-            concurrency=concurrency,
+            seen=self._seen(budget),
         )
+
+    def _seen(self, budget: Budget) -> Seen | None:
+        """The most that ran at once of what one of its counters can count at most."""
+        subjects = loaded(budget.when).subjects
+        for whose, words, per, kinds in _NARROWEST:
+            is_its_own = any(name in per for name in budget.per) or (len(subjects) == 1 and subjects[0].kind in kinds)
+            if is_its_own and whose in self.peaks:
+                return Seen(self.peaks[whose], words)
+        return Seen(self.peaks["organization"], "the organization") if "organization" in self.peaks else None
 
 
 def _names(row: KnownModel, serving: list[Provider]) -> tuple[str, ...]:

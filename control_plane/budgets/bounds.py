@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from switchyard_contract.quantity import NanoUsd
 
 ORDINARY_CONCURRENCY = 10
-"""Exchanges of one counter at the same time, where no limit says so."""
+"""Exchanges of one counter at the same time: as many at least, however few were seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The most that ran at once in the last 14 days, of what one counter can count at most."""
+
+    count: int
+    whose: str
+    """In words: `any one team`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,8 @@ class BoundInDollars:
     concurrency: int
     assumption: str
     """In words: what the number rests on."""
+    seen: Seen | None = None
+    """None: nothing was measured yet."""
 
 
 def hard_line(limit: NanoUsd, block_percent: int | None) -> NanoUsd | None:
@@ -49,9 +60,10 @@ def bound_of(
     is_strict: bool,
     grace: NanoUsd,
     dearest: WorstExchange | None,
-    concurrency: int = ORDINARY_CONCURRENCY,
+    seen: Seen | None = None,
 ) -> BoundInDollars:
     """The bound of one counter in one period. dearest None: no model that the budget is about has a price."""
+    concurrency = max(ORDINARY_CONCURRENCY, seen.count if seen else 0)
     hard = hard_line(limit, block_percent)
     if hard is None:
         return BoundInDollars(None, None, concurrency, "It has no block stage: it warns, and nothing is refused.")
@@ -77,6 +89,14 @@ def bound_of(
         hard,
         NanoUsd(with_grace + beyond),
         concurrency,
-        f"At most {concurrency} exchanges at once, each of the dearest model ({dearest.model}) at its worst case "
-        f"instead of what 999 of 1,000 stayed below.{more}",
+        f"At most {concurrency:,} exchanges at once ({_basis(seen)}), each of the dearest model ({dearest.model}) at "
+        f"its worst case instead of what 999 of 1,000 stayed below.{more}",
+        seen,
     )
+
+
+def _basis(seen: Seen | None) -> str:
+    if seen is None:
+        return "assumed, since nothing was measured yet"
+    told = f"in the last 14 days {seen.whose} ran {seen.count:,} at most"
+    return told if seen.count >= ORDINARY_CONCURRENCY else f"{told}; {ORDINARY_CONCURRENCY} are taken at least"

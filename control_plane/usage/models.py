@@ -21,6 +21,7 @@ from control_plane.usage.rollup_models import LatencyDay as LatencyDay
 from control_plane.usage.rollup_models import LatencyHour as LatencyHour
 from control_plane.usage.rollup_models import LatencyMinute as LatencyMinute
 from control_plane.usage.rollup_models import MeasuredRow
+from control_plane.usage.rollup_models import PeakHour as PeakHour
 from control_plane.usage.rollup_models import TeamDay as TeamDay
 from control_plane.usage.rollup_models import TeamHour as TeamHour
 from control_plane.usage.rollup_models import TeamMinute as TeamMinute

@@ -263,3 +263,21 @@ class LabelOverflow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label}: {self.rows}"
+
+
+class PeakHour(models.Model):
+    """The most exchanges that ran at once in one UTC hour: of an organization, and of any one team, principal or key
+    in it. Kept 14 days."""
+
+    pk = models.CompositePrimaryKey("organization_id", "hour", "whose")
+    organization_id = models.UUIDField()
+    hour = models.DateTimeField()
+    whose = models.CharField(max_length=12)
+    """organization, team, principal, key."""
+    peak = models.IntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["hour"], name="usage_peak_age")]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H:00} {self.whose}: {self.peak}"

@@ -26,6 +26,11 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(minutes=1),
         "options": {"expires": 60},
     },
+    "usage.peaks": {
+        "task": "usage.measure_peaks",
+        "schedule": timedelta(minutes=20),
+        "options": {"expires": 600},
+    },
     "usage.models": {
         # A day is read once; more often only so that a beat that was away at night makes up for it.
         "task": "usage.measure_models",

@@ -15,6 +15,7 @@ from control_plane.usage.completeness import sequences_forget
 from control_plane.usage.measuring import models_measure
 from control_plane.usage.orphan_sweep import orphans_book
 from control_plane.usage.partitions import partitions_drop_before, partitions_ensure_ahead
+from control_plane.usage.peaks import peaks_measure
 from control_plane.usage.repricing import repricing_work, unfinished_repricings
 from control_plane.usage.retention import decisions_forget, minutes_forget, odd_forget
 
@@ -76,6 +77,12 @@ def measure_models() -> None:
     moved = models_measure(now=timezone.now())
     if moved:
         log.info("models measured anew", moved=moved)
+
+
+@shared_task(name="usage.measure_peaks", ignore_result=True, acks_late=True)
+def measure_peaks() -> None:
+    """Read how much ran at once in the hours that closed."""
+    peaks_measure(now=timezone.now())
 
 
 @shared_task(name="usage.reprice", ignore_result=True, acks_late=True, reject_on_worker_lost=True)

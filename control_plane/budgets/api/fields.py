@@ -60,7 +60,14 @@ class BoundOut(serializers.Serializer[Any]):
 
     hard_usd = serializers.CharField(allow_null=True, help_text="Where requests are refused; null: it only warns.")
     at_most_usd = serializers.CharField(allow_null=True, help_text="What one counter can come to in a period.")
-    concurrency = serializers.IntegerField()
+    concurrency = serializers.IntegerField(
+        help_text="Exchanges at once that the number assumes: what was seen, at least 10."
+    )
+    concurrency_seen = serializers.IntegerField(
+        allow_null=True,
+        help_text="The most that ran at once in the last 14 days, of whoever one counter can count at most; null: "
+        "nothing was measured yet, or it does not matter.",
+    )
     assumption = serializers.CharField(help_text="What the number rests on.")
 
 
@@ -94,6 +101,7 @@ class BudgetOut(RuleHeadOut):
                 "hard_usd": None if bound.hard is None else usd(bound.hard),
                 "at_most_usd": None if bound.at_most is None else usd(bound.at_most),
                 "concurrency": bound.concurrency,
+                "concurrency_seen": bound.seen.count if bound.seen else None,
                 "assumption": bound.assumption,
             },
         }

@@ -106,5 +106,6 @@ def _bound(budget: Budget) -> dict[str, Any]:
         "hard_usd": None if bound.hard is None else usd(bound.hard),
         "at_most_usd": None if bound.at_most is None else usd(bound.at_most),
         "concurrency": bound.concurrency,
+        "concurrency_seen": bound.seen.count if bound.seen else None,
         "assumption": bound.assumption,
     }

@@ -1,6 +1,8 @@
 """The bound in dollars, and what it rests on."""
 
-from control_plane.budgets.bounds import WorstExchange, bound_of
+import pytest
+
+from control_plane.budgets.bounds import Seen, WorstExchange, bound_of
 from switchyard_contract.quantity import NANO_PER_USD, NanoUsd, nano_usd
 
 LIMIT = nano_usd("10")
@@ -15,11 +17,27 @@ def test_strict_is_never_above_the_line() -> None:
 
 
 def test_calibrated_may_exceed_the_line_by_what_runs_at_once() -> None:
-    bound = bound_of(limit=LIMIT, block_percent=100, is_strict=False, grace=NOTHING, dearest=OPUS, concurrency=4)
+    bound = bound_of(limit=LIMIT, block_percent=100, is_strict=False, grace=NOTHING, dearest=OPUS)
 
-    assert bound.at_most == 20 * NANO_PER_USD
-    assert "4 exchanges at once" in bound.assumption
+    assert bound.at_most == 35 * NANO_PER_USD
+    assert "10 exchanges at once (assumed, since nothing was measured yet)" in bound.assumption
     assert "claude-opus-4-8" in bound.assumption
+
+
+@pytest.mark.parametrize(
+    ("seen", "at_most", "told"),
+    [
+        (4, 35, "10 exchanges at once (in the last 14 days any one team ran 4 at most; 10 are taken at least)"),
+        (1_200, 3_010, "1,200 exchanges at once (in the last 14 days any one team ran 1,200 at most)"),
+    ],
+)
+def test_as_many_are_taken_as_were_seen_and_ten_at_least(seen: int, at_most: int, told: str) -> None:
+    bound = bound_of(
+        limit=LIMIT, block_percent=100, is_strict=False, grace=NOTHING, dearest=OPUS, seen=Seen(seen, "any one team")
+    )
+
+    assert bound.at_most == at_most * NANO_PER_USD
+    assert told in bound.assumption
 
 
 def test_what_was_never_measured_is_reserved_at_its_worst() -> None:
