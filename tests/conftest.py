@@ -1,9 +1,14 @@
 """Fixtures for all tests. The engines themselves: `tests/engines_plugin.py`, which must load before Django."""
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pytest_django import DjangoDbBlocker
 
 from tests.environment import TestPlaces
+
+# How long Hypothesis takes to think of inputs says how busy the machine is: more processes than cores share it.
+settings.register_profile("shared cores", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared cores")
 
 
 @pytest.fixture(scope="session")
