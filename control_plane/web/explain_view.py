@@ -138,6 +138,8 @@ def _line(rule: RuleExplained, sees_rules: bool) -> RuleLine:
     elif rule.rate is not None:
         used = f"{rule.rate.used:,} of {rule.limit:,}" if rule.limit else f"{rule.rate.used:,}"
         if rule.rate.retry_after_ms > 0:
+            # A rate that flows off evenly may be full for one more with little of it used, as it is counted in wholes.
+            used = f"no room, of {rule.limit:,}" if rule.limit and rule.rate.used < rule.limit else used
             used += f"; fits again after {numbers.duration(rule.rate.retry_after_ms * 1000)}"
     rule_id = _uuid(rule.id)
     address = reverse("web:rule", args=[slug, rule_id]) if sees_rules and slug and rule_id is not None else ""

@@ -129,9 +129,10 @@ def mode_sentence(mode: str) -> str:
 def unit_words(limit: int, unit: str) -> str:
     """60 requests a minute; 3 requests at the same time."""
     if unit == Unit.CONCURRENT_REQUESTS:
-        return f"{limit:,} requests at the same time"
+        return f"{limit:,} request{'' if limit == 1 else 's'} at the same time"
     what, _, time = unit.partition("_per_")
-    return f"{limit:,} {what.replace('_', ' ')} {'an' if time == 'hour' else 'a'} {time}"
+    things = what.replace("_", " ")
+    return f"{limit:,} {things.removesuffix('s') if limit == 1 else things} {'an' if time == 'hour' else 'a'} {time}"
 
 
 def caps(row: SessionCap) -> list[str]:

@@ -149,6 +149,11 @@ class RuleForm(forms.Form):
         else:
             self.add_error(field, message)
 
+    def place_of(self, path: str) -> str:
+        """How the form calls a place of a spec; where no field shows it, the place itself."""
+        field = self._field_of(path)
+        return path if field is None else str(self[field].label)
+
     def _field_of(self, path: str) -> str | None:
         for prefix, field in self.ERRORS.items():
             if path == prefix or path.startswith((f"{prefix}.", f"{prefix}[")):

@@ -155,7 +155,7 @@ def _preview(request: ConsoleRequest, rule_type: RuleType, form: RuleForm, row: 
     try:
         made = rule_check(rule_type.kind, organization=request.organization, name=name, spec=form.spec, row=row)
     except ValidationError as failure:
-        return {"preview_problems": _problems(failure)}
+        return {"preview_problems": _problems(failure, form)}
     return _meaning(request, rule_type, made)
 
 
@@ -170,7 +170,7 @@ def _preview_of(request: ConsoleRequest, rule_type: RuleType, form: RuleForm, ro
     try:
         made = rule_check(rule_type.kind, organization=request.organization, name=example.name, spec=_filled(spec))
     except ValidationError as failure:
-        return {"preview_problems": _problems(failure)}
+        return {"preview_problems": _problems(failure, form)}
     return _meaning(request, rule_type, made)
 
 
@@ -187,13 +187,15 @@ def _filled(spec: dict[str, Any]) -> dict[str, Any]:
     return {**spec, "when": when} if when else {name: value for name, value in spec.items() if name != "when"}
 
 
-def _problems(failure: ValidationError) -> list[str]:
-    """What is wrong, each with its place; a few of them."""
+def _problems(failure: ValidationError, form: RuleForm) -> list[str]:
+    """What is wrong, each with its place as the form calls it; a few of them."""
     if not hasattr(failure, "error_dict"):
         return list(failure.messages[:3])
     found = []
     for field, told in failure.message_dict.items():
-        found += [message if field in ("", NON_FIELD_ERRORS) else f"{field}: {message}" for message in told]
+        found += [
+            message if field in ("", NON_FIELD_ERRORS) else f"{form.place_of(field)}: {message}" for message in told
+        ]
     return found[:3]
 
 

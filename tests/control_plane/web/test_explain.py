@@ -117,3 +117,18 @@ def test_what_was_never_sent_has_no_numbers_of_an_attempt(admin_client: Client, 
     assert "The gateway answered 403 by itself" in text
     assert "No provider was asked." in text
     assert "Upstream id" not in text
+
+
+def test_a_rate_that_flows_off_is_not_called_empty_when_it_refuses(admin_client: Client, tenant: Tenant) -> None:
+    rules = usage_pb2.RulesSeen(
+        rules=[usage_pb2.RuleSeen(kind="rate", id="c1" * 16, name="slow", matched=True, limit=1, candidates=1)]
+    )
+    refused = a_rate(used=0, refused=True, retry_after_ms=59_700)
+    answer = an_answer([refused], [], verdict=Verdict.DENIED, index=0)
+    at = timezone.now() - timedelta(minutes=1)
+    page = admin_client.get(
+        booked(tenant, a_refusal(1, at=at, reason="rate_limited", rules=rules, counters_answer=answer))
+    )
+
+    (line,) = page.context["explained"].matched
+    assert line.used == "no room, of 1; fits again after 59.7 s"
