@@ -19,20 +19,19 @@ from django.urls import NoReverseMatch, reverse
 from control_plane.accounts.models import User
 from control_plane.accounts.services import user_create
 from control_plane.credentials import destination
-from control_plane.keys.models import VirtualKey
 from control_plane.keys.services import admin_token_mint
 from control_plane.organizations.models import Membership, Role, Team
 from control_plane.organizations.services import INSTALLATION, membership_add
-from control_plane.rest.throttles import PostThrottle
-from control_plane.snapshots.models import Snapshot
-from control_plane.snapshots.services import organization_compile
 from control_plane.web.provider_test import Reached, try_provider
 from control_plane.web.urls import urlpatterns
 from tests.architecture.source_tree import ROOT
 from tests.control_plane.api.world import ACTOR, PASSWORD, Tenant, client
 
 JOINS_WITH = {"A05": 4, "A06": 4, "A08": 4, "A11": 4}
-ELSEWHERE = {"A15": "tests/control_plane/identity/test_oidc.py"}
+ELSEWHERE = {
+    "A15": "tests/control_plane/identity/test_oidc.py",
+    "A20": "tests/control_plane/api/test_committed.py",
+}
 SCRIPT = "<script>alert(1)</script>"
 FORMULA = '=HYPERLINK("http://evil.example","x")'
 METADATA_ADDRESS = "169.254.169.254"
@@ -300,7 +299,7 @@ def test_a_bad_input_gets_its_status(
 
 
 def test_every_row_of_the_catalogue_is_somewhere() -> None:
-    here = {row.id for row in TABLE} | {"A14", "A16", "A19", "A20"}
+    here = {row.id for row in TABLE} | {"A14", "A16", "A19"}
     assert here | JOINS_WITH.keys() | ELSEWHERE.keys() == {f"A{number:02}" for number in range(1, 21)}
     for path in ELSEWHERE.values():
         assert (ROOT / path).is_file()
@@ -468,28 +467,3 @@ def test_a19_an_edit_of_what_has_changed_meanwhile_is_refused(
     assert admin.get(where).json()[name] == value
     fresh = admin.patch(where, second, format="json", headers={"If-Match": applied["ETag"]})
     assert fresh.status_code == 200
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a20_a_flood_of_new_keys_is_held_back_and_makes_no_storm(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PostThrottle, "rates", {"post": 20})
-    monkeypatch.setattr("control_plane.rest.throttles._now_s", lambda: 1_800_000_010.0)
-    organization_compile(acme.organization.id, waits=True)
-    shard = f"org/{acme.organization.id.hex}/keys/0"
-    before = (VirtualKey.objects.count(), Snapshot.objects.filter(shard=shard).count())
-    others = [acme.as_admin, client(_another_token(acme))]
-
-    statuses = [
-        others[number % 2].post("/api/v1/keys", {"name": f"k{number}", "team": "Platform"}, format="json").status_code
-        for number in range(60)
-    ]
-
-    # Two tokens of one person share one allowance.
-    assert (statuses.count(201), statuses.count(429)) == (20, 40)
-    organization_compile(acme.organization.id, waits=True)
-    assert VirtualKey.objects.count() == before[0] + 20
-    assert Snapshot.objects.filter(shard=shard).count() == before[1] + 1
-
-
-def _another_token(acme: Tenant) -> str:
-    return admin_token_mint(organization=acme.organization, user=acme.admin, name="second", actor=ACTOR).token

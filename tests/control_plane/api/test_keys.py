@@ -12,8 +12,6 @@ from control_plane.keys.models import VirtualKey
 from control_plane.keys.services.notices import notices_write
 from control_plane.project.api.applied import wait_applied
 from control_plane.rest.models import IdempotentAnswer
-from control_plane.snapshots.services import global_compile, organization_compile
-from control_plane.snapshots.shards import GLOBAL, key_shard
 from switchyard_contract.virtual_key import KeyKind, read
 from tests.control_plane.api.world import Tenant
 
@@ -106,22 +104,6 @@ def test_waiting_counts_the_pods_that_hold_the_revocation(acme: Tenant) -> None:
     assert applied.waited_ms >= 50
     PodShard.objects.update(acked_version=8)
     assert wait_applied(key, longest_s=5).share == 1.0
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_key_of_a_new_organization_waits_for_pods_that_list_the_organization(acme: Tenant) -> None:
-    organization_compile(acme.organization.id)
-    key = VirtualKey.objects.get(id=acme.member_key.id)
-    shard = key_shard(key.organization_id, 0)
-    pod = Pod.objects.create(pod_id="pod-1", connected_at=timezone.now(), last_seen_at=timezone.now())
-    PodShard.objects.create(pod=pod, shard=shard, acked_epoch=1, acked_version=1)
-    assert wait_applied(key, longest_s=0).acknowledged == 0
-
-    global_compile()
-    assert wait_applied(key, longest_s=0).acknowledged == 0
-
-    PodShard.objects.create(pod=pod, shard=GLOBAL, acked_epoch=1, acked_version=1)
-    assert wait_applied(key, longest_s=5).acknowledged == 1
 
 
 def test_a_repeated_minting_gives_the_same_key(acme: Tenant) -> None:
