@@ -1,7 +1,7 @@
 """One connection on a transport of paper: the same bytes in any cutting give the same answer and the same verdict."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -9,87 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_plane.upstream.failure import ConnectionLost, UpstreamError, UpstreamTimeout
-from data_plane.upstream.link import Link
-from data_plane.upstream.request import Origin, Timeouts
-from data_plane.upstream.response import PAUSE_ABOVE_BYTES, UpstreamResponse
-from data_plane.upstream.upload import SLICE_BYTES, SLICES_PER_TURN
-
-
-class PaperTransport(asyncio.Transport):
-    """Notes what is asked of it. pending: bytes it claims not to have sent yet."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = bytearray()
-        self.writes = 0
-        self.pending = 0
-        self.reading = True
-        self.is_aborted = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += data
-        self.writes += 1
-
-    def writelines(self, list_of_data: Sequence[bytes | bytearray | memoryview]) -> None:  # type: ignore[override]
-        for data in list_of_data:
-            self.write(data)
-
-    def get_write_buffer_size(self) -> int:
-        return self.pending
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-    def is_closing(self) -> bool:
-        return self.is_aborted
-
-    def abort(self) -> None:
-        self.is_aborted = True
-
-
-class Bench:
-    """Owner, clock, transport and connection of one test. freed: how often the connection came back."""
-
-    def __init__(self, scheme: str = "http") -> None:
-        self.now = 100.0
-        self.freed = 0
-        self.is_lost = False
-        self.held_back: list[Callable[[], None]] | None = None
-        self.transport = PaperTransport()
-        self.link = Link(
-            owner=self,
-            origin=Origin("https" if scheme == "https" else "http", "provider.test", 1),
-            host_address="192.0.2.1",
-            clock=lambda: self.now,
-            loop=asyncio.get_running_loop(),
-            max_age_s=1000.0,
-        )
-        self.link.connection_made(self.transport)
-
-    def link_opened(self, link: Link) -> None:
-        pass
-
-    def link_freed(self, link: Link) -> None:
-        self.freed += 1
-
-    def link_lost(self, link: Link) -> None:
-        self.is_lost = True
-
-    def send_soon(self, link: Link) -> None:
-        """At once, unless the test holds requests back."""
-        if self.held_back is None:
-            link.send()
-        else:
-            self.held_back.append(link.send)
-
-    def ask(
-        self, body: bytes = b"", timeouts: Timeouts | None = None, method: str = "POST"
-    ) -> asyncio.Future[UpstreamResponse]:
-        return self.link.ask(b"HEAD\r\n\r\n", body, method, timeouts or Timeouts())
-
+from data_plane.upstream.request import Timeouts
+from data_plane.upstream.response import PAUSE_ABOVE_BYTES
+from tests.data_plane.upstream.paper import Bench
 
 Outcome = tuple[str, int, bytes, bool]
 
@@ -358,34 +280,6 @@ async def test_the_first_byte_may_take_so_long_and_no_longer() -> None:
     assert bench.transport.is_aborted
 
 
-async def test_the_first_byte_is_awaited_from_the_end_of_the_upload() -> None:
-    bench = Bench()
-    bench.transport.pending = 900
-    waiter = bench.ask(b"x" * 1000, Timeouts(first_byte_ms=1000, idle_ms=5000))
-    for pending in (900, 600, 300, 1, 0):
-        bench.transport.pending = pending
-        bench.now += 4.0
-        bench.link.check(bench.now)
-        assert not waiter.done()
-    bench.now += 1.1
-    bench.link.check(bench.now)
-    with pytest.raises(UpstreamTimeout) as caught:
-        await waiter
-    assert caught.value.phase == "first_byte"
-
-
-async def test_an_upload_without_progress_ends() -> None:
-    bench = Bench()
-    waiter = bench.ask(b"x" * 1000, Timeouts(idle_ms=5000))
-    bench.transport.pending = 900
-    bench.link.check(bench.now)
-    bench.now += 5.1
-    bench.link.check(bench.now)
-    with pytest.raises(UpstreamTimeout) as caught:
-        await waiter
-    assert caught.value.phase == "send"
-
-
 async def test_silence_ends_a_body_but_slow_drips_do_not() -> None:
     bench = Bench()
     waiter = bench.ask(timeouts=Timeouts(idle_ms=1000))
@@ -423,31 +317,6 @@ async def test_a_consumer_that_takes_nothing_is_not_taken_for_a_silent_provider(
     with pytest.raises(UpstreamTimeout) as caught:
         response.chunk_nowait()
     assert (caught.value.phase, caught.value.is_worth_another_target) == ("stalled", False)
-
-
-async def test_a_large_body_over_tls_is_sent_in_slices_as_the_transport_takes_them() -> None:
-    bench = Bench("https")
-    body = bytes(range(256)) * (SLICE_BYTES // 256) * 9 + b"tail"
-    bench.ask(body)
-    assert bench.transport.writes == 1 + SLICES_PER_TURN
-    bench.link.pause_writing()
-    await asyncio.sleep(0)
-    assert bench.transport.writes == 1 + SLICES_PER_TURN
-    bench.link.resume_writing()
-    assert bench.transport.writes == 1 + 2 * SLICES_PER_TURN
-    for _ in range(3):
-        await asyncio.sleep(0)
-    assert bytes(bench.transport.written) == b"HEAD\r\n\r\n" + body
-
-
-async def test_an_answer_before_the_end_of_a_sliced_upload_ends_the_connection() -> None:
-    bench = Bench("https")
-    waiter = bench.ask(b"x" * SLICE_BYTES * 9)
-    bench.link.pause_writing()
-    bench.link.data_received(b"HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno")
-    response = await waiter
-    assert (response.status, await response.chunk(), await response.chunk()) == (401, b"no", None)
-    assert bench.transport.is_aborted
 
 
 async def test_giving_up_an_old_future_leaves_the_next_request_alone() -> None:
