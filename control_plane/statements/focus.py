@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -353,5 +354,6 @@ def _money(paid: int) -> dict[str, str]:
     return dict.fromkeys(("BilledCost", "EffectiveCost", "ContractedCost", "ListCost"), text)
 
 
+@lru_cache(maxsize=64)
 def _instant(day: date) -> str:
     return f"{day:%Y-%m-%d}T00:00:00Z"

@@ -16,10 +16,15 @@ from psycopg import sql
 
 from control_plane.catalog.models import ListPrice, OrganizationPrice
 from control_plane.statements.reading import WHO, Teams
+from control_plane.usage import ulid
 from control_plane.usage.entries import AMOUNTS, BLANK, JSON_COLUMNS, REVERSAL, LedgerRow
 from control_plane.usage.row_costs import passes_of
 from switchyard_contract.usage import KINDS, TokenCounts
 
+ADMITTED_BEFORE: Final = timedelta(hours=12)
+"""How long before an attempt began its exchange may have been admitted, with much to spare."""
+ADMITTED_AFTER: Final = timedelta(hours=1)
+"""None is, but for a pod whose clock was set back meanwhile."""
 _PRICED_BY: Final = ("is_subscription", "vendor", "price_version", "service_tier", "inference_geo")
 GROUP: Final = (*WHO, "provider_id", "region", *_PRICED_BY)
 _PROMPT: Final = KINDS[:8]
@@ -96,9 +101,13 @@ def _where(organization_id: UUID, day: date, teams: Teams) -> sql.Composable:
     since = datetime.combine(day, time(), UTC)
     conditions = [
         sql.SQL("organization_id = {}").format(sql.Literal(organization_id)),
-        # The partition's day is that of admission, at most minutes before the start.
+        # The partition's day is that of admission, at most minutes before the start; its neighbours are not read whole.
         sql.SQL("day BETWEEN {} AND {}").format(
             sql.Literal(day - timedelta(days=1)), sql.Literal(day + timedelta(days=1))
+        ),
+        sql.SQL("exchange_id >= {} AND exchange_id <= {}").format(
+            sql.Literal(ulid.lowest_at(since - ADMITTED_BEFORE)),
+            sql.Literal(ulid.lowest_at(since + timedelta(days=1) + ADMITTED_AFTER)),
         ),
         sql.SQL("counted_at >= {} AND counted_at < {}").format(
             sql.Literal(since), sql.Literal(since + timedelta(days=1))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from switchyard_contract.pricing import PER_MILLION, Billed, Price, cost_of
@@ -162,6 +163,7 @@ def nano_of(amount: Fraction) -> int:
     return (2 * amount.numerator + amount.denominator) // (2 * amount.denominator)
 
 
+@lru_cache(maxsize=4096)
 def usd_for_one(price: Fraction) -> str:
     """A price of one as a decimal number of dollars, as exact as 30 digits are."""
     dollars = _EXACT.divide(Decimal(price.numerator), Decimal(price.denominator * NANO_PER_USD))

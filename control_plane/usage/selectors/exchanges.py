@@ -11,8 +11,9 @@ from psycopg import sql
 from control_plane.usage import ulid
 from control_plane.usage.entries import CERTAINTY, COLUMNS, JSON_COLUMNS, LedgerRow
 from control_plane.usage.replacement import standing
+from control_plane.usage.selectors.key_days import key_conditions
 from control_plane.usage.selectors.scope import Scope, all_of
-from control_plane.usage.selectors.standing import owner_conditions, session_conditions
+from control_plane.usage.selectors.standing import session_conditions
 from switchyard_contract.usage import KINDS as TOKEN_KINDS
 from switchyard_contract.usage import TokenCounts
 
@@ -211,7 +212,7 @@ def _conditions(search: ExchangeSearch) -> list[sql.Composable]:
     equal("team_id", search.team_id)
     equal("key_id", search.key_id)
     if search.key_id:
-        conditions += owner_conditions(search.scope.organization_id, [search.key_id])
+        conditions += key_conditions(search.scope.organization_id, [search.key_id])
     equal("provider_id", search.provider_id)
     equal("client", search.client)
     equal("protocol", search.protocol)

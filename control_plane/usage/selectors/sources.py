@@ -19,8 +19,8 @@ from control_plane.usage.labels import METADATA, OTHER, RULE
 from control_plane.usage.models import LabelValue
 from control_plane.usage.rollups import COUNTS, LATENCY_GRAIN, TEAM_GRAIN
 from control_plane.usage.row_sums import COUNTS_NEED, FAILURE, STATUS_CLASS, SUMS_NEED, row_sums
+from control_plane.usage.selectors.key_days import key_conditions
 from control_plane.usage.selectors.scope import Scope, all_of
-from control_plane.usage.selectors.standing import owner_conditions
 
 GROUPINGS: Final[Mapping[str, str]] = {
     "user": "principal_id",
@@ -364,7 +364,7 @@ def _filters(asked: Asked, arm: Arm) -> Iterator[sql.Composable]:
             continue
         yield _filter(name, values, arm)
         if name == "key" and arm.is_ledger and all(values):
-            yield from owner_conditions(asked.scope.organization_id, values)
+            yield from key_conditions(asked.scope.organization_id, values)
 
 
 def _filter(name: str, values: Sequence[str], arm: Arm) -> sql.Composable:

@@ -64,7 +64,12 @@ def owner_conditions(organization_id: UUID, key_ids: Iterable[str]) -> list[sql.
     Empty: some of these rows are nobody's.
     """
     days = UsageDay.objects.filter(organization_id=organization_id, key_id__in=list(key_ids))
-    owners = list(days.order_by().values_list("principal_id", flat=True).distinct())
+    return owned_by(days.order_by().values_list("principal_id", flat=True).distinct())
+
+
+def owned_by(principal_ids: Iterable[UUID | None]) -> list[sql.Composable]:
+    """What is true of rows of these owners. Empty: some of them are nobody's."""
+    owners = list(dict.fromkeys(principal_ids))
     if None in owners:
         return []
     if len(owners) == 1:
@@ -78,7 +83,7 @@ def session_conditions(organization_id: UUID, session_id: str, key_id: str = "")
     The ledger has an index of owners and their exchanges, of which a session's are a short stretch, and none of
     sessions. Without a key: the rows of all sessions that bear this name.
     """
-    conditions = [sql.SQL("session_id = {} AND session_id <> ''").format(sql.Literal(session_id))]
+    conditions: list[sql.Composable] = [sql.SQL("session_id = {} AND session_id <> ''").format(sql.Literal(session_id))]
     known = ConversationSession.objects.filter(organization_id=organization_id, session_id=session_id)
     if key_id:
         conditions.append(sql.SQL("key_id = {}").format(sql.Literal(key_id)))

@@ -5,14 +5,17 @@ from uuid import UUID
 
 import pytest
 from django.db import DataError, connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
+from control_plane.usage.models import UsageDay
 from control_plane.usage.selectors import (
     ExchangeSearch,
     Interval,
     Scope,
     SeriesQuery,
     exchanges_page,
+    key_days,
     newest_exchange_of_key,
     usage_series,
 )
@@ -24,6 +27,7 @@ pytestmark = pytest.mark.django_db
 OTHER_KEY = "Key000000002"
 NOBODYS_KEY = "Key000000003"
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +60,33 @@ def test_a_key_that_was_never_used_opens_no_partition(django_assert_num_queries:
     with django_assert_num_queries(2) as done:
         assert newest_exchange_of_key(ORGANIZATION, "Key000000004", since=NOW - HOUR) is None
     assert "principal_id = ANY('{}'" in done.captured_queries[1]["sql"]
+
+
+def test_rows_of_other_days_are_not_read_for_a_key() -> None:
+    """Three days: its own and those beside it, since an exchange may have been admitted before midnight."""
+    put_and_book(a_batch([an_event(40, at=NOW - 5 * DAY), an_event(41, at=NOW - 5 * DAY, key_id=OTHER_KEY)]))
+    with CaptureQueriesContext(connection) as done:
+        page = exchanges_page(ExchangeSearch(Scope(ORGANIZATION), since=NOW - 9 * DAY, key_id=NOBODYS_KEY))
+    assert len(page.exchanges) == 2
+    (searched,) = (each["sql"] for each in done.captured_queries if "DISTINCT exchange_id" in each["sql"])
+    assert searched.count("day = ANY") == 1
+    assert all(str((NOW + beside * DAY).date()) in searched for beside in (-1, 0, 1))
+
+
+def test_rows_that_came_after_their_month_was_closed_are_found_by_the_day_of_their_admission(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They count on the day on which they came, and lie where they were admitted."""
+    old = NOW - 20 * DAY
+    put_and_book(a_batch([an_event(50, at=old, key_id="Key000000005")]))
+    UsageDay.objects.filter(key_id="Key000000005").update(day=NOW.date())
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("UPDATE usage_ledger SET counted_at = %s WHERE key_id = 'Key000000005'", [NOW])
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+    monkeypatch.setattr(key_days, "closed_until", lambda organization_id: NOW)
+    search = ExchangeSearch(Scope(ORGANIZATION), since=NOW - 30 * DAY, key_id="Key000000005")
+    assert [each.id for each in exchanges_page(search).exchanges] == [an_exchange_id(50, at=old)]
 
 
 def test_a_sum_that_bigint_cannot_hold_is_refused() -> None:
