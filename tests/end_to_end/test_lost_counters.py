@@ -1,21 +1,24 @@
-"""A counter store that forgets while money is spent: the whole overspending is bounded, and it ends by itself.
+"""A counter store that forgets, or goes back to an older copy, while money is spent: all that is spent is bounded, and
+it ends by itself.
 
 H is the hard line, the allowance what all pods together may spend unseen. The control plane's part (books come down as
 floors, then a new generation) is played by the test, as `control_plane/fleet` does it.
 """
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import aiohttp
 import pytest
 
-from switchyard_contract.counters import read_learning_word
+from switchyard_contract.counters import meta_key, read_learning_word
 from switchyard_contract.v1 import delivery_pb2, snapshot_pb2, usage_pb2
 from switchyard_contract.virtual_key import KeyToken
 from tests.builders.rules import BOUNDED, STRICT, a_daily_budget, days
-from tests.end_to_end.ruled_pods import RuledPods, Seen, client_session, ruled_pods, statuses
+from tests.end_to_end.ruled_pods import RuledPods, Seen, Store, client_session, ruled_pods, statuses
 from tests.gateway.prices import DOLLAR
 from tests.gateway.wire import until
 
@@ -58,25 +61,34 @@ class Spenders:
                 await asyncio.sleep(0.1)
 
 
-async def test_what_is_spent_after_a_flush_is_bounded(pods: RuledPods) -> None:
+@pytest.mark.parametrize("way", ["flushed", "older"])
+async def test_what_is_spent_after_a_loss_is_bounded(pods: RuledPods, tmp_path: Path, way: str) -> None:
     rule = a_daily_budget(
-        f"flushed-{time.monotonic_ns()}", LIMIT, bound=STRICT, on_counter_outage=BOUNDED, allowance=ALLOWANCE
+        f"{way}-{time.monotonic_ns()}", LIMIT, bound=STRICT, on_counter_outage=BOUNDED, allowance=ALLOWANCE
     )
-    await follow(pods, rule, 0)
+    known = int(pods.store.client.hget(meta_key(pods.organization_id), "gen") or 0)
+    await follow(pods, rule, known)
     key = pods.mint()
     assert statuses(await pods.burst(16, key, behaviour=CALL, max_tokens=10))[200] > 0
-    await follow(pods, rule, 1)
+    generation = max(1, known)
+    await follow(pods, rule, generation)
     await pods.burst(16, key, behaviour=CALL, max_tokens=10)
+    copy = tmp_path / "copy"
+    if way == "older":
+        await asyncio.to_thread(restarted, pods.store, lambda folder: shutil.copytree(folder, copy))
     spenders = Spenders(pods, key)
     running = asyncio.create_task(spenders.run(time.monotonic() + 120))
     await eventually(lambda: spenders.served > 150)
     served, began_s = spenders.served, time.monotonic()
-    await asyncio.to_thread(pods.store.client.flushall)
+    if way == "older":
+        await asyncio.to_thread(restarted, pods.store, lambda folder: put_back(copy, folder))
+    else:
+        await asyncio.to_thread(pods.store.client.flushall)
     await asyncio.to_thread(
         until, lambda: any(is_learning(pods, status) for status in pods.control.statuses[-8:]), "nobody noticed", 30.0
     )
-    await lay_floors(pods, rule, key)
-    await follow(pods, rule, 2)
+    await lay_floors(pods, rule, key, generation + 1)
+    await follow(pods, rule, generation + 1)
     rate_per_s = max(served / 5, (spenders.served - served) / max(time.monotonic() - began_s, 0.1))
     await running
     rows = await asyncio.to_thread(pods.control.rows_of, key, len(spenders.seen), 30.0)
@@ -85,6 +97,18 @@ async def test_what_is_spent_after_a_flush_is_bounded(pods: RuledPods) -> None:
     assert spent <= (LIMIT + ALLOWANCE) * DOLLAR + two_seconds
     assert spent >= 0.8 * LIMIT * DOLLAR, statuses(spenders.seen)
     assert statuses(spenders.seen)[402] > 0
+
+
+def restarted(store: Store, between: Callable[[Path], object]) -> None:
+    """Stop the store, do something to its folder, and start it again."""
+    store.stop()
+    between(store.folder)
+    store.start()
+
+
+def put_back(copy: Path, folder: Path) -> None:
+    shutil.rmtree(folder)
+    shutil.copytree(copy, folder)
 
 
 async def follow(pods: RuledPods, rule: snapshot_pb2.Budget, generation: int) -> None:
@@ -97,10 +121,10 @@ def is_learning(pods: RuledPods, status: delivery_pb2.Status) -> bool:
     return any(one is not None and one[0] == pods.organization_id for one in found)
 
 
-async def lay_floors(pods: RuledPods, rule: snapshot_pb2.Budget, key: KeyToken) -> None:
+async def lay_floors(pods: RuledPods, rule: snapshot_pb2.Budget, key: KeyToken, generation: int) -> None:
     """Send the books down with every receipt, for the two seconds that the control plane waits."""
     pods.control.book = usage_pb2.FloorBook(
-        organization_id=pods.organization_id, generation=2, attempt=f"{time.monotonic_ns():x}", is_last=True
+        organization_id=pods.organization_id, generation=generation, attempt=f"{time.monotonic_ns():x}", is_last=True
     )
     period = str(days().starts_ms[0])
     until_s = time.monotonic() + 2.0
