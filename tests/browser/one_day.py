@@ -32,8 +32,9 @@ from control_plane.usage.aggregation import book_waiting
 from control_plane.usage.models import LedgerEntry
 from switchyard_contract.quantity import NANO_PER_USD
 from tests.browser.conversations import conversations
+from tests.browser.exchanges import Prices, exchange_event
 from tests.browser.ruled import STAGES
-from tests.browser.world import PASSWORD, Prices, exchange_event
+from tests.browser.world import PASSWORD
 from tests.control_plane.forecasts.world import post
 from tests.control_plane.usage.books import put
 from tests.control_plane.usage.events import a_batch
