@@ -1,19 +1,29 @@
-"""Two tenants, so that every test of a page can try the other one's ids."""
+"""Two tenants, so that every test of a page can try the other one's ids. The first is made once for a file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.test import Client
+from pytest_django import DjangoDbBlocker
 
 from control_plane.accounts.models import User
+from tests.builders.kept import kept
 from tests.builders.tenants import Tenant, a_member, a_tenant
 
 SignIn = Callable[[User], Client]
 
 
+@pytest.fixture(scope="module")
+def kept_tenant(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, engines: object
+) -> Iterator[Callable[[], Tenant]]:
+    with kept(lambda: a_tenant("acme"), django_db_blocker) as copy:
+        yield copy
+
+
 @pytest.fixture
-def tenant(db: None, engines: object) -> Tenant:
-    return a_tenant("acme")
+def tenant(kept_tenant: Callable[[], Tenant], db: None) -> Tenant:
+    return kept_tenant()
 
 
 @pytest.fixture
