@@ -499,7 +499,8 @@ function offerZone(root) {
   for (const place of root.querySelectorAll("[data-zone]")) {
     if (place.dataset.zoneTold !== undefined || clockIn(place.dataset.zone) === clockIn(browserZone)) continue;
     place.dataset.zoneTold = "";
-    place.insertAdjacentText("afterend", ` (this browser is in ${browserZone})`);
+    // At the end, so that nothing that was drawn moves.
+    place.closest("p").append(` This browser is in ${browserZone}.`);
   }
 }
 document.addEventListener("click", (event) => {
