@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from control_plane.limits.models import RateLimit, SessionCap, Unit
-from control_plane.limits.services import RATE_LIMITS, SESSION_CAPS
+from control_plane.limits.services import FLAGS, RATE_LIMITS, SESSION_CAPS
 from control_plane.organizations.roles import Permission
 from control_plane.rules.api.fields import PER_TEXT, RuleHeadChange, RuleHeadOut
 from control_plane.rules.api.views import GroupedRuleFilter, RuleView
@@ -75,7 +75,7 @@ class SessionCapOut(RuleHeadOut):
     max_cost_nano_usd = serializers.IntegerField(allow_null=True)
     max_turns = serializers.IntegerField(allow_null=True)
     max_request_retries = serializers.IntegerField(allow_null=True)
-    max_consecutive_failed_tool_results = serializers.IntegerField(allow_null=True)
+    max_consecutive_failed_tool_results = serializers.IntegerField(allow_null=True, help_text=FLAGS)
     max_repeats_of_same_tool_call = serializers.IntegerField(allow_null=True)
     per_key_hour_factor = serializers.IntegerField(
         help_text="A session is the client's word: a key has so many times each cap in an hour; 0: not held."
@@ -91,7 +91,9 @@ class SessionCapChange(RuleHeadChange):
     max_cost_usd = serializers.CharField(max_length=30, required=False, allow_null=True)
     max_turns = serializers.IntegerField(min_value=1, required=False, allow_null=True)
     max_request_retries = serializers.IntegerField(min_value=1, required=False, allow_null=True)
-    max_consecutive_failed_tool_results = serializers.IntegerField(min_value=1, required=False, allow_null=True)
+    max_consecutive_failed_tool_results = serializers.IntegerField(
+        min_value=1, required=False, allow_null=True, help_text=FLAGS
+    )
     max_repeats_of_same_tool_call = serializers.IntegerField(min_value=1, required=False, allow_null=True)
     per_key_hour_factor = serializers.IntegerField(min_value=0, max_value=1000, required=False)
 

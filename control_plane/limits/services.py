@@ -101,6 +101,13 @@ _CAP_WORDS = {
 }
 
 
+FLAGS = (
+    "Results are flagged as failed by Anthropic Messages and Gemini, and by OpenAI Responses for patches only. OpenAI "
+    "Chat has no flag for it, so none is counted there."
+)
+"""Where a failed tool result can be told from another one (`data_plane/protocols/*/signs.py`)."""
+
+
 class SessionCapKind(RuleKind[SessionCap]):
     noun: ClassVar[str] = "session_cap"
     title: ClassVar[str] = "session cap"
@@ -120,6 +127,8 @@ class SessionCapKind(RuleKind[SessionCap]):
         if row.max_cost_nano_usd is not None:
             caps.insert(0, f"${usd(NanoUsd(row.max_cost_nano_usd))}")
         text = sentence(f"a session ends at {listed(caps, 'or')}, in {when_text(when, when_not, directory)}")
+        if row.max_consecutive_failed_tool_results:
+            text += f" {FLAGS}"
         if row.per_key_hour_factor:
             text += f" A key has {row.per_key_hour_factor} times as much in an hour, over all of its sessions."
         return text + group_text(row.group) + mode_text(row.mode)

@@ -3,7 +3,7 @@
 from control_plane.declarative.kinds.rule import RuleObjects
 from control_plane.declarative.rule_shapes import CONTACT, Amount, head_fields, whole
 from control_plane.declarative.shapes import Field, Record
-from control_plane.limits.services import HIGHEST_CAP, ORDINARY_FACTOR, SESSION_CAPS
+from control_plane.limits.services import FLAGS, HIGHEST_CAP, ORDINARY_FACTOR, SESSION_CAPS
 
 
 class SessionCapObjects(RuleObjects):
@@ -21,7 +21,7 @@ class SessionCapObjects(RuleObjects):
             Field(
                 "max_consecutive_failed_tool_results",
                 whole(1, HIGHEST_CAP),
-                "How many tools may fail one after the other.",
+                f"How many tools may fail one after the other. {FLAGS}",
                 None,
             ),
             Field(

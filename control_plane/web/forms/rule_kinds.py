@@ -7,6 +7,7 @@ from django import forms
 
 from control_plane.budgets.models import Bound, Counts, Grace, Outage, Period
 from control_plane.limits.models import Unit
+from control_plane.limits.services import FLAGS
 from control_plane.organizations.models import Organization
 from control_plane.organizations.reach import teams_within
 from control_plane.organizations.roles import Permission, Standing, can
@@ -341,7 +342,10 @@ class SessionCapForm(GroupedRuleForm):
         required=False, label="The same request again at most", placeholder="3", help_text="So many times."
     )
     max_consecutive_failed_tool_results = AmountField(
-        required=False, label="Failed tool results in a row at most", placeholder="6"
+        required=False,
+        label="Failed tool results in a row at most",
+        placeholder="6",
+        help_text=FLAGS,
     )
     max_repeats_of_same_tool_call = AmountField(
         required=False, label="The same tool call again at most", placeholder="8"

@@ -57,6 +57,18 @@ def test_a_session_cap_says_what_it_means(tenant: Tenant) -> None:
     )
 
 
+def test_a_cap_of_failed_results_says_where_they_are_told_apart(tenant: Tenant) -> None:
+    spec = {"max_consecutive_failed_tool_results": 6, "per_key_hour_factor": 0}
+    row = session_cap_create(organization=tenant.organization, name="astray", spec=spec, actor=tenant.actor)
+
+    said = SESSION_CAPS.sentence(row, Directory(tenant.organization))
+
+    assert said.startswith(
+        "A session ends at 6 failed tool results in a row, in what everybody asks. Results are flagged"
+    )
+    assert "OpenAI Chat has no flag" in said
+
+
 def test_numbers_may_come_as_text_so_that_forms_and_files_say_the_same(tenant: Tenant) -> None:
     spec = {"limit": "60", "unit": "requests_per_minute", "burst": "5"}
     row = rate_limit_create(organization=tenant.organization, name="r", spec=spec, actor=tenant.actor)
