@@ -69,8 +69,8 @@ def read_learning_word(word: str) -> tuple[str, int | None] | None:
 
 
 LAYING, LAID = "laying", "laid"
-"""Fields of an organization's `meta`: how far the books are laid in after a loss, and the generation that all of them are
-laid in for. In the store, and nowhere else, since what is lost again there takes them with it."""
+"""Fields of an organization's `meta`: how far the books are laid in after a loss, and the generation that all of them
+are laid in for. In the store, and nowhere else, since what is lost again there takes them with it."""
 
 
 def meta_key(organization_id: str) -> str:
