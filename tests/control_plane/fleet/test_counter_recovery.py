@@ -215,8 +215,8 @@ async def test_a_pod_that_lost_its_counters_gets_the_books_until_they_are_in_and
 
         store, meta = store_of(tenant)
         with store:
-            laid = {"laying": laying_text(second.book.attempt, 1), "laid": 2}
-            await asyncio.to_thread(store.hset, meta, mapping=laid)
+            for field, value in (("laying", laying_text(second.book.attempt, 1)), ("laid", "2")):
+                await asyncio.to_thread(store.hset, meta, field, value)
             async with asyncio.timeout(10):
                 while await database.run(generation_of, tenant) < 2:
                     await asyncio.sleep(0.02)
