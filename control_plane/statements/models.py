@@ -93,7 +93,7 @@ class ClosedCorrection(models.Model):
 
     class Meta:
         ordering = ["id"]
-        indexes = [models.Index(fields=["principal_id"], name="statements_correction_principal")]
+        indexes = [models.Index(fields=["principal_id"], name="statements_correction_person")]
 
     def __str__(self) -> str:
         return f"{self.counted_on} {self.kind}"

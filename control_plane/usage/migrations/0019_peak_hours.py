@@ -10,7 +10,18 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="PeakHour",
             fields=[
-                ("pk", models.CompositePrimaryKey("organization_id", "hour", "whose", primary_key=True)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "organization_id",
+                        "hour",
+                        "whose",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
                 ("organization_id", models.UUIDField()),
                 ("hour", models.DateTimeField()),
                 ("whose", models.CharField(max_length=12)),

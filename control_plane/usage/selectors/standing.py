@@ -81,7 +81,8 @@ def session_conditions(organization_id: UUID, session_id: str, key_id: str = "")
     """What is true of the ledger's rows of a session: its name, whose its keys are, and when it was seen.
 
     The ledger has an index of owners and their exchanges, of which a session's are a short stretch, and none of
-    sessions. Without a key: the rows of all sessions that bear this name.
+    sessions. Without a key: the rows of all sessions that bear this name; none where none is known, since every row
+    that has a session is summed in it.
     """
     conditions: list[sql.Composable] = [sql.SQL("session_id = {} AND session_id <> ''").format(sql.Literal(session_id))]
     known = ConversationSession.objects.filter(organization_id=organization_id, session_id=session_id)
@@ -90,7 +91,7 @@ def session_conditions(organization_id: UUID, session_id: str, key_id: str = "")
         known = known.filter(key_id=key_id)
     seen = list(known.values_list("key_id", "first_seen", "last_seen"))
     if not seen:
-        return conditions
+        return [sql.SQL("FALSE")]
     since, until = min(each[1] for each in seen) - ADMITTED_BEFORE, max(each[2] for each in seen) + ADMITTED_AFTER
     conditions.append(
         sql.SQL("day >= {} AND day <= {} AND exchange_id >= {} AND exchange_id <= {}").format(

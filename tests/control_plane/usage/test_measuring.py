@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
-from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -237,7 +235,3 @@ def test_days_of_other_buckets_say_nothing_of_costs() -> None:
     models_measure(now=NOW)
 
     assert facts_by_model()[SONNET] == Facts(bytes_per_token_milli=2_400)
-
-
-def test_the_migrations_say_what_the_models_say() -> None:
-    call_command("makemigrations", "usage", check=True, dry_run=True, stdout=StringIO())
