@@ -102,8 +102,13 @@ async def a_pod(
     have: dict[str, OpenedShard] | None = None,
     refuses: set[str] | None = None,
     is_mute: bool = False,
+    greets: bool = True,
 ) -> AsyncIterator[TalkingPod]:
-    """A pod that is subscribed while the block runs."""
+    """A pod that is subscribed while the block runs.
+
+    greets: False where it is refused before anybody reads its greeting: a write to a call that is over while its status
+    is still on the way makes a status of gRPC's own.
+    """
     key = X25519PrivateKey.generate()
     options = [("grpc.max_receive_message_length", 16 * 1024 * 1024)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
@@ -125,7 +130,8 @@ async def a_pod(
                 for shard, held in (have or {}).items()
             ],
         )
-        await stream.write(delivery_pb2.PodMessage(hello=hello))
+        if greets:
+            await stream.write(delivery_pb2.PodMessage(hello=hello))
         listening = asyncio.create_task(pod.listen())
         try:
             yield pod

@@ -189,7 +189,7 @@ async def test_whoever_has_no_join_token_is_refused(
         texts = {"none": "", "never issued": mint(KeyKind.POD).text, "garbage": "x" * 5000}
         return texts[kind] if kind in texts else a_key(tenant).token
 
-    async with a_pod(port, await database.run(presented)) as pod:
+    async with a_pod(port, await database.run(presented), greets=False) as pod:
         assert await pod.stream.code() is grpc.StatusCode.UNAUTHENTICATED
         assert pod.order == []
 

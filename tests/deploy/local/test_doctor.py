@@ -106,6 +106,19 @@ def test_an_old_c_library(told: tuple[str, str], verdict: Verdict) -> None:
     assert machine_checks._glibc(told).verdict is verdict
 
 
+@pytest.mark.parametrize(
+    ("built_with", "prefix", "is_optimized"),
+    [
+        ("'--enable-optimizations' '--with-lto'", "/opt/python", True),
+        ("'--enable-shared'", "/usr", True),
+        ("", "/opt/python", True),
+        ("'--prefix=/root/.pyenv/versions/3.11.7' '--enable-shared'", "/root/.pyenv/versions/3.11.7", False),
+    ],
+)
+def test_an_interpreter_that_was_not_optimized(built_with: str, prefix: str, is_optimized: bool) -> None:
+    assert machine_checks._is_optimized(built_with, prefix) is is_optimized
+
+
 def test_a_full_disk_is_a_problem(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine_checks, "free_bytes", lambda _: 100_000_000)
     (finding,) = found(examine(environment), "disk")
