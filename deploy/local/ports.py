@@ -34,9 +34,9 @@ def pick_free_port(avoid: frozenset[int] = frozenset()) -> int:
     raise OSError(f"no free port between {LOWEST} and {HIGHEST} in {ATTEMPTS} tries")
 
 
-def pick_free_ports(count: int) -> tuple[int, ...]:
+def pick_free_ports(count: int, avoid: frozenset[int] = frozenset()) -> tuple[int, ...]:
     """Pick several different ones."""
     picked: set[int] = set()
     while len(picked) < count:
-        picked.add(pick_free_port(frozenset(picked)))
+        picked.add(pick_free_port(avoid | picked))
     return tuple(picked)

@@ -21,15 +21,17 @@ class Stores:
     are_counters_shared: bool
 
 
-def choose_stores(environment: Mapping[str, str], installation: Installation, home: Path) -> Stores:
-    """A URL that is set is used; what is not set is embedded.
+def choose_stores(
+    environment: Mapping[str, str], installation: Installation, home: Path, *, avoid: frozenset[int] = frozenset()
+) -> Stores:
+    """A URL that is set is used; what is not set is embedded. avoid: ports that others will want.
 
     With only REDIS_URL set the counters share that server: whoever brings a server of their own decides about its
     neighbours, and `switchyard doctor` warns.
     """
     logs = home / "logs"
     passwords = installation.passwords
-    database_port, broker_port, counters_port = pick_free_ports(3)
+    database_port, broker_port, counters_port = pick_free_ports(3, avoid)
     embedded: list[Engine] = []
 
     database_url = environment.get("DATABASE_URL", "")

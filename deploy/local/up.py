@@ -210,7 +210,8 @@ class Platform:
 
     def _prepare(self) -> _Prepared:
         installation = open_installation(self._settings.secrets_folder)
-        stores = choose_stores(self._environment, installation, self._settings.home)
+        wanted = frozenset(port for _, _, port in self._settings.wanted_ports())
+        stores = choose_stores(self._environment, installation, self._settings.home, avoid=wanted)
         control = control_environment(self._settings, stores.urls, installation, self._environment)
         return _Prepared(installation, stores, control)
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from deploy.local.ports import HIGHEST, is_port_free, pick_free_ports
+from deploy.local.ports import pick_free_ports
+from tests.ports import ports_in_a_row
 
 ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT_S = 150.0
@@ -123,7 +124,7 @@ UP = (sys.executable, "-m", "deploy.command", "up")
 @contextlib.contextmanager
 def start_stack(home: Path, *, pods: int = 2, command: Sequence[str] = UP) -> Iterator[Stack]:
     """Start an installation and stop it again; its logs are shown when it does not come up."""
-    ports = _free_ports(5 + pods)
+    ports = ports_in_a_row(4 + pods)
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -185,19 +186,6 @@ def _answers_200(url: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that are free right now; the last ones (admin ports) have to follow one another.
-
-    Below the range of outgoing connections, like all that `pick_free_ports` gives: a busy machine takes a neighbour
-    out of that range before the stack gets to it.
-    """
-    while True:
-        *ports, start = pick_free_ports(5)
-        run = list(range(start, start + count - 4))
-        if run[-1] <= HIGHEST and all(is_port_free(port) for port in run) and not set(run) & set(ports):
-            return [*ports, *run]
 
 
 def free_ports(count: int) -> list[int]:

@@ -5,8 +5,10 @@ import socket
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from deploy.local.entry import UNPRIVILEGED_ID
-from deploy.local.ports import is_port_free, pick_free_port, pick_free_ports
+from deploy.local.ports import LOWEST, is_port_free, pick_free_port, pick_free_ports
 from deploy.local.program import Identity, Program, can_make_user_namespace
 
 
@@ -25,6 +27,13 @@ def test_picked_ports_are_free_and_different() -> None:
     assert len(set(ports)) == 20
     assert all(is_port_free(port) for port in ports)
     assert pick_free_port(frozenset(ports)) not in ports
+
+
+def test_engines_get_no_port_that_others_will_want(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deploy.local.ports.HIGHEST", LOWEST + 4)
+    wanted = frozenset(range(LOWEST, LOWEST + 4))
+    monkeypatch.setattr("deploy.local.ports.is_port_free", lambda port: True)
+    assert pick_free_ports(1, wanted) == (LOWEST + 4,)
 
 
 def run(program: Program) -> str:

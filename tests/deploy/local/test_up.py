@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -14,13 +13,11 @@ from typing import Any
 
 import pytest
 
-from deploy.local.ports import is_port_free
 from tests.architecture.source_tree import ROOT
+from tests.ports import ports_in_a_row
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(420)]
 
-OWN_PORTS = (12_000, 19_990)
-"""Below those that `deploy.local.ports` picks."""
 START_DEADLINE_S = 180.0
 DEADLINE_S = 60.0
 EVERYTHING = {
@@ -65,21 +62,13 @@ class Run:
         return self.process.wait(DEADLINE_S)
 
 
-def _own_ports(count: int) -> range:
-    """Free ports in a row, from where no other test looks for any: it takes half a minute until they are used."""
-    for first in random.SystemRandom().sample(range(*OWN_PORTS), 100):
-        ports = range(first, first + count + 1)
-        if all(is_port_free(port) for port in ports):
-            return ports[:count]
-    raise AssertionError(f"no {count} free ports in a row in {OWN_PORTS}")
-
-
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[[], Run]]:
-    # The last one has its neighbour beside it: each pod has an admin port.
     names = ("CONSOLE_PORT", "GRPC_PORT", "GATEWAY_PORT", "SIMULATED_PROVIDER_PORT", "POD_ADMIN_PORT")
+    # One more than there are names: each of two pods has an admin port.
+    ports = ports_in_a_row(len(names) + 1)
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    environment |= {f"SWITCHYARD_{name}": str(port) for name, port in zip(names, _own_ports(len(names)), strict=True)}
+    environment |= {f"SWITCHYARD_{name}": str(port) for name, port in zip(names, ports, strict=False)}
     environment["SWITCHYARD_HOME"] = str(tmp_path / "home")
     runs: list[Run] = []
 
