@@ -3,10 +3,12 @@
 import threading
 import time
 from datetime import date, timedelta
+from typing import LiteralString
 
 import psycopg
 import pytest
 from django.db import connection
+from psycopg.rows import TupleRow
 
 from control_plane.usage.inbox import conninfo_of
 from control_plane.usage.ledger_lock import LEDGER_LOCK
@@ -97,10 +99,7 @@ def test_who_reads_for_long_is_not_waited_for_and_locks_nobody_out() -> None:
         job.start()
         with psycopg.connect(conninfo_of(connection.settings_dict), autocommit=True) as watcher:
             # The old day is being detached, which waits for the reader and for nobody else.
-            deadline = time.monotonic() + 20
-            while watcher.execute(_DETACHING).fetchone() == (0,):
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+            _wait_for_some(watcher, _DETACHING)
             watcher.execute("SET lock_timeout = '2s'")
             assert watcher.execute("SELECT count(*) FROM usage_ledger").fetchone() == (1,)
             put_and_book(a_batch([an_event(3)]))
@@ -123,15 +122,20 @@ def test_whoever_waits_for_workers_holds_up_no_reader() -> None:
         worker.execute("SELECT count(*) FROM usage_ledger")
         job.start()
         with psycopg.connect(conninfo_of(connection.settings_dict), autocommit=True) as reader:
-            deadline = time.monotonic() + 20
-            while reader.execute(_WAITING).fetchone() == (0,):
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+            _wait_for_some(reader, _WAITING)
             reader.execute("SET lock_timeout = '2s'")
             assert reader.execute("SELECT count(*) FROM usage_ledger").fetchone() == (2,)
     job.join(20)
 
     assert {row.day for row in ledger()} == {TODAY}
+
+
+def _wait_for_some(by: "psycopg.Connection[TupleRow]", count: LiteralString) -> None:
+    """Ask until the count is no longer nothing."""
+    deadline = time.monotonic() + 20
+    while by.execute(count).fetchone() == (0,):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def _drop_and_leave() -> None:
