@@ -180,7 +180,9 @@ def _rename_owner(cursor: CursorWrapper, table: str, swap: _Swap, *, more: Liter
 
 def _rename_ledger(swap: _Swap) -> int:
     with connection.cursor() as cursor:
-        count = _rename_owner(cursor, "usage_ledger", swap)
+        # What a refused caller was told may name who it was.
+        forgets = ", error_text = CASE WHEN reason = '' THEN error_text ELSE '' END"
+        count = _rename_owner(cursor, "usage_ledger", swap, more=forgets)
         cursor.execute(
             "SELECT day, exchange_id, attempt, kind, revision, decision FROM usage_ledger"
             " WHERE organization_id = %s AND principal_id = %s AND decision IS NOT NULL",

@@ -12,8 +12,6 @@ from control_plane.usage.selectors.explanation import Explanation, RuleExplained
 from control_plane.usage.verdicts import Verdict
 from control_plane.web import numbers
 from control_plane.web.budget_view import Gauge
-from switchyard_contract.counters import MICRO
-from switchyard_contract.reason import Reason
 from switchyard_contract.v1 import usage_pb2
 
 KINDS: Final[Mapping[str, tuple[str, str, str]]] = {
@@ -82,29 +80,6 @@ class Explained:
             return "No rule was about it."
         number = len(self.matched)
         return f"{number} rule{' was' if number == 1 else 's were'} about it, and none refused it."
-
-    @property
-    def refusal(self) -> str:
-        """Why it was refused, in a sentence about this exchange; empty: the reason's own sentence says it."""
-        last = self.explanation.exchange.last
-        if last.reason == Reason.NO_TARGET.code:
-            return f"No provider here serves “{last.requested_model}”, or several do and the name does not say which."
-        decided = next((line.rule for line in self.matched if line.rule.decided), None)
-        answer = self.explanation.answer
-        if last.reason != Reason.BUDGET_EXCEEDED.code or decided is None or answer is None:
-            return ""
-        spent, limit = decided.posted_nano_usd, decided.limit
-        if spent is None or not limit or spent >= limit:
-            return ""
-        running = decided.worst_nano_usd or 0
-        held = f" and {numbers.money(running)} reserved" if running else ""
-        most = next(
-            (each * MICRO for each in (answer.calibrated, answer.worst) if spent + running + each * MICRO > limit), 0
-        )
-        wanted = f", and it might have cost {numbers.money(most)}" if most else ""
-        return (
-            f"The budget had no room for it: {numbers.money(spent)} of {numbers.money(limit)} was spent{held}{wanted}."
-        )
 
     @property
     def saving(self) -> str:

@@ -22,6 +22,7 @@ async def refuse(
     refusal: Refusal, arrival: Arrival, client: Client | None, out: ClientStream, entry: Entry, ports: Ports
 ) -> None:
     """Close the entry and tell the caller no, in the shape its tool understands."""
+    refusal = _as_organized(refusal, entry.organization_policy, arrival.exchange_id)
     answer = _word(refusal, arrival, client, entry)
     entry.refuse(refusal)
     await _send(answer, arrival, out, entry, ports)
@@ -32,15 +33,15 @@ async def refuse_charged(
 ) -> None:
     """Tell the caller no in place of an answer that was cut, and charge what the provider had produced of it."""
     arrival = admission.arrival
+    refusal = _as_organized(refusal, entry.organization_policy, arrival.exchange_id)
     answer = _word(refusal, arrival, admission.client, entry)
-    entry.reason = refusal.reason.code
+    entry.note_refusal(refusal)
     entry.settle(admission, transcript)
     await _send(answer, arrival, out, entry, ports)
 
 
 def _word(refusal: Refusal, arrival: Arrival, client: Client | None, entry: Entry) -> WireAnswer:
     spoken_to = client if client is not None else identify(arrival.head, None, "")
-    refusal = _as_organized(refusal, entry.organization_policy, arrival.exchange_id)
     answer = CODECS[arrival.route.protocol].write_refusal(refusal, spoken_to, arrival.exchange_id)
     entry.client_status = answer.status
     entry.bytes_out = len(answer.body)

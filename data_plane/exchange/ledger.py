@@ -24,6 +24,7 @@ from data_plane.policy.decision import Caller, Refusal
 from data_plane.policy.grant import NOTHING_SPENT, Grant, Spent
 from data_plane.policy.snapshot import OrganizationPolicy, PolicySnapshot
 from data_plane.protocols.codec import NO_TAGS, Client
+from data_plane.protocols.refusal_text import sentence_of
 from data_plane.usage.event_bytes import (
     answer_part,
     answered_part,
@@ -57,6 +58,7 @@ class Entry:
         "_policy",
         "_ports",
         "_rules",
+        "_said",
         "_spent",
         "_tags",
         "_told",
@@ -74,6 +76,9 @@ class Entry:
         "upstream_request_id",
         "upstream_status",
     )
+
+    _said: str
+    """What the caller was told in place of an answer or of its rest; there once there is a `reason`, and not before."""
 
     def __init__(self, arrival: Arrival, ports: Ports) -> None:
         self._arrival = arrival
@@ -228,9 +233,15 @@ class Entry:
         event = b"".join((way.page, self._opening, self._decided, self._answer(), model, self._bill))
         self._ports.usage.progress(event, self._arrival.exchange_id, self.attempt)
 
+    def note_refusal(self, refusal: Refusal) -> None:
+        """Keep in mind what the caller is told, as it is told."""
+        self.reason = refusal.reason.code
+        # Some of it may be the caller's own text, and an event takes no half of a character.
+        self._said = sentence_of(refusal).encode("utf-8", "replace").decode()
+
     def refuse(self, refusal: Refusal) -> None:
         """Close with our own no. Without a known organization there is no book to write it in: meters count it."""
-        self.reason = refusal.reason.code
+        self.note_refusal(refusal)
         self._ports.meters.refused(self.reason, self._arrival.route.protocol)
         outcome = usage_pb2.OUTCOME_FAILED if self.was_admitted else usage_pb2.OUTCOME_REFUSED
         if refusal.may_have_run and self.was_admitted:
@@ -254,6 +265,9 @@ class Entry:
         ):
             self._remember(admission, tally)
         self._told = answered_part(tally.model, tally.stop_reason, tally.service_tier) + rarely_told_part(tally)
+        if self.reason and tally.error_text:
+            # The provider's own word says more.
+            self._said = ""
         self.upstream_request_id = self.upstream_request_id or tally.upstream_request_id
         was_told = tally.is_reported or self.upstream_status >= 400
         kind = usage_pb2.USAGE_KIND_FINAL if was_told else usage_pb2.USAGE_KIND_COUNTED
@@ -309,7 +323,7 @@ class Entry:
             opening = self._opening if way is not None else self._open(self._client, 0)
             ending = closing_part(kind, outcome, client_status=self.client_status, duration_us=duration_us)
             if self.reason:
-                ending += usage_pb2.UsageEvent(reason=self.reason).SerializeToString()
+                ending += usage_pb2.UsageEvent(reason=self.reason, error_text=self._said).SerializeToString()
             if self._turn is not None:
                 # Only now: nobody waits for an answer any more.
                 ending += self._facts_of(self._turn)

@@ -260,7 +260,7 @@ async def _relay_stream(way: Relay, pulses: Pulses) -> Transcript:
         # Nothing more may come between the error event and the end.
         answer.abort()
         if not client_left:
-            entry.reason = refusal.reason.code
+            entry.note_refusal(refusal)
             await _fail(way, refusal)
         return way.cut(client_left=client_left)
     if not client_left:

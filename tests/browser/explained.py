@@ -39,6 +39,10 @@ def explain_refused(event: usage_pb2.UsageEvent, ruled: Ruled) -> None:
     """Refused by a budget that was spent."""
     event.rules.CopyFrom(usage_pb2.RulesSeen(rules=_rules(event, ruled)))
     event.reason, event.client_status = "budget_exceeded", 402
+    event.error_text = (
+        f"The budget “{ruled.daily.name}” is spent: $10.02 of $10.00 a day. Ask finance@example.com, or ask "
+        f"for more at https://console.example/budgets/{ruled.daily.id}/request?counter={event.principal_id}."
+    )
     event.counters_answer = an_answer(
         [a_rate(used=31)],
         [

@@ -102,9 +102,10 @@ def test_a_spent_budget_stops_every_protocol(
     spent = sum(row.cost_nano_usd for row in rows)
     assert 0 < spent <= 20_000_000
     assert all(row.charges for row in rows if row.outcome == usage_pb2.OUTCOME_SERVED)
-    assert [row.reason for row in rows if row.outcome == usage_pb2.OUTCOME_REFUSED] == ["budget_exceeded"] * len(
-        refused
-    )
+    noes = [row for row in rows if row.outcome == usage_pb2.OUTCOME_REFUSED]
+    assert [row.reason for row in noes] == ["budget_exceeded"] * len(refused)
+    told = {answer.header("x-switchyard-decision"): answer.text for answer in refused}
+    assert all(row.error_text and row.error_text in told[row.exchange_id] for row in noes)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)

@@ -94,6 +94,10 @@ class ExplanationOut(serializers.Serializer[Any]):
     id = serializers.CharField()
     outcome = serializers.ChoiceField(entries.OUTCOMES)
     reason = serializers.CharField()
+    told = serializers.CharField(
+        help_text="What the caller was told in place of an answer, or of its rest: the gateway's own words, word for "
+        "word. Empty: it was answered, or its person's name was taken out of the books."
+    )
     requested_model = serializers.CharField()
     model = serializers.CharField()
     policy_version = serializers.CharField(help_text="<epoch>.<version>")
@@ -117,6 +121,7 @@ def explanation_out(explained: Explanation) -> dict[str, Any]:
         "id": explained.exchange.id,
         "outcome": last.outcome,
         "reason": last.reason,
+        "told": explained.told,
         "requested_model": last.requested_model,
         "model": last.model,
         "policy_version": f"{last.policy_epoch}.{last.policy_version}",

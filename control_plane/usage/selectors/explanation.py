@@ -10,6 +10,7 @@ from control_plane.limits.models import RateLimit
 from control_plane.usage.decisions import SESSION, answer_in, charges_of, inflate_rules, unpack
 from control_plane.usage.entries import LedgerRow
 from control_plane.usage.models import RulesSeen
+from control_plane.usage.refusals import counter_in_session
 from control_plane.usage.selectors.counter_words import Of, counter_words
 from control_plane.usage.selectors.exchanges import Exchange
 from control_plane.usage.verdicts import Verdict, verdicts_of
@@ -64,6 +65,12 @@ class Explanation:
         return bool(self.rules) or self.answer is not None
 
     @property
+    def told(self) -> str:
+        """What the caller was told in place of an answer, or of its rest; empty: nothing of ours, or not known."""
+        last = self.exchange.last
+        return last.error_text if last.reason and not last.error_type else ""
+
+    @property
     def would_have_refused(self) -> tuple[RuleExplained, ...]:
         """Shadows that would have refused."""
         return tuple(rule for rule in self.rules if rule.is_shadow and rule.verdict is Verdict.REFUSED)
@@ -98,7 +105,11 @@ def exchange_explained(exchange: Exchange) -> Explanation:
     words = counter_words(
         row.organization_id,
         [
-            *((per.get(rule.id, ()), _of_session(rule.counter, row)) for rule in seen.rules if rule.counter),
+            *(
+                (per.get(rule.id, ()), counter_in_session(rule.counter, row.session_id))
+                for rule in seen.rules
+                if rule.counter
+            ),
             *((per.get(budget_id.hex, ()), counter) for budget_id, counter, _ in posted),
         ],
     )
@@ -172,11 +183,6 @@ def _ids(seen: usage_pb2.RulesSeen, kind: str) -> list[UUID]:
     return found
 
 
-def _of_session(counter: str, row: LedgerRow) -> str:
-    """A counter as it was asked for: what was looked at is written once for all sessions."""
-    return counter.replace(SESSION, row.session_id)
-
-
 def _explained(
     rule: usage_pb2.RuleSeen,
     verdict: Verdict,
@@ -186,7 +192,7 @@ def _explained(
     per: Mapping[str, tuple[str, ...]],
     words: Mapping[Of, str],
 ) -> RuleExplained:
-    counter = _of_session(rule.counter, row)
+    counter = counter_in_session(rule.counter, row.session_id)
     budget = numbers if isinstance(numbers, BudgetNumbers) else None
     return RuleExplained(
         kind=rule.kind,

@@ -103,7 +103,7 @@ def exchange(request: ConsoleRequest, exchange_id: str) -> HttpResponse:
         "user": names.principal(last.principal_id),
         "team": names.team(last.team_id),
         "key_name": names.of("key", last.key_id),
-        "reason_sentence": explained.refusal or (reason.sentence if reason else ""),
+        "reason_sentence": reason.sentence if reason else "",
         "attempts": [_attempt(row, found) for row in found.attempts],
         "tokens": [(TOKEN_NAMES[kind], count) for kind in TOKEN_KINDS if (count := getattr(found.tokens, kind))],
         "session": session,

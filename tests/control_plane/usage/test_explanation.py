@@ -89,6 +89,19 @@ def test_a_refusal_names_its_rule_and_all_numbers_of_that_instant(acme: Tenant) 
     assert [rule["decided"] for rule in explained["rules"]].count(True) == 1
 
 
+def test_a_refusal_repeats_what_the_caller_was_told_and_only_that(acme: Tenant) -> None:
+    at, said = timezone.now() - timedelta(minutes=1), "Several providers serve “x”. Name one: a/x, b/x."
+    refused = explain(acme, booked(acme, a_refusal(1, at=at, reason="no_target", error_text=said))).json()
+    assert (refused["reason"], refused["told"]) == ("no_target", said)
+    # A provider's own error is no word of ours.
+    failed = an_event(
+        2, at=at, outcome=usage_pb2.OUTCOME_FAILED, error_type="overloaded_error", error_text="Overloaded"
+    )
+    assert explain(acme, booked(acme, failed)).json()["told"] == ""
+    failed = an_event(3, at=at, reason="upstream_truncated", error_type="overloaded_error", error_text="Overloaded")
+    assert explain(acme, booked(acme, failed)).json()["told"] == ""
+
+
 def test_a_turn_that_was_moved_shows_both_prices_and_what_was_dropped(acme: Tenant) -> None:
     budget = a_budget(acme)
     at = timezone.now() - timedelta(minutes=1)

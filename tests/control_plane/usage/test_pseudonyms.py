@@ -29,7 +29,7 @@ from switchyard_contract.v1 import usage_pb2
 from tests.builders.tenants import a_tenant
 from tests.control_plane.usage.books import assert_books_agree, ledger, put_and_book
 from tests.control_plane.usage.charges import BUDGET, a_charge, a_rule_seen
-from tests.control_plane.usage.events import NOW, a_batch, an_event
+from tests.control_plane.usage.events import NOW, a_batch, a_refusal, an_event
 
 pytestmark = pytest.mark.django_db
 ACTOR = Actor.system("test")
@@ -47,7 +47,8 @@ def leaver(db: None) -> User:
 
 
 def used(organization: Organization, person: User) -> None:
-    """Three exchanges of the person, on two keys and two days, and one of somebody else on the same counters."""
+    """Three exchanges of the person, on two keys and two days, a refused and a failed one, and one of somebody else on
+    the same counters."""
     theirs = {
         "organization_id": organization.id.hex,
         "principal_id": person.id.hex,
@@ -62,6 +63,8 @@ def used(organization: Organization, person: User) -> None:
                 an_event(2, **theirs, key_id="Key000000002"),
                 an_event(3, at=NOW - timedelta(days=40), **theirs),
                 an_event(4, **others, charges=[a_charge(BUDGET, OTHER.hex)]),
+                a_refusal(5, **theirs, error_text=f"Rules about {person.email} allow others: “cheap”."),
+                an_event(6, **theirs, outcome=usage_pb2.OUTCOME_FAILED, error_text="Overloaded", cost_nano_usd=0),
             ]
         )
     )
@@ -79,6 +82,8 @@ def test_nothing_names_the_person_any_more_and_every_sum_is_as_it_was(organizati
     assert {row.principal_id for row in rows} == {made.id, OTHER}
     assert not {row.key_id for row in rows} & {"Key000000001", "Key000000002"}
     dump = everything_stored()
+    assert leaver.email not in dump
+    assert {row.error_text for row in rows} == {"", "Overloaded"}
     assert leaver.id.hex not in dump
     assert str(leaver.id) not in dump
     assert "Key000000001" not in dump
@@ -148,11 +153,13 @@ def test_the_ledger_lets_nothing_else_be_changed(organization: Organization, lea
     refused(f"UPDATE usage_ledger SET cost_nano_usd = 0 {mine}")
     refused(f"UPDATE usage_ledger SET principal_id = '{'f0' * 16}' {mine}")
     refused(f"UPDATE usage_ledger SET principal_id = '{'f0' * 16}', key_id = 'former-1', model = 'x' {mine}")
+    refused(f"UPDATE usage_ledger SET principal_id = '{'f0' * 16}', key_id = 'former-1', error_text = 'x' {mine}")
+    refused(f"UPDATE usage_ledger SET principal_id = '{'f0' * 16}', key_id = 'former-1', error_text = '' {mine}")
     refused(f"UPDATE usage_ledger SET principal_id = '{'f0' * 16}' WHERE principal_id = '{OTHER}'")
     refused(f"DELETE FROM usage_ledger {mine}")
     with connection.cursor() as cursor:
         cursor.execute(f"UPDATE usage_ledger SET principal_id = '{'f0' * 16}', key_id = 'former-1' {mine}")
-        assert cursor.rowcount == 2
+        assert cursor.rowcount == 4
 
 
 def test_sums_that_would_move_undo_everything(

@@ -84,29 +84,34 @@ def test_an_exchange_of_before_says_nothing_of_rules(admin_client: Client, tenan
     assert 'id="explain"' not in page.content.decode()
 
 
-def test_a_budget_without_room_says_what_the_request_might_have_cost(admin_client: Client, tenant: Tenant) -> None:
-    budget = a_budget(tenant)
-    rules = usage_pb2.RulesSeen(rules=[a_rule_seen(budget.id, name="daily", counter=tenant.admin.id.hex)])
-    answer = an_answer(
-        [], [a_budget_number(posted=8_980_000, refused=True)], verdict=Verdict.DENIED, index=0, calibrated=50_000
-    )
+def test_a_refusal_says_word_for_word_what_the_caller_was_told(admin_client: Client, tenant: Tenant) -> None:
     at = timezone.now() - timedelta(minutes=1)
-    page = admin_client.get(
-        booked(tenant, a_refusal(1, at=at, reason="budget_exceeded", rules=rules, counters_answer=answer))
+    said = (
+        "The budget “daily” has no room for this request: $8.98 of $10.00 a day is taken, and it may cost $1.05. Ask "
+        "for more at https://console.example/budgets/1/request?counter=a&decision=b."
     )
+    page = admin_client.get(booked(tenant, a_refusal(1, at=at, reason="budget_exceeded", error_text=said)))
 
     text = page.content.decode()
-    assert "had no room for it: $8.98 of $10.00 was spent and $1.00 reserved, and it might have cost $0.0500." in text
+    assert "<b>budget_exceeded</b>: The budget “daily” has no room for this request: $8.98 of $10.00 a day" in text
+    assert '<a href="https://console.example/budgets/1/request?counter=a&amp;decision=b"' in text
+    assert "these words, with status 403" in text
     assert "The budget is spent." not in text
 
 
-def test_a_name_that_leads_nowhere_is_told_by_name(admin_client: Client, tenant: Tenant) -> None:
+def test_what_the_caller_wrote_is_no_markup(admin_client: Client, tenant: Tenant) -> None:
     at = timezone.now() - timedelta(minutes=1)
-    page = admin_client.get(
-        booked(tenant, a_refusal(1, at=at, reason="no_target", client_status=404, requested_model="nonsense"))
-    )
+    said = "No model “<script>alert(1)</script>” is offered here."
+    page = admin_client.get(booked(tenant, a_refusal(1, at=at, reason="no_target", error_text=said)))
 
-    assert "No provider here serves “nonsense”, or several do and the name does not say which." in page.content.decode()
+    assert "“&lt;script&gt;alert(1)&lt;/script&gt;” is offered here." in page.content.decode()
+
+
+def test_where_nobody_knows_what_was_told_the_reason_speaks(admin_client: Client, tenant: Tenant) -> None:
+    at = timezone.now() - timedelta(minutes=1)
+    page = admin_client.get(booked(tenant, a_refusal(1, at=at, reason="no_target", client_status=404)))
+
+    assert "<b>no_target</b>: No provider here serves that model." in page.content.decode()
 
 
 def test_what_was_never_sent_has_no_numbers_of_an_attempt(admin_client: Client, tenant: Tenant) -> None:

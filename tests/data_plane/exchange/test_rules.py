@@ -145,6 +145,8 @@ async def test_a_denial_is_a_refusal_with_its_numbers(refused: Refused, status: 
     assert world.provider.asked == world.counters.settled == world.usage.admissions == []
     event = world.usage.finals[0]
     assert (event.outcome, event.reason) == (usage_pb2.OUTCOME_REFUSED, reason)
+    said = json.loads(client.received)["error"]["message"]
+    assert said == f"Switchyard: {event.error_text} (decision {event.exchange_id})"
     assert event.counters_answer
     assert [rule.name for rule in event.rules.rules] == ["often", "daily"]
     assert not event.charges

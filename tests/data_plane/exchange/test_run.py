@@ -58,6 +58,7 @@ async def test_a_served_request_passes_unchanged_and_is_billed_once() -> None:
     assert (event.outcome, event.kind) == (usage_pb2.OUTCOME_SERVED, usage_pb2.USAGE_KIND_FINAL)
     assert (event.tokens.input_fresh, event.tokens.output, event.cost_nano_usd) == (10, 4, COST)
     assert (event.upstream_request_id, event.client_status, event.response_bytes) == ("req_1", 200, len(ANSWER))
+    assert (event.reason, event.error_text) == ("", "")
     assert len(world.running) == 0
 
 
@@ -80,6 +81,8 @@ async def test_a_model_that_is_not_offered_is_refused_without_asking_anybody() -
     assert (world.provider.asked, world.usage.admissions) == ([], [])
     event = only(world.usage.finals)
     assert (event.outcome, event.reason) == (usage_pb2.OUTCOME_REFUSED, "no_target")
+    assert event.error_text.startswith("No model “unheard-of/x” is offered here. Closest names this key may use: ")
+    assert f"Switchyard: {event.error_text} (decision " in client.received.decode()
 
 
 async def test_a_key_that_is_none_of_ours_is_counted_and_in_nobodys_book() -> None:
@@ -107,6 +110,8 @@ async def test_a_provider_out_of_reach_is_named_and_nothing_is_billed() -> None:
     assert b"openai-main" in client.received
     event = only(world.usage.finals)
     assert (event.outcome, event.reason, event.cost_nano_usd) == (usage_pb2.OUTCOME_FAILED, "upstream_failed", 0)
+    assert event.error_text.encode() in client.received
+    assert "openai-main" in event.error_text
 
 
 async def test_a_document_that_breaks_off_becomes_a_plain_error_and_is_charged_as_counted() -> None:
@@ -116,6 +121,8 @@ async def test_a_document_that_breaks_off_becomes_a_plain_error_and_is_charged_a
     assert not client.received.startswith(ANSWER[:50])
     event = only(world.usage.finals)
     assert (event.reason, event.outcome) == ("upstream_truncated", usage_pb2.OUTCOME_FAILED)
+    assert event.error_text.startswith("Provider openai-main broke off in the middle of its answer")
+    assert event.error_text.encode() in client.received
     # The provider had begun to answer, so it charges; what it told of that is lost, so it is counted.
     assert event.kind == usage_pb2.USAGE_KIND_COUNTED
     assert event.tokens.input_fresh > 0
@@ -229,6 +236,8 @@ async def test_a_stream_that_is_cut_ends_with_an_error_event_and_no_clean_end(en
     assert (client.has_clean_end, client.was_aborted) == (False, True)
     event = only(world.usage.finals)
     assert (event.outcome, event.reason) == (usage_pb2.OUTCOME_FAILED, "upstream_truncated")
+    assert event.error_text.encode() in client.received
+    assert event.error_text
     assert event.kind == usage_pb2.USAGE_KIND_COUNTED
 
 
