@@ -19,13 +19,16 @@ QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 
 class QuantilesOut(serializers.Serializer[Any]):
+    """Read from buckets that double: off by a few per cent where many were observed, by less than a factor of two."""
+
+    observations = serializers.IntegerField(help_text="p90 is told from 10 on, p99 from 100 on.")
     p50_ms = serializers.FloatField(allow_null=True)
     p90_ms = serializers.FloatField(allow_null=True)
     p99_ms = serializers.FloatField(allow_null=True)
 
 
 class LatenciesOut(serializers.Serializer[Any]):
-    """null where nothing was observed, or where it is not known for such a question (see `latency_is_known`)."""
+    """null where too little was observed, or where it is not known for such a question (see `latency_is_known`)."""
 
     first_token = QuantilesOut()
     inter_token = QuantilesOut(help_text="Time per output token after the first one.")
@@ -99,7 +102,7 @@ def measures_out(measures: Measures) -> dict[str, Any]:
 
 
 def quantiles(counts: list[int]) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
+    found: dict[str, float | None] = {"observations": sum(counts)}
     for name, share in QUANTILES.items():
         duration_us = histogram.quantile_us(counts, share)
         found[f"{name}_ms"] = None if duration_us is None else round(duration_us / 1000, 3)

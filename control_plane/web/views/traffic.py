@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
+from control_plane.usage.histogram import least_for
 from control_plane.web.errors_view import (
     FailureRow,
     RefusalRow,
@@ -52,6 +53,8 @@ def latency(request: ConsoleRequest) -> HttpResponseBase:
         "may_compare": True,
         "rows": rows,
         "parts": PARTS,
+        "least_p95": least_for(0.95),
+        "least_p99": least_for(0.99),
         "group": group,
         "groups_offered": LATENCY_GROUPS,
         "group_label": dict(LATENCY_GROUPS)[group],
