@@ -24,6 +24,8 @@ from switchyard_contract.v1 import usage_pb2
 RULE: Final = "rule"
 METADATA: Final = "metadata."
 OTHER: Final = "(other)"
+NONE: Final = "(none)"
+"""How addresses ask for what has no such value: refused requests reached no model."""
 LONGEST_ID: Final = 200
 # Any two fixed numbers of ours: the first names the application, the second the purpose.
 LOCK: Final = (0x5377, 3)

@@ -6,7 +6,8 @@ from django.utils import timezone
 
 from control_plane.organizations.roles import Permission, can
 from control_plane.usage import ulid
-from control_plane.usage.selectors.exchanges import Exchange, ExchangeSearch
+from control_plane.usage.labels import NONE
+from control_plane.usage.selectors.exchanges import Exchange, ExchangeSearch, absent_columns
 from control_plane.web.listing import Chip, Filter, without
 from control_plane.web.names import Names
 from control_plane.web.ranges import read_range
@@ -48,21 +49,27 @@ def read_search(request: ConsoleRequest, names: Names) -> tuple[ExchangeSearch, 
             default="7d",
         )
     is_request = _is_request_id(text)
+
+    def given(name: str) -> str:
+        value = asked.get(name, "")
+        return "" if value == NONE else value
+
     search = ExchangeSearch(
         scope(request, Permission.EXCHANGES_READ),
         since=span.since if span else None,
         until=span.until if span else None,
         request_id=text if is_request else "",
         session_id=text if text and not is_request else asked.get("session", "")[:200],
-        principal_id=_id(names, "user", asked.get("user", "")),
-        team_id=_id(names, "team", asked.get("team", "")),
-        key_id=asked.get("key", "")[:12],
-        provider_id=_id(names, "provider", asked.get("provider", "")),
-        model=asked.get("model", "")[:200],
-        client=asked.get("client", "")[:200],
+        principal_id=_id(names, "user", given("user")),
+        team_id=_id(names, "team", given("team")),
+        key_id=given("key")[:12],
+        provider_id=_id(names, "provider", given("provider")),
+        model=given("model")[:200],
+        client=given("client")[:200],
         status=_status(asked.get("status", "")),
         outcome=asked.get("outcome", "") if asked.get("outcome") in dict(OUTCOMES) else "",
-        reason=asked.get("reason", "")[:40],
+        reason=given("reason")[:40],
+        absent=absent_columns(asked.dict()),
     )
     shown: list[Chip] = []
     if text:
@@ -85,7 +92,9 @@ def read_search(request: ConsoleRequest, names: Names) -> tuple[ExchangeSearch, 
         value = asked.get(name, "")
         if value:
             told = value
-            if name in by_name and by_name[name].options:
+            if value == NONE:
+                told = names.of(name, NONE)
+            elif name in by_name and by_name[name].options:
                 told = by_name[name].label_of(value)
             elif name in Names.KINDS:
                 told = names.of(name, names.find(name, value) or value)

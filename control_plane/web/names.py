@@ -15,12 +15,22 @@ from control_plane.limits.models import RateLimit, SessionCap
 from control_plane.organizations.models import Organization
 from control_plane.organizations.selectors import memberships_of, service_accounts_of, teams_of
 from control_plane.usage.adjustments import LABEL
+from control_plane.usage.labels import NONE
 from control_plane.usage.selectors.names import names_of
 from control_plane.usage.selectors.series import METADATA
 
 UNKNOWN = "unknown"
 SAID = {"client": "tool", "client_version": "version of a tool", "agent": "agent told", "reason": "refusal"}
 """Groupings whose names are not the words that people use."""
+NOT_THERE = {
+    # Refused, or left by its tool, before it went anywhere.
+    "model": "reached no model",
+    "provider": "reached no provider",
+    "requested_model": "named no model",
+    "reason": "not refused",
+    "failure": "did not fail",
+}
+"""What it means that a group has no value, where "no tool" would say too little."""
 MOST_OPTIONS = 100
 """So many a list of choices may hold; where there are more, a name is typed."""
 
@@ -37,8 +47,8 @@ class Names:
 
     def of(self, kind: str, value: str) -> str:
         """The name of a group's value. kind: a grouping of usage; one without ids is its own name."""
-        if not value:
-            return f"no {SAID.get(kind, kind.removeprefix(METADATA).replace('_', ' '))}"
+        if not value or value == NONE:
+            return NOT_THERE.get(kind) or f"no {SAID.get(kind, kind.removeprefix(METADATA).replace('_', ' '))}"
         if kind in ("model", "requested_model") and value == LABEL:
             return "corrections by people"
         if kind not in self.LOOKED_UP:
@@ -83,7 +93,7 @@ class Names:
 
     def find(self, kind: str, text: str) -> str:
         """The id for what was typed or chosen: an id as it is, else exactly this name. Empty: there is none."""
-        if not text or _is_id(kind, text):
+        if not text or text == NONE or _is_id(kind, text):
             return text
         match kind:
             case "user":

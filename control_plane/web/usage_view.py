@@ -14,6 +14,7 @@ from control_plane.dashboards.charts import (
     stacked,
 )
 from control_plane.usage.histogram import quantile_us
+from control_plane.usage.labels import NONE
 from control_plane.usage.rollups import COUNTS, SUMS, Measures
 from control_plane.usage.selectors.points import METRICS as PARTS_OF
 from control_plane.usage.selectors.scope import Scope
@@ -62,6 +63,11 @@ class GroupRow:
     """All groups that are not shown, together."""
     before: Measures | None = None
     """What it used in the range before; None: it is not compared."""
+
+    @property
+    def wanted(self) -> str:
+        """How addresses ask for it; empty: it is no group."""
+        return "" if self.is_rest else self.value or NONE
 
     @property
     def change(self) -> str:

@@ -35,6 +35,7 @@ from control_plane.usage.api.parameters import (
 from control_plane.usage.api.series import TokensOut
 from control_plane.usage.api.streams import csv_answer, wants_csv
 from control_plane.usage.entries import LedgerRow
+from control_plane.usage.labels import NONE
 from control_plane.usage.selectors import (
     Exchange,
     ExchangeSearch,
@@ -42,6 +43,7 @@ from control_plane.usage.selectors import (
     exchange_by_id,
     exchanges_page,
 )
+from control_plane.usage.selectors.exchanges import absent_columns
 from control_plane.usage.selectors.explanation import exchange_explained
 from control_plane.usage.selectors.names import Names, names_of
 from switchyard_contract.usage import KINDS as TOKEN_KINDS
@@ -243,7 +245,8 @@ def _search(request: Request) -> ExchangeSearch:
     zone = zone_of(request)
 
     def text(name: str) -> str:
-        return given.get(name, "")[:300].replace("\x00", "")
+        found = given.get(name, "")[:300].replace("\x00", "")
+        return "" if found == NONE else found
 
     status = text("status").lower()
     if status and not (len(status) == 3 and (status.isdigit() or (status[0] in "12345" and status[1:] == "xx"))):
@@ -265,6 +268,7 @@ def _search(request: Request) -> ExchangeSearch:
         outcome=text("outcome"),
         reason=text("reason"),
         kind=text("kind"),
+        absent=absent_columns(given.dict()),
     )
 
 

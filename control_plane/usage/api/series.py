@@ -37,7 +37,7 @@ from control_plane.usage.api.parameters import (
     zone_of,
 )
 from control_plane.usage.api.streams import csv_answer, wants_csv
-from control_plane.usage.labels import METADATA, RULE
+from control_plane.usage.labels import METADATA, NONE, RULE
 from control_plane.usage.rollups import SUMS, Measures
 from control_plane.usage.selectors.names import Names, names_of
 from control_plane.usage.selectors.series import (
@@ -78,7 +78,9 @@ CSV_SUMS = (
 class PointOut(MeasuresOut):
     start = serializers.DateTimeField(allow_null=True, help_text="null for interval=total.")
     group = serializers.DictField(
-        child=serializers.CharField(), help_text="A value per grouping; ids beside names as <grouping>_id."
+        child=serializers.CharField(),
+        help_text="A value per grouping; ids beside names as <grouping>_id. Empty where there is none: what was "
+        "refused reached no model and no provider; requested_model tells what it asked for.",
     )
 
 
@@ -121,7 +123,7 @@ class UsageView(APIView):
             *RANGE_PARAMETERS,
             query("interval", enum=[interval.value for interval in Interval]),
             query("group_by", f"Comma between: {', '.join((*FILTERS, METADATA + '<key>'))}."),
-            *(query(name, "Only these; comma between alternatives.") for name in FILTERS),
+            *(query(name, f"Only these; comma between alternatives. {NONE}: what has none.") for name in FILTERS),
             query("compare", "previous: the sums of the range before, as long, are told too.", enum=["previous"]),
             query("limit", f"Points of a page: 1 to {MOST_POINTS}; left out: {POINTS}."),
             query("cursor", "Of the address in `next`."),
@@ -262,6 +264,8 @@ def read_query(request: Request) -> SeriesQuery:
 
 
 def _resolved(request: Request, name: str, value: str) -> str:
+    if value == NONE:
+        return ""
     match name:
         case "user":
             return principal_of(request, value).hex

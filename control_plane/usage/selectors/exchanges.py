@@ -1,8 +1,9 @@
 """Exchanges: one row per client request, folded from the ledger's rows of its attempts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from django.db import connection
@@ -10,6 +11,7 @@ from psycopg import sql
 
 from control_plane.usage import ulid
 from control_plane.usage.entries import CERTAINTY, COLUMNS, JSON_COLUMNS, LedgerRow
+from control_plane.usage.labels import NONE
 from control_plane.usage.replacement import standing
 from control_plane.usage.selectors.key_days import key_conditions
 from control_plane.usage.selectors.scope import Scope, all_of
@@ -18,6 +20,16 @@ from switchyard_contract.usage import KINDS as TOKEN_KINDS
 from switchyard_contract.usage import TokenCounts
 
 DEFAULT_RANGE = timedelta(days=31)
+_MAY_BE_ABSENT: Final = {
+    "user": "principal_id",
+    "team": "team_id",
+    "provider": "provider_id",
+    "key": "key_id",
+    "model": "model",
+    "client": "client",
+    "reason": "reason",
+}
+"""Names in addresses, and the columns that they are about."""
 # A row counts for a search while it stands: an estimate that was taken back must not be found. Corrections by people
 # are no exchanges.
 _IS_STANDING = sql.SQL(
@@ -51,6 +63,8 @@ class ExchangeSearch:
     outcome: str = ""
     reason: str = ""
     kind: str = ""
+    absent: frozenset[str] = frozenset()
+    """Columns that must be empty: what reached no model, what is nobody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +192,11 @@ def _ids(search: ExchangeSearch, before: str, limit: int) -> list[str]:
         return [row[0] for row in cursor.fetchall()]
 
 
+def absent_columns(given: Mapping[str, str]) -> frozenset[str]:
+    """The columns that an address wants empty: `model=(none)`."""
+    return frozenset(column for name, column in _MAY_BE_ABSENT.items() if given.get(name) == NONE)
+
+
 def search_conditions(search: ExchangeSearch) -> list[sql.Composable]:
     """What is true of standing rows, named `entry`, of the exchanges that are looked for."""
     return [*search.scope.conditions(), _IS_STANDING, *_conditions(search)]
@@ -219,6 +238,9 @@ def _conditions(search: ExchangeSearch) -> list[sql.Composable]:
     equal("outcome", search.outcome)
     equal("reason", search.reason)
     equal("kind", search.kind)
+    for column in sorted(search.absent):
+        empty = "{} IS NULL" if column.endswith("_id") and column != "key_id" else "{} = ''"
+        conditions.append(sql.SQL(empty).format(sql.Identifier(column)))
     return conditions
 
 

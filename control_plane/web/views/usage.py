@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from control_plane.sessions.selectors.listing import SessionQuery, newest_sessions
-from control_plane.usage.labels import RULE
+from control_plane.usage.labels import NONE, RULE
 from control_plane.usage.rollups import SUMS
 from control_plane.usage.selectors.series import METADATA, Point, SeriesQuery, usage_check, usage_points
 from control_plane.usage.selectors.sources import UnknownGrouping
@@ -108,7 +108,7 @@ def spend(request: ConsoleRequest) -> HttpResponseBase:
     chosen = {
         name: names.find(name, value) or value if name in Names.KINDS else value for name, value in chosen.items()
     }
-    filters = {name: [value] for name, value in chosen.items()}
+    filters = {name: ["" if value == NONE else value] for name, value in chosen.items()}
     query = _query(request, span, group, filters, zone)
     try:
         # What cannot be answered is said before anything is read, and before a file begins.
@@ -140,7 +140,9 @@ def spend(request: ConsoleRequest) -> HttpResponseBase:
         greatest=[row.value for row in rows if not row.is_rest] if is_complete or metric == "cost" else None,
     )
     drawn = with_flags(request, drawn, span)
-    told = {name: names.of(name, value) if name in Names.KINDS else value for name, value in chosen.items()}
+    told = {
+        name: names.of(name, value) if name in Names.KINDS or value == NONE else value for name, value in chosen.items()
+    }
     shown_chips = tuple(
         Chip(one.label, told[one.name], without(request.GET, one.name)) for one in choices if one.name in chosen
     )

@@ -54,6 +54,8 @@ def test_a_row_of_exchanges_has_the_promised_fields(acme: Tenant) -> None:
         ("status=403", 1),
         ("status=2xx", 4),
         ("outcome=refused", 1),
+        ("provider=(none)", 1),
+        ("team=(none)", 0),
         ("reason=model_not_allowed", 1),
         ("user=member@acme.example", 4),
         ("user=ci", 1),
@@ -163,7 +165,13 @@ def test_usage_sums_what_the_exchanges_say(acme: Tenant) -> None:
     by_user = {point["group"]["user"]: point for point in usage["series"]}
     assert by_user["ci"]["cost_nano_usd"] == 3_000_000
     assert by_user[acme.member.email]["group"]["model"] == "claude-sonnet-4-6"
-    assert 1000 <= usage["total"]["latency"]["duration"]["p50_ms"] <= 4000
+    duration = usage["total"]["latency"]["duration"]
+    assert 1000 <= duration["p50_ms"] <= 4000
+    # Of four answers the 99 % are nothing but the slowest one.
+    assert (duration["observations"], duration["p90_ms"], duration["p99_ms"]) == (4, None, None)
+    nowhere = get(acme, "usage?provider=(none)&group_by=requested_model&interval=total").json()
+    assert [point["group"] for point in nowhere["series"]] == [{"requested_model": "sonnet"}]
+    assert (nowhere["total"]["requests"], nowhere["total"]["refusals"]) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -233,3 +233,32 @@ def test_money_without_a_request_and_what_is_not_known_have_words(tenant: Tenant
     assert names.of("client", "") == "no tool"
     assert names.of("metadata.repository", "") == "no repository"
     assert names.of("principal_kind", "") == "no principal kind"
+
+
+def test_what_was_refused_reached_no_model_and_leads_to_the_models_asked_for(
+    admin_client: Client, tenant: Tenant
+) -> None:
+    now = timezone.now()
+    booked(
+        tenant,
+        an_event(1, at=now, model="claude-x"),
+        a_refusal(2, at=now, model="", requested_model="gpt-99"),
+        a_refusal(3, at=now, model="", requested_model="claude-x"),
+    )
+    page = admin_client.get("/spend?range=7d&metric=refusals")
+    assert [(row.value, row.name, row.measures.refusals) for row in page.context["rows"]] == [
+        ("", "reached no model", 2),
+        ("claude-x", "claude-x", 0),
+    ]
+    assert page.context["chart"].series[0].label == "reached no model"
+    text = page.content.decode()
+    assert "no model<" not in text.replace("reached no model<", "")
+    behind = "?by=requested_model&amp;metric=refusals&amp;model=%28none%29&amp;range=7d"
+    assert behind in text
+    asked_for = admin_client.get("/spend" + behind.replace("&amp;", "&"))
+    assert {(row.name, row.measures.requests) for row in asked_for.context["rows"]} == {("gpt-99", 1), ("claude-x", 1)}
+    assert [chip.value for chip in asked_for.context["chips"]] == ["reached no model"]
+    # The exchanges behind a point of that chart are the same ones.
+    found = admin_client.get("/exchanges?model=(none)&range=7d")
+    assert {one.first.requested_model for one, _, _ in found.context["exchanges"]} == {"gpt-99", "claude-x"}
+    assert "reached no model" in found.content.decode()
