@@ -9,6 +9,7 @@ from control_plane.dashboards.charts import STEPS_S, interval_starts
 from control_plane.dashboards.lines import UNIT_DURATION, Line, LineChart, line_chart
 from control_plane.usage.histogram import quantile_us
 from control_plane.usage.rollups import COUNTS, Measures
+from control_plane.usage.selectors.parts import EXACT_UP_TO
 from control_plane.usage.selectors.scope import Scope
 from control_plane.usage.selectors.series import Interval, SeriesQuery, latency_is_known, usage_points, usage_series
 from control_plane.web import numbers
@@ -55,7 +56,7 @@ class PartChart:
 
 @dataclass(frozen=True, slots=True)
 class LatencyRow:
-    """One group over the whole range. parts: p50 and p95 of each of PARTS, in their order; None: nothing observed."""
+    """One group over the whole range. parts: p50 and p95 of each of PARTS, in their order; None: too few were seen."""
 
     value: str
     name: str
@@ -175,7 +176,7 @@ def latency_tiles(scope: Scope, span: TimeRange, filters: Filters) -> tuple[Tile
 
 
 def _of_sums(span: TimeRange) -> Interval:
-    """A short range is summed from its minutes: whole hours would hold a part of the range before."""
+    """A short range is summed from its minutes."""
     return Interval.MINUTE if span.interval is Interval.MINUTE else Interval.TOTAL
 
 
@@ -193,7 +194,7 @@ def _sums(query: SeriesQuery) -> dict[tuple[str, ...], Measures]:
 def _before(query: SeriesQuery, span: TimeRange) -> SeriesQuery:
     """The same question of the range before. Of longer ranges the hour in which they meet is whole in the later one."""
     since, until = span.before_since, span.before_until
-    if span.interval is not Interval.MINUTE:
+    if span.until - span.since > EXACT_UP_TO:
         since, until = (at.replace(minute=0, second=0, microsecond=0) for at in (since, until))
     return replace(query, since=since, until=until)
 
@@ -245,5 +246,5 @@ def _quantile(measures: Measures | None, counts: str, share: float) -> int | Non
 
 
 def _sentence(part: Part, span: TimeRange, *, compare: bool) -> str:
-    said = f"{part.title}, {span.label}: {part.says}; the median, what 95 % and what 99 % stay below"
+    said = f"{part.title}, {span.label}: {part.says}; the median, and what 95 % and 99 % stay below, of enough answers"
     return f"{said}, beside the {span.before_label}." if compare else f"{said}."

@@ -16,17 +16,16 @@ from psycopg import sql
 
 from control_plane.usage.rollups import Measures
 from control_plane.usage.row_sums import added_counts, bucket_sums, row_buckets
+from control_plane.usage.selectors.arms import Arm, ledger_arms
 from control_plane.usage.selectors.sources import (
     NOBODY,
     SESSION,
-    Arm,
     Asked,
     Period,
     columns_of,
     group_column,
     is_among,
     latency_arms,
-    ledger_arms,
     used,
 )
 
@@ -93,7 +92,11 @@ def _arms(question: LatencyQuestion) -> tuple[Arm, ...]:
     if arms is not None:
         return arms
     longest = LONGEST_ROW_RANGE_OF_FEW if _is_of_few(asked) else LONGEST_ROW_RANGE
-    return ledger_arms(asked, question.since, question.until) if question.until - question.since <= longest else ()
+    return (
+        ledger_arms(asked.scope.organization_id, question.since, question.until)
+        if question.until - question.since <= longest
+        else ()
+    )
 
 
 def _is_of_few(asked: Asked) -> bool:

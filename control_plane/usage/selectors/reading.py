@@ -9,15 +9,14 @@ from django.conf import settings
 from django.utils import timezone
 from psycopg import sql
 
+from control_plane.usage.selectors.arms import Arm, ledger_arms
 from control_plane.usage.selectors.points import Interval, SeriesQuery
 from control_plane.usage.selectors.sources import (
     SESSION,
-    Arm,
     UnknownGrouping,
     columns_of,
     has_sums_by_label,
     label_arms,
-    ledger_arms,
     minute_arms,
     sum_arms,
     sums_of,
@@ -119,7 +118,7 @@ def start_of_point(query: SeriesQuery) -> sql.Composable:
 def _rows(query: SeriesQuery, longest: timedelta, what: str) -> tuple[Arm, ...]:
     if query.until - query.since > longest:
         raise UnknownGrouping(f"{what} can be asked for over {longest.days} days at most")
-    return ledger_arms(query.asked, query.since, query.until)
+    return ledger_arms(query.asked.scope.organization_id, query.since, query.until)
 
 
 def _is_start(query: SeriesQuery, arm: Arm) -> bool:

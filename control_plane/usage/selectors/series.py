@@ -3,8 +3,9 @@
 What the roll-ups know is answered from them; the rest from the ledger's rows, over a limited range. Both say the same:
 a roll-up is the sum of its rows.
 
-Roll-ups are minutes, hours and days of UTC. In a zone that is not whole hours away from UTC, a local day begins with
-the next full hour.
+Roll-ups are minutes, hours and days of UTC. A range of two days or less begins and ends at the minute that is asked
+for: the parts of hours at its ends are read from rows (`selectors.parts`). A longer one is whole hours. In a zone that
+is not whole hours away from UTC, a local day begins with the next full hour.
 
 An organization has tens of thousands of keys and people, so the database sums, ranks and cuts: first the cost alone
 tells which groups are answered with, then the other measures are summed, for these only. Latencies lie in tables of

@@ -8,18 +8,20 @@ a limited range.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
+from django.conf import settings
 from psycopg import sql
 
-from control_plane.usage.closing import closed_until
 from control_plane.usage.labels import METADATA, OTHER, RULE
 from control_plane.usage.models import LabelValue
 from control_plane.usage.rollups import COUNTS, LATENCY_GRAIN, TEAM_GRAIN
 from control_plane.usage.row_sums import COUNTS_NEED, FAILURE, STATUS_CLASS, SUMS_NEED, row_sums
+from control_plane.usage.selectors.arms import Arm, end_arms, minutes_arm, rollup_arms
 from control_plane.usage.selectors.key_days import key_conditions
+from control_plane.usage.selectors.parts import parts_of
 from control_plane.usage.selectors.scope import Scope, all_of
 
 GROUPINGS: Final[Mapping[str, str]] = {
@@ -75,26 +77,6 @@ class Asked:
         return frozenset(name for name in self.names if is_label(name))
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """One table with the time of its rows and the part of the range that is read there.
-
-    label: of a table of labels, the one that is meant. share: what its rows count in a sum; part: which value of the
-    label they are, None: what they say themselves.
-    """
-
-    table: str
-    at: sql.Composable
-    range: sql.Composable
-    label: str = ""
-    share: int = 1
-    part: str | None = None
-
-    @property
-    def is_ledger(self) -> bool:
-        return self.table == "usage_ledger"
-
-
 def is_label(name: str) -> bool:
     return name == RULE or name.startswith(METADATA)
 
@@ -114,26 +96,34 @@ def has_sums_by_label(asked: Asked) -> bool:
 def label_arms(asked: Asked, since: datetime, until: datetime, now: datetime, *, days: bool) -> tuple[Arm, ...]:
     """Read sums by one label. What has no such tag is all there is, less what has one."""
     (label,) = asked.labels
+    parts = parts_of(since, until, now)
+    since, until, ends = parts.since, parts.until, end_arms(asked.scope.organization_id, parts)
+    if not parts.has_hours:
+        return ends
     arms = list(rollup_arms("usage_label", since, until, now, days=days, label=label))
     wants_rest = label in asked.groups and (label not in asked.filters or "" in asked.filters[label])
     wants_rest = wants_rest or "" in asked.filters.get(label, ())
     if label != RULE and wants_rest:
         arms += rollup_arms("usage_label", since, until, now, days=days, label=label, share=-1, part="")
         arms += rollup_arms("usage_team", since, until, now, days=days, part="")
-    return tuple(arms)
+    return (*arms, *ends)
 
 
 def sum_arms(asked: Asked, since: datetime, until: datetime, now: datetime, *, days: bool) -> tuple[Arm, ...]:
     """Read days and hours: by team if nothing more is spoken of, else whole rows."""
     is_by_team = asked.scope.is_everything and asked.names <= _BY_TEAM
-    return rollup_arms("usage_team" if is_by_team else "usage_usage", since, until, now, days=days)
+    parts = parts_of(since, until, now)
+    whole = "usage_team" if is_by_team else "usage_usage"
+    arms = rollup_arms(whole, parts.since, parts.until, now, days=days) if parts.has_hours else ()
+    # What is in no hour either is nothing, asked of any table.
+    return (*arms, *end_arms(asked.scope.organization_id, parts)) or rollup_arms(whole, since, until, now, days=days)
 
 
 def minute_arms(asked: Asked, since: datetime, until: datetime) -> tuple[Arm, ...] | None:
     """Read minutes. None: they do not know all that is spoken of."""
     if not asked.scope.is_everything or not asked.names <= _BY_TEAM:
         return None
-    return (_minutes("usage_teamminute", since, until),)
+    return (minutes_arm("usage_teamminute", since, until),)
 
 
 def latency_arms(
@@ -143,65 +133,12 @@ def latency_arms(
     if not asked.scope.is_everything or not asked.names <= _BY_MODEL:
         return None
     if period == "minute":
-        return (_minutes("usage_latencyminute", since, until),)
-    return rollup_arms("usage_latency", since, until, now, days=period == "day")
-
-
-def rollup_arms(
-    prefix: str,
-    since: datetime,
-    until: datetime,
-    now: datetime,
-    *,
-    days: bool,
-    label: str = "",
-    share: int = 1,
-    part: str | None = None,
-) -> tuple[Arm, ...]:
-    """Read whole UTC days from the days, if the question allows it, and what is left of the range from the hours.
-
-    Whole hours: an hour that the range touches at its beginning is not cut in two. A range that reaches into the
-    present hour holds all of today there is.
-    """
-
-    def hours(lower: datetime, upper: datetime) -> Arm:
-        between = sql.SQL("hour >= {} AND hour < {}").format(sql.Literal(lower), sql.Literal(upper))
-        return Arm(f"{prefix}hour", sql.Identifier("hour"), between, label, share, part)
-
-    lower, upper = _hour(since.astimezone(UTC)), until.astimezone(UTC)
-    first = _midnight(lower) if lower == _midnight(lower) else _midnight(lower) + timedelta(days=1)
-    reaches_now = upper >= _hour(now.astimezone(UTC))
-    last = _midnight(upper) + timedelta(days=1) if reaches_now and upper != _midnight(upper) else _midnight(upper)
-    if not days or first >= last:
-        return (hours(lower, upper),)
-    between = sql.SQL("day >= {} AND day < {}").format(sql.Literal(first.date()), sql.Literal(last.date()))
-    arms = [Arm(f"{prefix}day", sql.SQL("(day::timestamp AT TIME ZONE 'UTC')"), between, label, share, part)]
-    if lower < first:
-        arms.append(hours(lower, first))
-    if last < upper:
-        arms.append(hours(last, upper))
-    return tuple(arms)
-
-
-def ledger_arms(asked: Asked, since: datetime, until: datetime) -> tuple[Arm, ...]:
-    """Read rows, by the instant that they count at.
-
-    The partition's day is that of admission, at most minutes before; a day of slack is free. What came so late that its
-    month was closed counts long after its day: where a month is closed, the partitions up to its end are looked into
-    for such rows, which have an index.
-    """
-    since, until = since.astimezone(UTC), until.astimezone(UTC)
-    first, last = (since - timedelta(days=1)).date(), (until + timedelta(days=1)).date()
-    counted = sql.SQL("counted_at >= {} AND counted_at < {}").format(sql.Literal(since), sql.Literal(until))
-    near = sql.SQL("{} AND day >= {} AND day <= {}").format(counted, sql.Literal(first), sql.Literal(last))
-    arms = (Arm("usage_ledger", sql.Identifier("counted_at"), near),)
-    closed = closed_until(asked.scope.organization_id)
-    if closed is None:
-        return arms
-    late = sql.SQL("{} AND counted_at <> started_at AND day < {} AND day <= {}").format(
-        counted, sql.Literal(first), sql.Literal(closed.date())
-    )
-    return (*arms, Arm("usage_ledger", sql.Identifier("counted_at"), late))
+        return (minutes_arm("usage_latencyminute", since, until),)
+    if now - since > timedelta(days=settings.SWITCHYARD.minutes_days):
+        return rollup_arms("usage_latency", since, until, now, days=period == "day")
+    parts = parts_of(since, until, now)
+    hours = rollup_arms("usage_latency", parts.since, parts.until, now, days=period == "day") if parts.has_hours else ()
+    return (*hours, *(minutes_arm("usage_latencyminute", *end) for end in parts.ends))
 
 
 def used(
@@ -219,15 +156,26 @@ def used(
     folds: of rows that sum up those of one time and group become one.
     page: a table with columns `start` and `group_<number>`; what is none of its points need not be read.
     page_spans: how long its points are at most; None: there is one, the whole range.
+
+    Where rows stand beside sums, they are summed first, to the same columns.
     """
     selects = []
+    arms = tuple(arms)
+    is_mixed = any(arm.is_ledger for arm in arms) and not all(arm.is_ledger for arm in arms)
     for arm in arms:
+        is_summed = is_mixed and arm.is_ledger
         found: list[sql.Composable] = [sql.SQL("{} AS at").format(arm.at)]
         found += [
             sql.SQL("{} AS {}").format(_group(name, arm), group_column(number))
             for number, name in enumerate(asked.groups)
         ]
-        found += [_column(name, arm.share, folds=folds) for name in columns]
+        if is_summed:
+            found += [
+                sql.SQL("{} AS {}").format(value, sql.Identifier(name))
+                for name, value in zip(columns, row_sums(columns), strict=True)
+            ]
+        else:
+            found += [_column(name, arm.share, folds=folds) for name in columns]
         conditions = [*asked.scope.conditions(), arm.range]
         if arm.label:
             conditions.append(sql.SQL("label = {}").format(sql.Literal(arm.label)))
@@ -242,7 +190,7 @@ def used(
                 sql.Identifier(arm.table),
                 joined,
                 all_of(conditions),
-                sql.SQL(" GROUP BY {}").format(numbers) if folds else sql.SQL(""),
+                sql.SQL(" GROUP BY {}").format(numbers) if folds or is_summed else sql.SQL(""),
             )
         )
     return sql.SQL("({}) AS used").format(sql.SQL(" UNION ALL ").join(selects))
@@ -315,20 +263,6 @@ def _column(name: str, share: int, *, folds: bool) -> sql.Composable:
     if folds:
         return sql.SQL("usage_total({}) AS {}").format(value, column)
     return sql.SQL("{} AS {}").format(value, column)
-
-
-def _minutes(table: str, since: datetime, until: datetime) -> Arm:
-    lower = since.astimezone(UTC).replace(second=0, microsecond=0)
-    between = sql.SQL("minute >= {} AND minute < {}").format(sql.Literal(lower), sql.Literal(until.astimezone(UTC)))
-    return Arm(table, sql.Identifier("minute"), between)
-
-
-def _hour(at: datetime) -> datetime:
-    return at.replace(minute=0, second=0, microsecond=0)
-
-
-def _midnight(at: datetime) -> datetime:
-    return at.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _value(name: str, arm: Arm) -> sql.Composable:

@@ -24,7 +24,8 @@ from control_plane.usage.selectors import (
     usage_series,
     usage_total,
 )
-from control_plane.usage.selectors.series import UnknownGrouping
+from control_plane.usage.selectors.parts import Parts, parts_of
+from control_plane.usage.selectors.series import UnknownGrouping, usage_stack
 from switchyard_contract.v1 import usage_pb2
 from tests.control_plane.usage.books import an_organization, book, put, put_and_book
 from tests.control_plane.usage.events import (
@@ -199,11 +200,14 @@ def test_the_newest_exchange_of_a_key_since_an_instant() -> None:
 
 def test_a_series_and_a_page_are_few_queries(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     put_a_mixture()
-    # Latencies of people are read from rows, for which it is asked whether a month is closed.
-    with django_assert_num_queries(3):
+    # Latencies of people are read from rows, as are parts of hours: for both it is asked whether a month is closed.
+    with django_assert_num_queries(4):
         usage_series(SeriesQuery(EVERYONE, SINCE, UNTIL, group_by=("user", "model")))
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         usage_series(SeriesQuery(EVERYONE, SINCE, UNTIL, group_by=("user", "model"), measures=("requests",)))
+    hour = SINCE.replace(minute=0)
+    with django_assert_num_queries(1):
+        usage_series(SeriesQuery(EVERYONE, hour, hour + DAY, group_by=("user", "model"), measures=("requests",)))
     with django_assert_num_queries(2):
         exchanges_page(ExchangeSearch(EVERYONE, since=SINCE), limit=40)
 
@@ -233,3 +237,68 @@ def test_few_sums_and_all_sums_name_the_same_groups_in_the_same_order() -> None:
     assert [(one.start, one.group, one.measures.requests, one.measures.cost_nano_usd) for one in found] == [
         (one.start, one.group, one.measures.requests, one.measures.cost_nano_usd) for one in whole
     ]
+
+
+@pytest.mark.parametrize("grouping", ["user", "failure"])
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [
+        (NOW - timedelta(hours=24, minutes=23), NOW - timedelta(minutes=7)),
+        (NOW - timedelta(hours=5, minutes=59), NOW + timedelta(minutes=10)),
+        (NOW - timedelta(hours=8, minutes=15), NOW - timedelta(hours=7, minutes=12)),
+    ],
+    ids=["a day", "until now", "within an hour"],
+)
+def test_a_short_range_begins_and_ends_at_its_minute(
+    since: datetime, until: datetime, grouping: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_a_mixture()
+    monkeypatch.setattr("django.utils.timezone.now", lambda: NOW + timedelta(minutes=15))
+
+    def sums(*groups: str, interval: Interval = Interval.TOTAL) -> dict[str, Measures]:
+        found: dict[str, Measures] = {}
+        for point in usage_series(SeriesQuery(EVERYONE, since, until, interval, BERLIN, group_by=groups)):
+            found.setdefault(point.group[0], Measures()).merge(point.measures)
+        return {name: measures for name, measures in found.items() if measures != Measures()}
+
+    # What speaks of sessions is read from rows alone.
+    truth = sums(grouping, "session")
+    assert 0 < sum(measures.requests for measures in truth.values()) < 63
+    assert sums(grouping) == truth
+    assert sums(grouping, interval=Interval.HOUR) == truth
+    stacked = usage_stack(
+        SeriesQuery(EVERYONE, since, until, Interval.HOUR, BERLIN, group_by=(grouping,)), "requests", most=2
+    )
+    assert sum(point.value for point in stacked) == sum(measures.requests for measures in truth.values())
+
+
+def test_a_short_range_of_a_tag_begins_at_its_minute_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.utils.timezone.now", lambda: NOW + timedelta(minutes=15))
+    hour = NOW - timedelta(hours=4)
+    put_and_book(
+        a_batch(
+            [
+                an_event(1, at=hour - timedelta(minutes=50), request_tags={"repository": "early"}),
+                an_event(2, at=hour - timedelta(minutes=10), request_tags={"repository": "late"}),
+                an_event(3, at=hour + timedelta(minutes=30), request_tags={"repository": "late"}),
+                an_event(4, at=hour + timedelta(minutes=40), request_tags={}),
+            ]
+        )
+    )
+    query = SeriesQuery(EVERYONE, hour - timedelta(minutes=30), NOW, Interval.TOTAL, group_by=("metadata.repository",))
+    found = {point.group[0]: point.measures.requests for point in usage_series(query) if point.measures.requests}
+    assert found == {"late": 2, "": 1}
+
+
+def test_a_range_is_divided_into_whole_hours_and_the_rest() -> None:
+    at = datetime(2026, 11, 22, 10, 37, 20, tzinfo=UTC)
+    hour = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    rolling = parts_of(at - timedelta(hours=6), at, at)
+    begins = datetime(2026, 11, 22, 4, 37, tzinfo=UTC)
+    assert rolling == Parts(hour - timedelta(hours=5), at, ((begins, hour - timedelta(hours=5)),))
+    before = parts_of(at - timedelta(hours=12), at - timedelta(hours=6), at)
+    assert before.ends[-1] == (datetime(2026, 11, 22, 4, tzinfo=UTC), begins)
+    assert not parts_of(at - timedelta(minutes=120), at - timedelta(minutes=119), at).has_hours
+    week = parts_of(at - timedelta(days=7), at, at)
+    assert (week.since, week.ends) == (at - timedelta(days=7), ())
+    assert parts_of(at - timedelta(days=40, hours=6), at - timedelta(days=40), at).ends == ()
