@@ -11,7 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from control_plane.alerts.channels.catalog import all_channels
+from control_plane.alerts.foreseen import FORECAST
 from control_plane.alerts.models import AlertChannel, Delivery, DeliveryState, Topic
+from control_plane.alerts.no_room import NO_ROOM
 from control_plane.alerts.selectors import channels_of, deliveries_of
 from control_plane.alerts.services import (
     ChannelFacts,
@@ -85,8 +87,13 @@ class DeliveryOut(serializers.Serializer[Delivery]):
     budget = serializers.SerializerMethodField(help_text="Name of the budget, as it was; null: it is not about one.")
     budget_id = serializers.SerializerMethodField()
     counter = serializers.SerializerMethodField(help_text="In words; empty: everybody's together.")
-    stage = serializers.SerializerMethodField(help_text="Percent of the limit; null for a forecast.")
+    stage = serializers.SerializerMethodField(
+        help_text="Percent of the limit; null for a forecast, and for a request that did not fit far below its line."
+    )
     is_forecast = serializers.SerializerMethodField(help_text="It was heading above its limit; no stage was reached.")
+    is_refusal = serializers.SerializerMethodField(
+        help_text="Work was refused because it did not fit, before the line was reached."
+    )
     spent_usd = serializers.SerializerMethodField()
     limit_usd = serializers.SerializerMethodField()
 
@@ -109,10 +116,14 @@ class DeliveryOut(serializers.Serializer[Delivery]):
         return None if row.crossing is None else row.crossing.counter_text
 
     def get_stage(self, row: Delivery) -> int | None:
-        return None if row.crossing is None or row.crossing.is_forecast else row.crossing.at_percent
+        crossing = row.crossing
+        return None if crossing is None or crossing.action in (FORECAST, NO_ROOM) else crossing.at_percent
 
     def get_is_forecast(self, row: Delivery) -> bool:
         return row.crossing is not None and row.crossing.is_forecast
+
+    def get_is_refusal(self, row: Delivery) -> bool:
+        return row.crossing is not None and row.crossing.is_refusal
 
     def get_spent_usd(self, row: Delivery) -> str | None:
         return None if row.crossing is None else money(row.crossing.posted_nano_usd)

@@ -18,10 +18,12 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from control_plane.alerts.models import StageCrossing
+from control_plane.alerts.no_room import Shortage, shortage_of
 from control_plane.alerts.stages import StageLine, is_reached, limit_at, lines_of
 from control_plane.budgets.models import Budget
 from control_plane.rules.models import Mode
 from control_plane.usage.listening import listen_to_spending
+from control_plane.usage.refusals import BudgetRefusal
 from control_plane.usage.spending import Posted
 
 SEND = "alerts.send"
@@ -42,10 +44,10 @@ class Standing:
 
 
 def listen() -> None:
-    listen_to_spending(_posted)
+    listen_to_spending(_booked)
 
 
-def _posted(posted: Sequence[Posted]) -> None:
+def _booked(posted: Sequence[Posted], refused: Sequence[BudgetRefusal]) -> None:
     grown = [
         Standing(
             one.counter.id,
@@ -58,21 +60,28 @@ def _posted(posted: Sequence[Posted]) -> None:
         for one in posted
         if one.added_nano_usd > 0
     ]
-    if grown:
-        crossings_note(grown, now=timezone.now())
+    if grown or refused:
+        crossings_note(grown, refused, now=timezone.now())
 
 
-def crossings_note(standings: Sequence[Standing], *, now: datetime) -> int:
-    """Write the crossings that are new among these counters; says how many. Must run in a transaction."""
+def crossings_note(standings: Sequence[Standing], refused: Sequence[BudgetRefusal] = (), *, now: datetime) -> int:
+    """Write the crossings that are new among these counters; says how many. Must run in a transaction.
+
+    refused: counters that had no room for what was asked. Where that is as good as spent, it is the stage that blocks.
+    """
     by_budget: dict[tuple[UUID, UUID], list[Standing]] = defaultdict(list)
     for standing in standings:
         by_budget[standing.organization_id, standing.budget_id].append(standing)
-    ids = {budget_id for _, budget_id in by_budget}
+    refusing: dict[tuple[UUID, UUID], list[BudgetRefusal]] = defaultdict(list)
+    for refusal in refused:
+        refusing[refusal.counter.organization_id, refusal.counter.budget_id].append(refusal)
+    ids = {budget_id for _, budget_id in (*by_budget, *refusing)}
     # Shadows and budgets that are off count on, and alert nobody.
     reached: list[StageCrossing] = []
     for budget in Budget.objects.filter(id__in=ids, mode=Mode.ENFORCE).prefetch_related("raises"):
         # An event that names another organization's budget is charged to a counter that nobody asks for.
-        reached += _reached(budget, by_budget.get((budget.organization_id, budget.id), []), now)
+        whose = budget.organization_id, budget.id
+        reached += _reached(budget, by_budget.get(whose, ()), refusing.get(whose, ()), now)
     new = _unknown(reached)
     if not new:
         return 0
@@ -90,7 +99,9 @@ def wake_sender() -> None:
         log.warning("the broker took no message; the sweep will find the alerts", why=type(failure).__name__)
 
 
-def _reached(budget: Budget, standings: Iterable[Standing], now: datetime) -> list[StageCrossing]:
+def _reached(
+    budget: Budget, standings: Iterable[Standing], refused: Iterable[BudgetRefusal], now: datetime
+) -> list[StageCrossing]:
     try:
         lines = lines_of(budget)
     except (KeyError, TypeError, ValueError, AttributeError) as failure:
@@ -106,11 +117,35 @@ def _reached(budget: Budget, standings: Iterable[Standing], now: datetime) -> li
             for line, following in zip(lines, (*lines[1:], None), strict=True)
             if is_reached(standing.posted_nano_usd, limit, line.at_percent)
         ]
+    for refusal in refused:
+        shortage = shortage_of(refusal, budget, lines)
+        if shortage is not None:
+            found.append(
+                _crossing(budget, _standing(refusal), shortage.line, None, refusal.limit_nano_usd, now, shortage)
+            )
     return found
 
 
+def _standing(refusal: BudgetRefusal) -> Standing:
+    counter = refusal.counter
+    return Standing(
+        counter.id,
+        counter.organization_id,
+        counter.budget_id,
+        counter.counter,
+        counter.period_ms,
+        refusal.posted_nano_usd,
+    )
+
+
 def _crossing(
-    budget: Budget, standing: Standing, line: StageLine, following: StageLine | None, limit: int, now: datetime
+    budget: Budget,
+    standing: Standing,
+    line: StageLine,
+    following: StageLine | None,
+    limit: int,
+    now: datetime,
+    shortage: Shortage | None = None,
 ) -> StageCrossing:
     return StageCrossing(
         organization_id=budget.organization_id,
@@ -131,6 +166,8 @@ def _crossing(
         posted_nano_usd=standing.posted_nano_usd,
         limit_nano_usd=limit,
         crossed_at=now,
+        wanted_nano_usd=None if shortage is None else shortage.wanted_nano_usd,
+        reserved_nano_usd=None if shortage is None else shortage.reserved_nano_usd,
     )
 
 
@@ -143,5 +180,10 @@ def _unknown(reached: list[StageCrossing]) -> list[StageCrossing]:
             "spend_id", "at_percent", "action"
         )
     )
-    new = [one for one in reached if (one.spend_id, one.at_percent, one.action) not in known]
-    return sorted(new, key=lambda one: (one.spend_id, one.at_percent, one.action))
+    new: dict[tuple[UUID, int, str], StageCrossing] = {}
+    for one in reached:
+        key = (one.spend_id, one.at_percent, one.action)
+        if key not in known:
+            # A line that is reached comes before a refusal below it, in one booking too.
+            new.setdefault(key, one)
+    return [new[key] for key in sorted(new)]

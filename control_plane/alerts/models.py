@@ -90,7 +90,8 @@ class StageCrossing(models.Model):
     anchor = models.IntegerField()
     at_percent = models.IntegerField()
     action = models.CharField(max_length=10)
-    """alert, downgrade or block; forecast: it is heading above its limit (`alerts.foreseen`)."""
+    """alert, downgrade or block; forecast: it is heading above its limit (`alerts.foreseen`); no_room: what was asked
+    for does not fit, far below the line (`alerts.no_room`)."""
     next_percent = models.IntegerField(null=True)
     """The next stage above this one; None: there is none."""
     next_action = models.CharField(max_length=10, blank=True)
@@ -103,7 +104,11 @@ class StageCrossing(models.Model):
     dispatched_at = models.DateTimeField(null=True)
     """When its deliveries were made; None: not yet."""
     forecast = models.JSONField(null=True)
-    """Where it was heading: `alerts.foreseen.Foreseen` as stored; None: a stage was reached."""
+    """Where it was heading: `alerts.foreseen.Foreseen` as stored; None: a stage was reached, or work refused."""
+    wanted_nano_usd = models.BigIntegerField(null=True)
+    """What was asked for and did not fit, before the line was reached (`alerts.no_room`); None: it was reached."""
+    reserved_nano_usd = models.BigIntegerField(null=True)
+    """What ran then, beside which it did not fit."""
 
     class Meta:
         constraints = [
@@ -123,6 +128,20 @@ class StageCrossing(models.Model):
     @property
     def is_forecast(self) -> bool:
         return self.forecast is not None
+
+    @property
+    def is_refusal(self) -> bool:
+        """Work was refused before the line was reached."""
+        return self.wanted_nano_usd is not None
+
+    @property
+    def line_words(self) -> str:
+        """Which line it is about, for a table."""
+        if self.is_forecast:
+            return "heading above its limit"
+        if self.is_refusal:
+            return "work refused: it did not fit" if self.action == "block" else "one request refused: it did not fit"
+        return f"{self.at_percent} %, {self.action}"
 
     @property
     def percent(self) -> int:

@@ -9,11 +9,13 @@ from django.conf import settings
 from control_plane.alerts.channels.channel import Message
 from control_plane.alerts.foreseen import Foreseen
 from control_plane.alerts.models import StageCrossing
+from control_plane.alerts.no_room import BLOCK
 from control_plane.rules.periods import FOR_EVER, PeriodRule, period_at, zone_of
 from switchyard_contract.quantity import NanoUsd, usd_text
 
 STAGE_CROSSED = "budget.stage_crossed"
 FORECAST_CROSSED = "budget.forecast_crossed"
+NO_ROOM = "budget.no_room"
 TEST = "channel.test"
 LARGE = 1_000_000_000
 LONGEST_SUBJECT = 200
@@ -23,6 +25,8 @@ def crossing_message(delivery_id: UUID, crossing: StageCrossing, *, organization
     """Put a crossing into words."""
     if crossing.forecast is not None:
         return _forecast_message(delivery_id, crossing, Foreseen.from_json(crossing.forecast), organization)
+    if crossing.wanted_nano_usd is not None:
+        return _refusal_message(delivery_id, crossing, crossing.wanted_nano_usd, organization)
     resets_at = resets_at_of(crossing)
     whose = f" ({crossing.counter_text})" if crossing.counter_text else ""
     spent, limit = dollars(crossing.posted_nano_usd), dollars(crossing.limit_nano_usd)
@@ -77,6 +81,58 @@ def _forecast_message(delivery_id: UUID, crossing: StageCrossing, foreseen: Fore
         event=FORECAST_CROSSED,
         at=crossing.crossed_at,
         body={**body, "event": FORECAST_CROSSED, "forecast": foreseen.told()},
+    )
+
+
+def _refusal_message(delivery_id: UUID, crossing: StageCrossing, wanted: int, organization: str) -> Message:
+    """The line was not reached, and work is refused all the same."""
+    resets_at = resets_at_of(crossing)
+    whose = f" ({crossing.counter_text})" if crossing.counter_text else ""
+    spent, limit = dollars(crossing.posted_nano_usd), dollars(crossing.limit_nano_usd)
+    reserved = crossing.reserved_nano_usd or 0
+    address = f"{settings.SWITCHYARD.console_public_url}/budgets/{crossing.budget_id}"
+    is_stage = crossing.action == BLOCK
+    lines = [
+        f"Budget: {crossing.budget_name}{whose}, {organization}",
+        f"Spent: {spent} of {limit} ({crossing.percent} %)",
+        *([f"Reserved: {dollars(reserved)} by requests that were running"] if reserved else []),
+        f"Asked for: a request that may cost {dollars(wanted)}, which does not fit",
+        f"Reset: {reset_words(resets_at, crossing.timezone)}",
+        "",
+        f"It refuses work: {crossing.percent} % is spent, and what is asked for does not fit into the rest."
+        if is_stage
+        else "It refused a request that would not have fitted although nothing else ran. Smaller ones still pass.",
+        f"This stands for the stage at {crossing.at_percent} %, which is not told again in this period."
+        if is_stage
+        else "Raise the budget, or have smaller requests made: fewer tokens of output allowed, a cheaper model.",
+        "",
+        f"The budget: {address}",
+        "",
+    ]
+    body = _body(delivery_id, crossing, organization, resets_at, address)
+    if not is_stage:
+        del body["stage"], body["next_stage"]
+    subject = (
+        f"refuses work at {crossing.percent} % of {limit}"
+        if is_stage
+        else f"no room for a request of {dollars(wanted)}"
+    )
+    return Message(
+        id=delivery_id.hex,
+        subject=one_line(f"{crossing.budget_name}{whose}: {subject}"),
+        text="\n".join(lines),
+        event=STAGE_CROSSED if is_stage else NO_ROOM,
+        at=crossing.crossed_at,
+        body={
+            **body,
+            "event": STAGE_CROSSED if is_stage else NO_ROOM,
+            "refused": {
+                "reserved_nano_usd": reserved,
+                "reserved_usd": usd_text(NanoUsd(reserved)),
+                "wanted_nano_usd": wanted,
+                "wanted_usd": usd_text(NanoUsd(wanted)),
+            },
+        },
     )
 
 
@@ -177,6 +233,7 @@ def _body(
         "limit_nano_usd": crossing.limit_nano_usd,
         "limit_usd": usd_text(NanoUsd(crossing.limit_nano_usd)),
         "percent": crossing.percent,
+        "refused": None,
         "next_stage": None
         if crossing.next_percent is None
         else {"at_percent": crossing.next_percent, "action": crossing.next_action},

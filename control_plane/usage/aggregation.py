@@ -29,6 +29,7 @@ from control_plane.usage import (
     listening,
     merging,
     partitions,
+    refusals,
     replacement,
     rule_days,
     spending,
@@ -274,7 +275,7 @@ def _insert(added: list[LedgerRow], now: datetime, rules: Mapping[UUID, usage_pb
         return []
     decided = [(row, decisions.unpack(row.decision)) for row in added if row.decision or row.rules_digest]
     days, spent = rule_days.fold_rule_days(decided, rules), spending.fold_spending(decided)
-    kept = _rules_to_keep(added, rules)
+    refused, kept = refusals.budget_refusals(decided, rules), _rules_to_keep(added, rules)
     if labelled.sets:
         staging.label_sets_stage(labelled.sets)
     staging.latencies_stage(fold_latencies(added))
@@ -285,8 +286,9 @@ def _insert(added: list[LedgerRow], now: datetime, rules: Mapping[UUID, usage_pb
     staging.merge_rules(kept)
     staging.merge_rule_days(days)
     # Last: a counter of a whole organization is touched by every worker.
-    if posted := staging.merge_spending(spent):
-        listening.tell_listeners(posted)
+    posted = staging.merge_spending(spent)
+    if posted or refused:
+        listening.tell_listeners(posted, refused)
     return added
 
 

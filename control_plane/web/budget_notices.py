@@ -58,6 +58,9 @@ def stages_reached(standing: Standing, now: datetime) -> Iterator[Notice]:
 
 
 def _title(crossing: StageCrossing) -> str:
+    if crossing.is_refusal:
+        what = "what is asked for" if crossing.action == "block" else "a request"
+        return f"{crossing.budget_name} has no room for {what} at {crossing.percent} %"
     if crossing.forecast is None:
         return f"{crossing.budget_name} is at {crossing.at_percent} %"
     around = crossing.forecast.get("day_words")

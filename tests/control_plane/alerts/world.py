@@ -9,10 +9,12 @@ from control_plane.budgets.models import Budget, Period
 from control_plane.rules.models import Mode
 from control_plane.rules.periods import PeriodRule, period_at
 from control_plane.usage.aggregation import book_waiting
+from switchyard_contract.counters import MICRO, Verdict
 from switchyard_contract.v1 import usage_pb2
 from tests.builders.tenants import Tenant
 from tests.control_plane.usage.books import LEDGER_DAYS, put
-from tests.control_plane.usage.events import NOW, a_batch, an_event
+from tests.control_plane.usage.charges import a_budget_number, a_rule_seen, an_answer
+from tests.control_plane.usage.events import NOW, a_batch, a_refusal, an_event
 
 DOLLAR = 1_000_000_000
 STAGES: list[dict[str, Any]] = [
@@ -84,3 +86,59 @@ def a_webhook(tenant: Tenant, url: str, name: str = "hook", secret: str = "a-sec
 
 def midnight(day: int) -> datetime:
     return datetime(2026, 11, day, tzinfo=UTC)
+
+
+def refuse(
+    budget: Budget,
+    posted: float,
+    *,
+    reserved: float = 0,
+    wanted: float = 0.5,
+    counter: str = "",
+    limit: float = 10,
+    at: datetime = NOW,
+    **changes: Any,
+) -> None:
+    """Report and book one exchange that the budget had no room for; dollars."""
+    put(refusing(budget, posted, reserved=reserved, wanted=wanted, counter=counter, limit=limit, at=at, **changes))
+    book_waiting(now=NOW, ledger_days=LEDGER_DAYS)
+
+
+def refusing(
+    budget: Budget,
+    posted: float,
+    *,
+    reserved: float = 0,
+    wanted: float = 0.5,
+    counter: str = "",
+    limit: float = 10,
+    at: datetime = NOW,
+    is_shadow: bool = False,
+    verdict: Verdict = Verdict.DENIED,
+    **changes: Any,
+) -> usage_pb2.UsageBatch:
+    """wanted, reserved: as a calibrated budget bounds them; twice that at worst, and half of it expected."""
+    number = next(_numbers)
+    rule = a_rule_seen(
+        budget.id,
+        name=budget.name,
+        counter=counter,
+        period=period_of(budget, at),
+        limit=round(limit * DOLLAR),
+        is_shadow=is_shadow,
+    )
+    micro = DOLLAR // MICRO
+    numbers = a_budget_number(
+        posted=round(posted * micro), expected=round(reserved * micro / 2), worst=round(reserved * micro), refused=True
+    )
+    amounts = {"expected": round(wanted * micro / 2), "calibrated": round(wanted * micro)}
+    answer = an_answer([], [numbers], verdict=verdict, index=0, worst=round(wanted * micro * 2), **amounts)
+    event = a_refusal(
+        number,
+        at=at,
+        organization_id=budget.organization_id.hex,
+        rules=usage_pb2.RulesSeen(rules=[rule]),
+        counters_answer=answer,
+        **{"reason": "budget_exceeded", "client_status": 402, **changes},
+    )
+    return a_batch([event], boot=f"boot-{number}".encode())

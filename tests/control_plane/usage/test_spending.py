@@ -1,7 +1,7 @@
 """What was posted to the counters of budgets is the sum of the ledger's rows that name them."""
 
 from collections import Counter as Tally
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as some
 from control_plane.usage import listening, staging
 from control_plane.usage.decisions import charges_of
 from control_plane.usage.models import BudgetSpend, LedgerEntry
+from control_plane.usage.refusals import BudgetRefusal
 from control_plane.usage.spending import Counter, Posted
 from switchyard_contract.v1 import usage_pb2
 from tests.control_plane.usage.books import an_organization, book, ledger, put, put_and_book
@@ -56,11 +57,15 @@ def assert_spending_agrees() -> None:
 def heard() -> Iterator[list[Posted]]:
     """What listeners are told while the block runs."""
     said: list[Posted] = []
-    listening.listen_to_spending(said.extend)
+
+    def hear(posted: Sequence[Posted], _refused: Sequence[BudgetRefusal]) -> None:
+        said.extend(posted)
+
+    listening.listen_to_spending(hear)
     try:
         yield said
     finally:
-        listening._listeners.remove(said.extend)
+        listening._listeners.remove(hear)
 
 
 @pytest.mark.django_db

@@ -190,6 +190,11 @@ def test_lines_that_were_reached_stand_with_who_was_told(
     # Whose limits others reach is for those who decide about them.
     assert "somebody of the crossing" not in page_of(member_client, budget).content.decode()
 
+    StageCrossing.objects.update(at_percent=100, action="block", wanted_nano_usd=2 * USD, reserved_nano_usd=0)
+    Delivery.objects.filter(recipient="finance").update(recipient=tenant.admin.email)
+    assert "work refused: it did not fit" in page_of(admin_client, budget).content.decode()
+    assert f"{budget.name} has no room for what is asked for at 90 %" in admin_client.get("/notices").content.decode()
+
 
 def test_a_team_lead_sees_the_own_people(tenant: Tenant, sign_in: SignIn) -> None:
     lead = a_person_of_role(tenant, Role.TEAM_LEAD)
