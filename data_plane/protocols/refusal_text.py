@@ -101,9 +101,14 @@ def dollars(nano_usd: int) -> str:
     if amount >= _NANO or amount % _CENT == 0:
         cents = (amount + _CENT // 2) // _CENT
         return f"{sign}${cents // 100:,}.{cents % 100:02}"
-    digits = f"{amount:09}"
-    first = len(digits) - len(digits.lstrip("0"))
-    return f"{sign}$0.{digits[: max(first + 2, 4)].rstrip('0'):0<2}"
+    places = max(4, 11 - len(str(amount)))
+    # Rounded as the console does, so that both name one amount.
+    unit = 10 ** max(0, 9 - places)
+    amount = (amount + unit // 2) // unit * unit
+    if amount >= _NANO:
+        return f"{sign}$1.00"
+    digits = f"{amount:09}"[:places].rstrip("0")
+    return f"{sign}$0.{digits:0<2}"
 
 
 def instant_of(at_ms: int, timezone: str) -> str:

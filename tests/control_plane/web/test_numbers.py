@@ -25,6 +25,13 @@ def test_money_is_written_with_two_digits_and_below_a_dollar_with_four(nano_usd:
     assert numbers.money(nano_usd) == expected
 
 
+@pytest.mark.parametrize("nano_usd", [15_654_321, 4_270_000, 12_345_678, 999_960_000, 1_005_000_000])
+def test_the_console_and_a_refusal_round_to_the_same_digit(nano_usd: int) -> None:
+    # What the gateway says of it: tests/data_plane/protocols/test_refusal_text.py.
+    said = {15_654_321: "$0.0157", 4_270_000: "$0.0043", 12_345_678: "$0.0123", 999_960_000: "$1.00"}
+    assert numbers.money(nano_usd) == said.get(nano_usd, "$1.01")
+
+
 def test_exact_money_keeps_every_nano_dollar() -> None:
     assert numbers.money_exact(1_234_015_734_500) == "$1,234.015734500"
     assert numbers.money_exact(-1) == "-$0.000000001"
