@@ -262,6 +262,13 @@ def test_the_profile_changes_name_zone_theme_and_password(member_client: Client,
     assert member_client.get("/profile").status_code == 200, "the own session stays"
 
 
+def test_the_profile_says_in_words_where_one_is_signed_in(client: Client, member: User) -> None:
+    told = "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0"
+    client.post("/sign-in", {"email": member.email, "password": PASSWORD}, headers={"user-agent": told})
+    page = client.get("/profile").content.decode()
+    assert f'<span title="{told}">Firefox on Linux</span>' in page
+
+
 def test_the_theme_button_flips(member_client: Client, member: User) -> None:
     answer = member_client.post("/profile/theme", {"theme": "dark"}, headers={"x-requested-with": "fetch"})
     assert answer.status_code == 204
