@@ -22,6 +22,7 @@ from data_plane.ingress.arrival import Chance, make_arrival, read_head, source_o
 from data_plane.ingress.caller_page import CallerPage
 from data_plane.ingress.connection import CLOSED, KEPT, Connection, Listener
 from data_plane.ingress.front import Front, Soon
+from data_plane.ingress.front_page import answer_front_page
 from data_plane.ingress.listing import answer_listing
 from data_plane.ingress.plain_head import EXCHANGES, PlainHead
 from data_plane.ingress.wire import RequestWire
@@ -87,6 +88,8 @@ class Gateway:
             return probes.answer_probe(head.path, self._health())
         routed = route(head.method, head.path, head.headers, head.query)
         if isinstance(routed, Route) and routed.operation == "hello":
+            if head.path == "/" and head.method == "GET":
+                return answer_front_page(self._ports.policy(), head.first(b"accept"))
             return web.Response(status=200)
         wire = RequestWire(request, head)
         out = AnswerStream(wire, head.method, self._settings.max_body_bytes, closes=self.is_draining)

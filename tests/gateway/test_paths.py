@@ -86,6 +86,20 @@ def test_a_probe_of_a_tool_needs_no_key(fleet: Fleet, path: str) -> None:
     assert fleet.pod.call("HEAD", path).status == 200
 
 
+def test_the_root_says_what_this_is_and_where_tools_and_people_go(fleet: Fleet) -> None:
+    said = fleet.pod.call("GET", "/")
+    assert said.status == 200
+    assert (said.header("content-type") or "").startswith("text/plain")
+    assert b"This is Switchyard" in said.body
+    assert b"GET /switchyard/v1/me" in said.body
+    page = fleet.pod.call("GET", "/", [("accept", "application/json")]).json
+    assert page["base_urls"].keys() == {"anthropic", "openai", "gemini"}
+    assert page["base_urls"]["openai"].endswith("/v1")
+    assert page.keys() == {"service", "says", "base_urls", "console", "me"}
+    # Tools ask for the head, and for a path of their own; they are told nothing.
+    assert fleet.pod.call("GET", "/api/hello").body == b""
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/startupz"])
 def test_probes_are_answered_on_both_ports(fleet: Fleet, path: str) -> None:
     on_admin = fleet.pod.probe(path)
