@@ -30,6 +30,7 @@ from control_plane.usage import closing
 from control_plane.usage.aggregation import book_rows
 from control_plane.usage.entries import COLUMNS, JSON_COLUMNS, LedgerRow
 from control_plane.usage.ledger_lock import lock_ledger
+from control_plane.usage.listening import tell_of_repricing
 from control_plane.usage.replacement import standing
 from control_plane.usage.repriced import Repricer
 from control_plane.usage.repricing_models import Repricing, RepricingState
@@ -197,6 +198,8 @@ def _work_part(run: Repricing, now: datetime) -> bool:
 def _finish(run: Repricing, now: datetime) -> None:
     if run.state == RepricingState.APPLYING:
         _leave(run, RepricingState.DONE, now)
+        if run.booked:
+            tell_of_repricing(run.organization_id)
         log.info("usage repriced", repricing_id=run.id.hex, rows=run.booked)
         return
     run.state, run.cursor_day, run.cursor_exchange = RepricingState.READY, None, ""

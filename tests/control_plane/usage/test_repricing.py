@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from control_plane.audit.models import Change
 from control_plane.audit.services import Actor
@@ -124,6 +125,26 @@ def test_a_repriced_row_takes_the_place_of_the_old_one(organization: Organizatio
     assert explained.agrees
     assert_books_agree()
     assert_one_standing_row_each()
+
+
+def test_forecasts_follow_once_all_is_booked(
+    organization: Organization,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    sent: list[tuple[str, tuple[str, ...]]] = []
+    monkeypatch.setattr("celery.current_app.send_task", lambda name, arguments, **more: sent.append((name, arguments)))
+    put_and_book(a_batch([priced(1)]))
+    a_discount(organization)
+    with django_capture_on_commit_callbacks(execute=True):
+        run = worked_out(organization)
+        assert sent == [], "nothing is booked yet"
+        booked(run)
+    assert sent == [("forecasts.make_of", (organization.id.hex,))]
+    # What changes nothing asks for nothing.
+    with django_capture_on_commit_callbacks(execute=True):
+        booked(worked_out(organization))
+    assert len(sent) == 1
 
 
 def test_it_is_one_entry_of_the_audit(organization: Organization) -> None:
