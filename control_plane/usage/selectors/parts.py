@@ -9,7 +9,7 @@ EXACT_UP_TO: Final = timedelta(days=2, hours=2)
 EXACT_SINCE: Final = timedelta(days=30)
 """So far back: of what is older there may be no rows any more."""
 ADMITTED_UP_TO: Final = timedelta(hours=3)
-"""How long before it counts an exchange may have been admitted, as parts of hours are read."""
+"""How long before its first attempt began an exchange may have been admitted: a slow line sends its body meanwhile."""
 ADMITTED_AFTER: Final = timedelta(minutes=5)
 """None is admitted after it counts, but for a clock that was set back meanwhile."""
 

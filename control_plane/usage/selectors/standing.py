@@ -17,9 +17,8 @@ from control_plane.usage.models import (
     QuarantinedEvent,
     UsageDay,
 )
+from control_plane.usage.selectors.parts import ADMITTED_UP_TO
 
-ADMITTED_BEFORE = timedelta(minutes=15)
-"""How long before its first attempt began an exchange may have been admitted."""
 ADMITTED_AFTER = timedelta(minutes=1)
 """None is admitted after its attempts began, but for a clock that was set back meanwhile."""
 
@@ -92,7 +91,7 @@ def session_conditions(organization_id: UUID, session_id: str, key_id: str = "")
     seen = list(known.values_list("key_id", "first_seen", "last_seen"))
     if not seen:
         return [sql.SQL("FALSE")]
-    since, until = min(each[1] for each in seen) - ADMITTED_BEFORE, max(each[2] for each in seen) + ADMITTED_AFTER
+    since, until = min(each[1] for each in seen) - ADMITTED_UP_TO, max(each[2] for each in seen) + ADMITTED_AFTER
     conditions.append(
         sql.SQL("day >= {} AND day <= {} AND exchange_id >= {} AND exchange_id <= {}").format(
             sql.Literal(since.astimezone(UTC).date()),

@@ -39,6 +39,13 @@ def test_a_session_is_all_of_its_rows_whoever_owned_the_key() -> None:
     assert {point.exchange_id for point in session_curve(scope, mine)} == ids(0, 1, 2, 10, 11, 20)
 
 
+def test_an_exchange_that_waited_for_hours_before_its_first_attempt_is_in_its_session() -> None:
+    admitted = an_exchange_id(40, NOW - 2 * HOUR)
+    put_and_book(a_batch([an_event(40, session_id="slow", at=NOW, exchange_id=admitted)]))
+    slow = ConversationSession.objects.get(session_id="slow")
+    assert [point.exchange_id for point in session_curve(Scope(ORGANIZATION), slow)] == [admitted]
+
+
 @pytest.mark.parametrize(("name", "numbers"), [("one", (0, 1, 2, 3, 10, 11, 20)), ("two", (4,)), ("nobody", ())])
 def test_exchanges_of_a_name_are_those_of_all_sessions_called_so(name: str, numbers: tuple[int, ...]) -> None:
     search = ExchangeSearch(Scope(ORGANIZATION), since=NOW - 5 * HOUR, session_id=name)
