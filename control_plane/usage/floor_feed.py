@@ -3,6 +3,9 @@
 All pods speak to one store, so each floor goes to two of them and not to all: one that just then loses its way to the
 store is made up for by the other. Of a counter only the newest floor waits. The whole books of an organization, after a
 loss, go to one stream, page by page (`fleet/counter_recovery.py`).
+
+A pod keeps a floor until the store has it, and nobody says so here. So whenever a stream begins or ends, what was given
+to it may be gone, and the next look tells the last hour once more: a floor that the store has raises nothing.
 """
 
 import asyncio
@@ -87,15 +90,19 @@ class FloorFeed:
         self._mailboxes: list[Mailbox] = []
         self._turn = count()
         self._since: datetime | None = None
+        self._may_have_lost = True
+        """Something that was told may not have arrived."""
 
     def open(self) -> Mailbox:
         """Begin to deal to a stream."""
         mailbox = Mailbox()
         self._mailboxes.append(mailbox)
+        self._may_have_lost = True
         return mailbox
 
     def close(self, mailbox: Mailbox) -> None:
         self._mailboxes.remove(mailbox)
+        self._may_have_lost = True
 
     @property
     def has_streams(self) -> bool:
@@ -104,14 +111,23 @@ class FloorFeed:
     async def poll(self) -> None:
         """Look for counters that moved, until cancelled."""
         while True:
-            try:
-                self._since, floors = await self._run(floors_changed, self._since)
-            except DatabaseFailure as failure:
-                # What moved meanwhile is found at the next look: `_since` stays.
-                log.warning("floors not read", why=type(failure).__name__)
-            else:
-                self.deal(floors)
+            await self.look()
             await asyncio.sleep(self._interval_s)
+
+    async def look(self) -> None:
+        """Look once. Without a stream there is nobody to tell; the first one that begins hears of it."""
+        if not self._mailboxes:
+            return
+        since = None if self._may_have_lost else self._since
+        self._may_have_lost = False
+        try:
+            self._since, floors = await self._run(floors_changed, since)
+        except DatabaseFailure as failure:
+            # What moved meanwhile is found at the next look.
+            self._may_have_lost = self._may_have_lost or since is None
+            log.warning("floors not read", why=type(failure).__name__)
+        else:
+            self.deal(floors)
 
     def next_stream(self) -> Mailbox | None:
         """One of the streams, another one each time, for what one pod has to do in order; None: there is none."""

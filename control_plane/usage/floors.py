@@ -21,8 +21,10 @@ from switchyard_contract.v1 import usage_pb2
 
 OVERLAP = timedelta(seconds=30)
 """A booking may commit so much later than its rows say."""
-MOST_CHANGED = 5000
-"""Floors of one look; more are told when they change again, or after a loss."""
+REACH = timedelta(hours=1)
+"""How far back a look goes that makes up for what somebody may have lost."""
+MOST_CHANGED = 20_000
+"""Floors of one look, the newest; a counter that moves so often is told again."""
 PAGE = 500
 """As many as a receipt carries."""
 
@@ -38,12 +40,11 @@ class FloorPage:
 def floors_changed(since: datetime | None) -> tuple[datetime, tuple[usage_pb2.Floor, ...]]:
     """The floors of counters that moved since the last look; gives the instant to hand in at the next one.
 
-    since None: from now on; pods that join have a store that knows.
+    since None: those of the last hour; what is older was told by a look before.
     """
     now = timezone.now()
-    if since is None:
-        return now, ()
-    rows = BudgetSpend.objects.filter(changed_at__gt=since - OVERLAP).order_by("-changed_at")[:MOST_CHANGED]
+    since = now - REACH if since is None else since - OVERLAP
+    rows = BudgetSpend.objects.filter(changed_at__gt=since).order_by("-changed_at")[:MOST_CHANGED]
     return now, _floors(rows, now)
 
 

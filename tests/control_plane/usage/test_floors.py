@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from control_plane.budgets.models import Budget
@@ -15,6 +16,7 @@ from control_plane.usage import floors
 from control_plane.usage.floor_feed import Dealt, FloorFeed, Mailbox
 from control_plane.usage.floors import floors_changed, floors_count, floors_of_organization
 from control_plane.usage.intake import UsageIntakeServicer
+from control_plane.usage.models import BudgetSpend
 from switchyard_contract.v1 import usage_pb2, usage_pb2_grpc
 from tests.builders.tenants import Tenant, a_tenant
 from tests.control_plane.alerts.world import DOLLAR, a_budget, period_of, spend
@@ -47,6 +49,8 @@ def test_a_counter_that_moved_is_told_with_its_sum(acme: Tenant) -> None:
     now_spend(budget, 2, counter="opus")
     now_spend(budget, 3, counter="opus")
     _, told = floors_changed(since)
+    # What a pod may have lost, and what was said while no process looked.
+    assert floors_changed(None)[1] == told
 
     assert told == (
         usage_pb2.Floor(
@@ -70,6 +74,15 @@ def test_what_decides_nothing_any_more_is_not_told(acme: Tenant) -> None:
 
     assert floors_changed(since)[1] == ()
     assert floors_of_organization(acme.organization.id, None).floors == ()
+
+
+def test_what_moved_long_ago_is_not_told_for_a_stream_that_begins(acme: Tenant) -> None:
+    now_spend(a_budget(acme), 2)
+    assert len(floors_changed(None)[1]) == 1
+
+    BudgetSpend.objects.update(changed_at=timezone.now() - floors.REACH - timedelta(minutes=1))
+
+    assert floors_changed(None)[1] == ()
 
 
 def test_all_floors_of_an_organization_come_in_pages(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,14 +138,61 @@ class Books:
 
     def __init__(self) -> None:
         self.changed: list[tuple[usage_pb2.Floor, ...]] = []
+        self.asked: list[datetime | None] = []
+        self.is_away = False
 
-    async def run(self, read: Callable[..., Any], *arguments: Any) -> Any:
+    async def run(self, read: Callable[..., Any], since: datetime | None) -> Any:
+        self.asked.append(since)
+        if self.is_away:
+            raise OperationalError
         return datetime.now().astimezone(), self.changed.pop(0) if self.changed else ()
 
 
 @pytest.fixture
 async def books() -> Books:
     return Books()
+
+
+async def test_nothing_is_read_while_there_is_nobody_to_tell() -> None:
+    await FloorFeed(_never).look()
+
+
+async def test_whenever_a_stream_begins_or_ends_the_last_hour_is_told_again(books: Books) -> None:
+    """What it was given may be gone with it, before the store had it."""
+    feed = FloorFeed(books.run)
+    mailboxes = [feed.open(), feed.open()]
+    await feed.look()
+    await feed.look()
+    feed.close(mailboxes.pop())
+    await feed.look()
+    await feed.look()
+    feed.open()
+    books.is_away = True
+    await feed.look()
+    await feed.look()
+    books.is_away = False
+    await feed.look()
+    await feed.look()
+
+    assert [since is None for since in books.asked] == [True, False, True, False, True, True, True, False]
+
+
+async def test_a_stream_that_ends_while_the_books_are_read_counts_for_the_next_look(books: Books) -> None:
+    feed = FloorFeed(books.run)
+    feed.open()
+    mailbox = feed.open()
+
+    async def run(read: Callable[..., Any], since: datetime | None) -> Any:
+        if since is None and feed.is_open(mailbox):
+            feed.close(mailbox)
+        return await books.run(read, since)
+
+    feed._run = run
+    await feed.look()
+    await feed.look()
+    await feed.look()
+
+    assert [since is None for since in books.asked] == [True, True, False]
 
 
 @pytest.fixture
