@@ -25,11 +25,6 @@ class Line:
     color: int = 0
     is_dashed: bool = False
 
-    @property
-    def last(self) -> int | None:
-        """The newest value that is known."""
-        return next((value for value in reversed(self.values) if value is not None), None)
-
 
 @dataclass(frozen=True, slots=True)
 class Band:
@@ -70,6 +65,22 @@ class LineChart:
     @property
     def is_empty(self) -> bool:
         return all(value is None for line in self.lines for value in line.values)
+
+    @property
+    def newest(self) -> tuple[tuple[Line, int | None], ...]:
+        """Each line with its value at one instant, the newest of which any is known: beside each other, values of two
+        instants would be read as those of one."""
+        at = max(
+            (
+                place
+                for line in self.lines
+                if not line.is_dashed
+                for place, value in enumerate(line.values)
+                if value is not None
+            ),
+            default=None,
+        )
+        return tuple((line, None if at is None else line.values[at]) for line in self.lines)
 
     @property
     def rows(self) -> list[tuple[datetime, tuple[int | None, ...]]]:

@@ -27,7 +27,7 @@ def test_a_line_chart_says_what_is_to_be_drawn_with_its_gaps() -> None:
     ]
     assert drawn["bands"] == [{"label": "expected", "low": [None, 1, 2], "high": [None, 3, 4], "color": 0}]
     assert drawn["marks"] == [{"label": "promised", "value": 8000, "tone": "look"}]
-    assert chart.lines[0].last == 3000
+    assert [value for _, value in chart.newest] == [3000, 9000]
     assert chart.rows[0] == (STARTS[2], (3000, 9000))
 
 
@@ -39,3 +39,18 @@ def test_a_chart_without_any_value_is_empty() -> None:
 def test_a_line_needs_a_value_for_each_instant() -> None:
     with pytest.raises(ValueError, match="2 values for 3 instants"):
         line_chart(UNIT_DURATION, BERLIN, STARTS, 3600, [Line("p50", (1, 2))])
+
+
+def test_the_newest_values_are_of_one_instant() -> None:
+    starts = [datetime(2026, 11, 22, hour, tzinfo=UTC) for hour in range(3)]
+    chart = line_chart(
+        "duration",
+        ZoneInfo("UTC"),
+        starts,
+        3600,
+        [Line("p50", (1, 2, None)), Line("p95", (9, None, None)), Line("before", (3, 4, 5), is_dashed=True)],
+    )
+    # The p95 of an hour ago is not put beside the median of now; what was before says nothing of when that is.
+    assert [value for _, value in chart.newest] == [2, None, 4]
+    nothing = line_chart("duration", ZoneInfo("UTC"), starts, 3600, [Line("p50", (None, None, None))])
+    assert [value for _, value in nothing.newest] == [None]
