@@ -91,7 +91,7 @@ def exchange_event(
         return an_event(
             number,
             at=moment,
-            **common,
+            **common | {"model": ""},
             exchange_id=exchange_id,
             attempt=0,
             outcome=usage_pb2.OUTCOME_REFUSED,
