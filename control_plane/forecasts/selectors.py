@@ -74,10 +74,11 @@ def burn_downs_of(forecasts: Sequence[Forecast]) -> dict[UUID, BurnDown]:
     ids = {row.budget_id for row in forecasts if row.budget_id}
     organization_ids = {row.organization_id for row in forecasts}
     budgets = {row.id: row for row in Budget.objects.filter(id__in=ids, organization_id__in=organization_ids)}
-    return {row.id: _burn_down(row, budgets.get(row.budget_id)) for row in forecasts if row.curve}  # type: ignore[arg-type]  # None finds none
+    return {row.id: burn_down(row, budgets.get(row.budget_id)) for row in forecasts if row.curve}  # type: ignore[arg-type]  # None finds none
 
 
-def _burn_down(row: Forecast, budget: Budget | None) -> BurnDown:
+def burn_down(row: Forecast, budget: Budget | None) -> BurnDown:
+    """The picture of a forecast that still has its curve; budget: its own, for the stages."""
     limit = row.limit_nano_usd
     curve = Curve.from_json(row.curve)
     starts_at = datetime.fromtimestamp(row.period_ms / 1000, UTC)

@@ -17,7 +17,13 @@ from control_plane.budgets.models import Budget
 from control_plane.budgets.selectors import budgets_of
 from control_plane.forecasts.models import FindingState, Forecast
 from control_plane.forecasts.reach import forecasts_seen_by, unusual_seen_by
-from control_plane.forecasts.selectors import budget_forecasts, forecasts_in_force, organization_forecast, unusual_of
+from control_plane.forecasts.selectors import (
+    budget_forecasts,
+    burn_down,
+    forecasts_in_force,
+    organization_forecast,
+    unusual_of,
+)
 from control_plane.forecasts.subjects import Subject
 from control_plane.organizations.models import Organization
 from control_plane.organizations.roles import Permission, Reach, Standing, can, may_at_all, reach_of
@@ -30,7 +36,7 @@ from control_plane.usage.selectors.scope import Scope
 from control_plane.usage.selectors.series import usage_total
 from control_plane.usage.selectors.unpriced import models_without_price
 from control_plane.web import numbers
-from control_plane.web.band_chart import BandChart
+from control_plane.web.band_chart import BandChart, band_chart
 from control_plane.web.budget_reach import Mine, budgets_within, counters_within, led_ids, mine_of, my_counters
 from control_plane.web.budget_view import KINDS, Gauge, Present, counter_name, present_of, spent_rows
 from control_plane.web.forecast_view import ForecastRow, forecast_rows, picture_of
@@ -93,6 +99,13 @@ class BudgetLine:
     @property
     def row(self) -> ForecastRow | None:
         return ForecastRow(self.forecast, self.name, self.whose) if self.forecast else None
+
+    @property
+    def picture(self) -> BandChart | None:
+        """What was spent of it so far, its stages, and the band it is heading into."""
+        if self.forecast is None or not self.forecast.has_band or not self.forecast.curve:
+            return None
+        return band_chart(burn_down(self.forecast, self.present.budget), subject=self.name)
 
     @property
     def tone(self) -> str:

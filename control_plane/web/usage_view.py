@@ -27,7 +27,7 @@ from control_plane.usage.selectors.series import (
     usage_total,
 )
 from control_plane.web import numbers
-from control_plane.web.names import Names
+from control_plane.web.names import NOT_THERE, Names
 from control_plane.web.ranges import TimeRange
 
 Filters = Mapping[str, Sequence[str]]
@@ -311,7 +311,8 @@ def chart(
         return names.of(kind, group) if kind else "all"
 
     drawn = stacked(
-        [(point.start, label(point.group), point.value) for point in points],
+        # A group that has nothing of it needs no colour.
+        [(point.start, label(point.group), point.value) for point in points if point.value],
         starts,
         unit=UNIT_MONEY if metric in MONEY else UNIT_COUNT,
         zone=zone,
@@ -350,7 +351,8 @@ def sentence(drawn: Chart, span: TimeRange, metric: str) -> str:
     if len(drawn.series) == 1:
         return whole
     first = drawn.series[0]
-    return f"{whole} {first.label} makes {numbers.share(first.total, drawn.total)} of it."
+    who = f"What {first.label}" if first.label in NOT_THERE.values() else first.label
+    return f"{whole} {who} makes {numbers.share(first.total, drawn.total)} of it."
 
 
 def _change(now: int, before: int, before_text: str, now_text: str) -> str:

@@ -114,9 +114,15 @@ def test_budgets_in_most_danger_come_first_and_only_four(admin_client: Client, t
         post(a_monthly(tenant, name, limit_nano_usd=DOLLAR, mode=mode), 9, now=now)
     forecasts_make(organization=tenant.organization)
 
-    lines = page(admin_client).context["budgets"]
+    shown = page(admin_client)
+    lines = shown.context["budgets"]
 
     assert lines[0].name == "spent"
+    # Each with what was spent so far and the band, where there is one.
+    pictures = [line.picture for line in lines if line.picture is not None]
+    assert pictures
+    assert all(each.band for each in pictures)
+    assert shown.content.decode().count('class="band-plot"') == 1 + len(pictures)
     assert len(lines) == 4
     assert {line.name for line in lines}.isdisjoint({"gone", "fine-c"})
     assert lines[0].heading_text.startswith("Spent. It begins anew ")

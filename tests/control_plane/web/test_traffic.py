@@ -250,7 +250,9 @@ def test_what_was_refused_reached_no_model_and_leads_to_the_models_asked_for(
         ("", "reached no model", 2),
         ("claude-x", "claude-x", 0),
     ]
-    assert page.context["chart"].series[0].label == "reached no model"
+    assert [series.label for series in page.context["chart"].series] == ["reached no model"]
+    by_requests = admin_client.get("/spend?range=7d&metric=requests").context["sentence"]
+    assert by_requests.endswith("What reached no model makes 67 % of it.")
     text = page.content.decode()
     assert "no model<" not in text.replace("reached no model<", "")
     behind = "?by=requested_model&amp;metric=refusals&amp;model=%28none%29&amp;range=7d"
