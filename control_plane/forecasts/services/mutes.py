@@ -10,6 +10,7 @@ from django.utils import timezone
 from control_plane.audit.services import Actor, Subject, record_change
 from control_plane.forecasts.models import FindingState, UnusualMute, UnusualSpend
 from control_plane.organizations.models import Membership, Organization, ServiceAccount
+from control_plane.usage.selectors.names import names_of
 
 LONGEST = timedelta(days=366)
 """What is to be quiet for longer is somebody's usual by then."""
@@ -89,11 +90,14 @@ def _told(mute: UnusualMute) -> dict[str, str]:
 def _record(
     mute: UnusualMute, by: Actor, action: str, before: dict[str, str] | None, after: dict[str, str] | None
 ) -> None:
+    # Whoever left has no name any more.
+    names = names_of(mute.organization_id, principal_ids=[mute.principal_id])
+    name = names.principal(mute.principal_id) or mute.principal_id.hex
     record_change(
         organization_id=mute.organization_id,
         actor=by,
         action=action,
-        subject=Subject(mute.principal_kind, mute.principal_id.hex, mute.principal_id.hex),
+        subject=Subject(mute.principal_kind, mute.principal_id.hex, name),
         before=before,
         after=after,
     )

@@ -66,6 +66,7 @@ def test_once_lifted_a_day_that_is_still_judged_is_told(acme: Tenant) -> None:
         ("unusual_spend.muted", ada.id.hex, "A known migration."),
         ("unusual_spend.unmuted", ada.id.hex, ""),
     ]
+    assert {change.subject_name for change in Change.objects.filter(action__startswith="unusual_spend.")} == {ada.email}
 
 
 def test_it_ends_by_itself_and_its_days_stay_quiet(acme: Tenant) -> None:
