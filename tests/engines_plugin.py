@@ -15,7 +15,7 @@ import pytest
 from deploy.local.engines import Engine, Engines
 from tests.environment import TestPlaces, choose_places, install
 
-FOLDERS_WITHOUT_DJANGO = ("architecture", "contract", "data_plane", "deploy", "fakes", "gateway")
+FOLDERS_WITHOUT_DJANGO = ("architecture", "contract", "data_plane", "fakes", "gateway")
 PLACES = choose_places()
 install(PLACES)
 

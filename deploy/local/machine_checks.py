@@ -38,13 +38,13 @@ def _python() -> Finding:
     seen = platform.python_version()
     if not (3, 11) <= sys.version_info[:2] < (3, 14):
         return problem("Python", seen, "use Python 3.11, 3.12 or 3.13: PYTHON=/path/to/python3.11 make up")
-    if not _is_optimized(str(sysconfig.get_config_var("CONFIG_ARGS") or ""), sys.base_prefix):
+    if not is_optimized(str(sysconfig.get_config_var("CONFIG_ARGS") or ""), sys.base_prefix):
         remedy = "pods and workers need up to a fifth more CPU: take your distribution's, or build with it"
         return warning("Python", f"{seen}, built without --enable-optimizations", remedy)
     return fine("Python", seen)
 
 
-def _is_optimized(built_with: str, prefix: str) -> bool:
+def is_optimized(built_with: str, prefix: str) -> bool:
     """Whether the interpreter was built by profile. A distribution's is, and does not always say so."""
     return prefix == "/usr" or not built_with or "--enable-optimizations" in built_with
 

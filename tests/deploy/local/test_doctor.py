@@ -116,7 +116,7 @@ def test_an_old_c_library(told: tuple[str, str], verdict: Verdict) -> None:
     ],
 )
 def test_an_interpreter_that_was_not_optimized(built_with: str, prefix: str, is_optimized: bool) -> None:
-    assert machine_checks._is_optimized(built_with, prefix) is is_optimized
+    assert machine_checks.is_optimized(built_with, prefix) is is_optimized
 
 
 def test_a_full_disk_is_a_problem(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
