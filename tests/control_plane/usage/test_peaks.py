@@ -1,15 +1,19 @@
 """How much ran at once is read from the ledger, by hours, and bounds in dollars rest on it."""
 
+from collections import Counter as Tally
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
 from control_plane.budgets.bound_finding import BoundFinder
 from control_plane.budgets.models import Budget
 from control_plane.usage import peaks
 from control_plane.usage.models import PeakHour
-from control_plane.usage.peaks import peaks_measure, peaks_of
+from control_plane.usage.peaks import peaks_in, peaks_measure, peaks_of
 from tests.control_plane.usage.books import an_organization, put_and_book
 from tests.control_plane.usage.events import NOW, a_batch, a_refusal, an_event
 
@@ -71,6 +75,57 @@ def test_a_counter_sees_no_more_than_those_it_counts(per: list[str], subjects: l
 
     assert seen is not None
     assert seen.count == count
+
+
+@given(
+    some.lists(
+        some.tuples(
+            some.sampled_from("ab"),
+            some.sampled_from(["", "t1", "t2"]),
+            some.sampled_from(["p1", "p2"]),
+            some.sampled_from(["", "k1", "k2", "k3"]),
+            some.integers(0, 20),
+            some.integers(1, 20),
+        ),
+        max_size=40,
+    )
+)
+def test_peaks_are_those_of_whoever_counts_at_every_beginning(drawn: list[tuple[str, str, str, str, int, int]]) -> None:
+    ran = [(*ids, float(began), float(began + took)) for *ids, began, took in sorted(drawn, key=lambda one: one[4])]
+    expected: dict[str, list[int]] = {}
+    for _, _, _, _, at, _ in ran:
+        running = [one for one in ran if one[4] <= at < one[5]]
+        for organization in {one[0] for one in running}:
+            most = expected.setdefault(organization, [0, 0, 0, 0])
+            for place in range(4):
+                counts = Tally(one[place] for one in running if one[0] == organization and one[place])
+                most[place] = max([most[place], *counts.values()])
+
+    assert peaks_in(ran) == expected
+
+
+def test_what_began_before_the_hour_and_runs_in_it_is_counted() -> None:
+    organization = an_organization()
+    put_and_book(a_batch([ran(1, -600, 700), ran(2, -600, 700), ran(3, -600, 590), ran(4, 90, 5), ran(5, 150, 5)]))
+
+    peaks_measure(now=NOW)
+
+    assert dict(PeakHour.objects.filter(hour=HOUR).values_list("whose", "peak"))["organization"] == 3
+    assert peaks_of(organization.id)["organization"] == 3
+
+
+def test_hours_that_take_too_long_wait_for_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    an_organization()
+    put_and_book(a_batch([ran(1, 0, 5), ran(2, -3600, 5)]))
+    monkeypatch.setattr(peaks, "MOST_HOURS_AT_ONCE", 3)
+    monkeypatch.setattr(peaks, "MOST_SECONDS_AT_ONCE", 0.0)
+    assert peaks_measure(now=NOW) == 0
+
+    clock = iter([0.0, 0.0, 700.0, 0.0, 0.0, 0.0])
+    monkeypatch.setattr(peaks, "MOST_SECONDS_AT_ONCE", 600.0)
+    monkeypatch.setattr(peaks, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    assert [peaks_measure(now=NOW), peaks_measure(now=NOW)] == [1, 2]
+    assert PeakHour.objects.filter(whose="organization").count() == 2
 
 
 def test_hours_are_kept_for_fourteen_days() -> None:
