@@ -82,10 +82,13 @@ def size(count: int) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """42 %; below one per cent one digit; of nothing a dash."""
+    """42 %; below one per cent one digit, and so for what is nearly all; of nothing a dash."""
     if whole <= 0:
         return "–"
     value = 100 * part / whole
+    if 99.5 <= value < 100:
+        # The rest is told beside it, and 100 and 0.2 are more than all.
+        return f"{1000 * part // whole / 10:.1f} %"
     return f"{value:.0f} %" if value >= 1 or value == 0 else f"{value:.1f} %"
 
 
@@ -96,7 +99,7 @@ def change(now: int, before: int) -> str:
     value = round(100 * (now - before) / before)
     if value == 0:
         return "unchanged"
-    return f"{'+' if value > 0 else '−'}{abs(value)} %"
+    return f"{'+' if value > 0 else '−'}{abs(value):,} %"
 
 
 def ago(then: datetime, now: datetime) -> str:

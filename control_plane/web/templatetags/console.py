@@ -11,7 +11,7 @@ from django import template
 from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, RadioSelect, Select, Textarea
 from django.template import Context
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, urlize
 from django.utils.safestring import SafeString, mark_safe
 
 from control_plane.usage.selectors.exchanges import Exchange
@@ -33,6 +33,13 @@ def money(nano_usd: int | None) -> SafeString | str:
     if nano_usd is None:
         return "–"
     return format_html('<span title="{}">{}</span>', numbers.money_exact(nano_usd), numbers.money(nano_usd))
+
+
+@register.filter
+def linked(text: str) -> SafeString:
+    """A text with its addresses as links; whatever else looks like markup stays text."""
+    # All that is no text of these is what urlize wrote.
+    return mark_safe(urlize(text, nofollow=True, autoescape=True).replace("<a href=", '<a class="link" href='))  # noqa: S308
 
 
 @register.filter
@@ -98,6 +105,12 @@ def json_text(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(str(part) for part in value)
     return json.dumps(value, ensure_ascii=False)
+
+
+@register.filter
+def unbroken(text: str) -> str:
+    """A sentence whose per cents stay with their numbers at the end of a line."""
+    return text.replace(" %", "\u00a0%")
 
 
 @register.filter

@@ -88,12 +88,19 @@ def test_a_share_of_nothing_is_a_dash() -> None:
     assert numbers.share(1, 0) == "–"
     assert numbers.share(42, 100) == "42 %"
     assert numbers.share(3, 1000) == "0.3 %"
+    assert [numbers.share(part, 10_000) for part in (9_940, 9_980, 9_999, 10_000)] == [
+        "99 %",
+        "99.8 %",
+        "99.9 %",
+        "100 %",
+    ]
 
 
 def test_a_change_says_its_direction() -> None:
     assert numbers.change(253, 214) == "+18 %"
     assert numbers.change(97, 100) == "−3 %"
     assert numbers.change(5, 0) == "new"
+    assert numbers.change(126, 1) == "+12,500 %"
     assert numbers.change(100, 100) == "unchanged"
 
 
