@@ -266,10 +266,10 @@ def counters_page(
     rows = spent_rows([present])
     if within is not None:
         rows = rows.filter(within)
-    per, first = present.budget.per, _first_stage(present)
+    per = present.budget.per
     sums = rows.aggregate(
         total=Count("id"),
-        near=Count("id", filter=Q(posted_nano_usd__gte=first)),
+        near=Count("id", filter=_near(present)),
         spent=Sum("posted_nano_usd", default=0),
     )
     if text:
@@ -339,11 +339,14 @@ def fullest_of(
     }
 
 
-def _first_stage(present: Present) -> int:
-    """From where on a counter is near its line; raises of one counter alone are left out."""
-    limit = present.limit_of("")
-    percents = [stage.at_percent for stage in loaded_stages(present.budget.stages)]
-    return limit * min(percents, default=100) // 100
+def _near(present: Present) -> Q:
+    """Counters that have reached their first stage, each by its own limit."""
+    percent = min([stage.at_percent for stage in loaded_stages(present.budget.stages)], default=100)
+    raised = {each.counter for each in present.raises} - {""}
+    near = Q(posted_nano_usd__gte=present.limit_of("") * percent // 100) & ~Q(counter__in=raised)
+    for counter in raised:
+        near |= Q(counter=counter, posted_nano_usd__gte=present.limit_of(counter) * percent // 100)
+    return near
 
 
 def _named_like(per: Sequence[str], text: str, names: Names) -> Q:

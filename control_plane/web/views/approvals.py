@@ -29,7 +29,7 @@ from control_plane.web.listing import Filter, Sort, list_rows
 from control_plane.web.names import Names
 from control_plane.web.request import ConsoleRequest, actor, scope
 from control_plane.web.respond import form_status, go_to
-from control_plane.web.views.budgets import find_budget
+from control_plane.web.views.budgets import decidable, find_budget
 from switchyard_contract.quantity import NanoUsd
 
 STATE_TONES = {
@@ -117,7 +117,8 @@ def budget_requests(request: ConsoleRequest) -> HttpResponse:
         )
         for one in listing.rows
     ]
-    return render(request, "web/budgets/requests.html", {"listing": listing, "rows": shown})
+    context = {"listing": listing, "rows": shown, "waiting": decidable(request).count()}
+    return render(request, "web/budgets/requests.html", context)
 
 
 @require_http_methods(["GET", "POST"])

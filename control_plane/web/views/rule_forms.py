@@ -1,6 +1,7 @@
 """Adding and changing rules: the form, and what it means and whom it touches while it is typed."""
 
 from datetime import datetime
+from itertools import chain, count
 from typing import Any
 from uuid import UUID
 
@@ -49,7 +50,7 @@ def rule_add(request: ConsoleRequest, kind: str) -> HttpResponse:
                 messages.success(request, f"{row.name} is saved. {mode_sentence(row.mode)}")
                 return go_to(request, reverse("web:rule", args=[rule_type.slug, row.id]))
     elif (example := example_asked_for(request, rule_type)) is not None:
-        form.fill(example.name, {**example.spec, "mode": Mode.SHADOW.value})
+        form.fill(_free_name(request, rule_type, example.name), {**example.spec, "mode": Mode.SHADOW.value})
     return _page(request, rule_type, form, None)
 
 
@@ -118,7 +119,7 @@ def _page(request: ConsoleRequest, rule_type: RuleType, form: RuleForm, row: Rul
     has_problems = form.is_bound and bool(form.errors or getattr(form, "has_problems", False))
     shown = _preview(request, rule_type, form, row) if form.is_bound else _preview_of(request, rule_type, form, row)
     # Beside a field with its error it need not stand once more.
-    context = shown | {"preview_problems": []}
+    context = shown | {"preview_problems": [] if form.is_bound else shown.get("preview_problems", [])}
     context |= {
         "type": rule_type,
         "rule": row,
@@ -168,7 +169,7 @@ def _preview_of(request: ConsoleRequest, rule_type: RuleType, form: RuleForm, ro
         return {}
     spec = {**example.spec, "mode": Mode.SHADOW.value}
     try:
-        made = rule_check(rule_type.kind, organization=request.organization, name=example.name, spec=_filled(spec))
+        made = rule_check(rule_type.kind, organization=request.organization, name=NAMELESS, spec=_filled(spec))
     except ValidationError as failure:
         return {"preview_problems": _problems(failure, form)}
     return _meaning(request, rule_type, made)
@@ -179,6 +180,13 @@ def _meaning(request: ConsoleRequest, rule_type: RuleType, row: RuleFields) -> d
         "sentence": rule_type.kind.sentence(row, directory_of(request.organization, [row])),
         "effect": effect_of(row, request.organization),
     }
+
+
+def _free_name(request: ConsoleRequest, rule_type: RuleType, name: str) -> str:
+    """An example's name, with a number where a rule has it already."""
+    rows = rule_type.kind.model._default_manager.filter(organization=request.organization, name__startswith=name)
+    taken = set(rows.values_list("name", flat=True))
+    return next(each for each in chain((name,), (f"{name}-{n}" for n in count(2))) if each not in taken)
 
 
 def _filled(spec: dict[str, Any]) -> dict[str, Any]:

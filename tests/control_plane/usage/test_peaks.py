@@ -91,7 +91,10 @@ def test_a_counter_sees_no_more_than_those_it_counts(per: list[str], subjects: l
     )
 )
 def test_peaks_are_those_of_whoever_counts_at_every_beginning(drawn: list[tuple[str, str, str, str, int, int]]) -> None:
-    ran = [(*ids, float(began), float(began + took)) for *ids, began, took in sorted(drawn, key=lambda one: one[4])]
+    ran = [
+        (organization, team, principal, key, float(began), float(began + took))
+        for organization, team, principal, key, began, took in sorted(drawn, key=lambda one: one[4])
+    ]
     expected: dict[str, list[int]] = {}
     for _, _, _, _, at, _ in ran:
         running = [one for one in ran if one[4] <= at < one[5]]

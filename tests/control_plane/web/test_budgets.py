@@ -101,8 +101,15 @@ def test_a_raise_counts_into_the_limit_while_it_lasts(admin_client: Client, tena
     where = reverse("web:budget-raise", args=[budget.id])
     data = {"amount_usd": "$5", "counter": counter, "ends": "period", "reason": "a deadline"}
     assert admin_client.post(where, data).status_code == 302
-    (row,) = page_of(admin_client, budget).context["page"].rows
+    assert page_of(admin_client, budget).context["page"].near == 0
+    spend(budget, 9.6, tenant.admin.id.hex)
+    page = page_of(admin_client, budget).context["page"]
+    (row,) = [row for row in page.rows if row.counter == counter]
     assert (row.gauge.limit_nano_usd, row.gauge.percent, row.raised_nano_usd) == (15 * USD, 64, 5 * USD)
+    # Who has more is near another line than the rest.
+    assert page.near == 1
+    BudgetSpend.objects.filter(counter=counter).update(posted_nano_usd=12 * USD)
+    assert page_of(admin_client, budget).context["page"].near == 2
     made = BudgetRaise.objects.get(budget=budget)
     assert made.reason == "a deadline"
     admin_client.post(reverse("web:budget-raise-end", args=[budget.id, made.id]))
@@ -226,6 +233,10 @@ def test_more_is_asked_for_from_a_refusal_and_granted(
 
     titles = [notice.title for notice in admin_client.get("/notices").context["notices"]]
     assert any("asks for $5.00 more" in title for title in titles)
+    # Both tabs lead whoever decides to what waits.
+    for address in ("/budgets", "/budgets/requests"):
+        assert "/budgets/requests?state=pending" in admin_client.get(address).content.decode()
+        assert "?state=pending" not in member_client.get(address).content.decode()
     decide = reverse("web:budget-request-decide", args=[asked.id])
     assert admin_client.get(decide).context["form"]["amount_usd"].value() == "5.00"
     last_day = (timezone.localdate() + timedelta(days=2)).isoformat()

@@ -21,6 +21,7 @@ from control_plane.web.rule_catalog import BY_SLUG, RULE_TYPES
 from tests.builders.tenants import Tenant, a_person_of_role, a_provider, a_service_account
 from tests.control_plane.rules.bad_rules import BAD_RULES, Bad
 from tests.control_plane.web.conftest import SignIn
+from tests.control_plane.web.test_budgets import a_budget
 
 ORDINARY: dict[str, dict[str, Any]] = {
     "budgets": {"limit_usd": "10", "period": "day", "per": ["principal"]},
@@ -405,3 +406,16 @@ def test_examples_begin_in_shadow(admin_client: Client) -> None:
             assert answer.context["form"]["mode"].value() == "shadow"
             assert answer.context["form"]["name"].value() == example.name
             assert answer.context["sentence"], example.slug
+
+
+def test_an_example_whose_name_is_taken_gets_another_one_and_says_what_it_means(
+    admin_client: Client, tenant: Tenant
+) -> None:
+    address = reverse("web:rule-add", args=["budgets"]) + "?example=daily"
+    for name in ("daily-allowance", "daily-allowance-2"):
+        assert admin_client.get(address).context["form"]["name"].value() == name
+        a_budget(tenant, name=name)
+    answer = admin_client.get(address)
+    assert answer.context["form"]["name"].value() == "daily-allowance-3"
+    assert "Each person" in answer.context["sentence"]
+    assert not answer.context["preview_problems"]
