@@ -1,10 +1,12 @@
 """Budgets through the whole installation: real requests, the books, who is told, and a counter store that forgets."""
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -32,8 +34,9 @@ class Spender:
     key: str
     budget: dict[str, Any]
 
-    def call(self) -> Answer:
-        body = {"model": "claude-sonnet-4-6", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
+    def call(self, max_tokens: int = 10) -> Answer:
+        messages = [{"role": "user", "content": "hi"}]
+        body = {"model": "claude-sonnet-4-6", "max_tokens": max_tokens, "messages": messages}
         headers = {**ANTHROPIC, "authorization": f"Bearer {self.key}", "x-sim-behaviour": BEHAVIOUR}
         return ask(f"{self.stack.gateway_url}/v1/messages", body, headers)
 
@@ -122,6 +125,32 @@ def test_real_requests_over_a_line_call_the_webhook_once_and_can_be_explained(sp
     assert call.body["counter_text"] == spender.stack.local["admin_email"]
     [counter] = spender.standing()["results"]
     assert (counter["stage"], counter["reserved_usd"]) == ({"at_percent": 1, "action": "alert"}, "0.000000000")
+
+
+def test_work_refused_for_want_of_room_is_told_once_and_explained_in_its_own_words(stack: Stack, hook: Hook) -> None:
+    name = f"small-{time.monotonic_ns()}"
+    key_id, key = mint_key(stack, name)
+    about = {"when": {"subjects": [f"key:{key_id}"]}, "limit_usd": "0.01", "period": "month"}
+    stages = [{"at": 100, "do": "block", "notify": [f"channel:{hook.channel}"]}]
+    spender = Spender(stack, key, stack.api("POST", "budgets", {"name": name, **about, "stages": stages}))
+
+    def is_refused() -> Answer | None:
+        answer = spender.call(max_tokens=64_000)
+        return answer if answer.status == 402 else None
+
+    answers = [until(is_refused, 30, "pods do not know the budget") for _ in range(3)]
+    explained = until(lambda: spender.explained(answers[0]), 30, "the refusal is not booked")
+    until(lambda: bool(hook.receiver.calls), 30, "nobody was told")
+    until(lambda: spender.explained(answers[2]), 30, "the last refusal is not booked")
+    stack.api("DELETE", f"budgets/{spender.budget['id']}")
+
+    said = json.loads(answers[0].body)["error"]["message"]
+    assert said == f"Switchyard: {explained['told']} (decision {explained['id']})"
+    assert "has no room for this request" in explained["told"]
+    assert f"/budgets/{UUID(spender.budget['id'])}/request" in explained["told"]
+    [call] = hook.receiver.calls
+    assert (call.body["event"], call.body["budget"]["name"], call.body["percent"]) == ("budget.no_room", name, 0)
+    assert float(call.body["refused"]["wanted_usd"]) > 0.5
 
 
 def test_a_counter_store_that_forgot_twice_is_begun_anew_from_the_books(spender: Spender) -> None:

@@ -339,7 +339,10 @@ class SessionCapForm(GroupedRuleForm):
     max_cost_usd = AmountField(required=False, label="Costs at most", placeholder="$50", help_text="US dollars.")
     max_turns = AmountField(required=False, label="Turns at most", placeholder="400")
     max_request_retries = AmountField(
-        required=False, label="The same request again at most", placeholder="3", help_text="So many times."
+        required=False,
+        initial="3",
+        label="The same request again at most",
+        help_text="So many times. Tools try again two or three times by themselves.",
     )
     max_consecutive_failed_tool_results = AmountField(
         required=False,
@@ -370,6 +373,7 @@ class SessionCapForm(GroupedRuleForm):
         return {name: given[name] for name in (*self.CAPS, "per_key_hour_factor") if given.get(name)}
 
     def initial_of_kind(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        found = {name: spec[name] for name in self.CAPS if spec.get(name) is not None}
+        # What a cap does not hold stays so: what a new one begins with is not for it.
+        found = {name: spec.get(name) for name in self.CAPS}
         factor = spec.get("per_key_hour_factor")
         return found | ({} if factor is None else {"per_key_hour_factor": factor})

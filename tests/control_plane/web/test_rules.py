@@ -408,6 +408,17 @@ def test_examples_begin_in_shadow(admin_client: Client) -> None:
             assert answer.context["sentence"], example.slug
 
 
+def test_a_new_cap_begins_with_three_retries_and_one_without_them_stays_so(
+    admin_client: Client, tenant: Tenant
+) -> None:
+    new = admin_client.get(reverse("web:rule-add", args=["session-caps"]))
+    assert new.context["form"]["max_request_retries"].value() == "3"
+    cap = a_rule(tenant, "session-caps", name="runaway")
+    edit = admin_client.get(reverse("web:rule-edit", args=["session-caps", cap.id]))
+    assert edit.context["form"]["max_turns"].value() == 400
+    assert edit.context["form"]["max_request_retries"].value() is None
+
+
 def test_an_example_whose_name_is_taken_gets_another_one_and_says_what_it_means(
     admin_client: Client, tenant: Tenant
 ) -> None:
