@@ -147,8 +147,8 @@ def _what_rules_add(raw: Mapping[str, Mapping[str, list[Mapping[str, float]]]]) 
         if scenario == "closed-2k":
             over = [governed - SPINE * bare for _, governed, bare in whole]
             told.append(
-                f"{scenario}: with rules {', '.join(f'{each:.1f}' for each in over)} µs over {SPINE} of the bare proxy, "
-                f"median {median(over):.1f}; {median(governed / bare for _, governed, bare in whole):.3f} of it in all"
+                f"{scenario}: with rules {', '.join(f'{each:.1f}' for each in over)} µs over {SPINE} of the bare proxy"
+                f", median {median(over):.1f}; {median(governed / bare for _, governed, bare in whole):.3f} of it"
             )
     return "\n".join(told)
 
