@@ -342,7 +342,7 @@ class SessionCapForm(GroupedRuleForm):
         required=False,
         initial="3",
         label="The same request again at most",
-        help_text="So many times. Tools try again two or three times by themselves.",
+        help_text="So many times within an hour. Tools try again by themselves where a provider fails.",
     )
     max_consecutive_failed_tool_results = AmountField(
         required=False,
