@@ -78,6 +78,11 @@ def looks() -> Iterator[str]:
         "/spend?by=user&metric=tokens",
         "/spend?by=team&range=7d",
         "/spend?by=user&range=1h",
+        "/spend?by=user&range=6h",
+        "/spend?by=user&range=24h&compare=1",
+        "/spend?by=model&range=24h&compare=1",
+        "/spend?by=metadata.repository&range=24h",
+        "/spend?by=requested_model&model=(none)",
         "/spend?by=model&range=1h",
         "/spend?by=model&range=year",
         "/spend?by=user&range=90d",
@@ -86,6 +91,7 @@ def looks() -> Iterator[str]:
         yield f"{page}?range=30d"
     yield from (
         "/latency?range=1h",
+        "/latency?range=24h&compare=1",
         "/errors?range=1h",
         "/cache?by=team",
         "/cache?by=repository",

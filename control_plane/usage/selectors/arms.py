@@ -8,7 +8,7 @@ from psycopg import sql
 
 from control_plane.usage import ulid
 from control_plane.usage.closing import closed_until
-from control_plane.usage.selectors.parts import ADMITTED_AFTER, ADMITTED_UP_TO, Parts, whole_hour
+from control_plane.usage.selectors.parts import ADMITTED_AFTER, ADMITTED_UP_TO, EXACT_UP_TO, Parts, whole_hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,13 @@ def ledger_arms(organization_id: UUID, since: datetime, until: datetime) -> tupl
     The partition's day is that of admission, at most minutes before; a day of slack is free. What came so late that its
     month was closed counts long after its day: where a month is closed, the partitions up to its end are looked into
     for such rows, which have an index.
+
+    Rows of a short range are found by when they were admitted: a day would be read for an hour.
     """
-    return _ledger_arms(since, until, closed_until(organization_id))
+    closed = closed_until(organization_id)
+    if until - since <= EXACT_UP_TO:
+        return _short_arms(since, until, closed)
+    return _ledger_arms(since, until, closed)
 
 
 def end_arms(organization_id: UUID, parts: Parts) -> tuple[Arm, ...]:
@@ -82,11 +87,11 @@ def end_arms(organization_id: UUID, parts: Parts) -> tuple[Arm, ...]:
     if not parts.ends:
         return ()
     closed = closed_until(organization_id)
-    return tuple(
-        arm
-        for since, until in parts.ends
-        for arm in _ledger_arms(since, until, closed, admitted=(since - ADMITTED_UP_TO, until + ADMITTED_AFTER))
-    )
+    return tuple(arm for since, until in parts.ends for arm in _short_arms(since, until, closed))
+
+
+def _short_arms(since: datetime, until: datetime, closed: datetime | None) -> tuple[Arm, ...]:
+    return _ledger_arms(since, until, closed, admitted=(since - ADMITTED_UP_TO, until + ADMITTED_AFTER))
 
 
 def _ledger_arms(
