@@ -8,6 +8,7 @@ Failure: `UnbookableBatches`, when PostgreSQL refuses the values of a claim.
 """
 
 import gc
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,13 +53,23 @@ MOST_BATCHES = 400
 MOST_EVENTS = 20_000
 """Per transaction. A claim takes what waits: few at once while there is time, and the more the further the workers are
 behind, because what many events add to one row is written once."""
+FULL_EVENTS = MOST_EVENTS - 500
+"""What a claim holds at least that has no room for another batch."""
+CLAIMS_APART_S = 0.8
+"""While others book, batches wait this long before they are taken, unless they fill a claim. What has come since the
+last claim began is little: it is dear to book, and while it is booked too much comes for the claim that follows
+(docs/decisions/0187-claims-keep-apart.md)."""
+LONGEST_S = 60.0
+"""How long `book_waiting` goes on: what it believes to be now must not grow old."""
 
 # What a crash of PostgreSQL takes back of this is all of it: the batches are in the inbox again, which was flushed
 # before anything was acknowledged. So nobody waits for the disk here, and rows that others wait for are held shorter.
 _SETTINGS = "SET LOCAL synchronous_commit = off; SET LOCAL jit = off; SET LOCAL work_mem = '64MB'"
 # As many batches as the oldest ones let expect to be enough; those of others among them are skipped.
 _CLAIM = """
-SELECT id, event_count FROM usage_inboxbatch WHERE parked_reason = '' ORDER BY id
+SELECT id, event_count, extract(epoch FROM clock_timestamp() - received_at)::float8,
+       (SELECT min(id) FROM usage_inboxbatch WHERE parked_reason = '')
+FROM usage_inboxbatch WHERE parked_reason = '' ORDER BY id
 LIMIT (
     SELECT GREATEST(1, count(*) FILTER (WHERE events <= %(events)s)) FROM (
         SELECT sum(event_count) OVER (ORDER BY id) AS events FROM (
@@ -88,6 +99,8 @@ class Booked:
     """Rows really written, reversals included."""
     quarantined: int = 0
     parked: int = 0
+    wait_s: float = 0.0
+    """How long what waits is to be left waiting, while others book; nothing was done."""
 
     def plus(self, other: "Booked") -> "Booked":
         return Booked(
@@ -113,36 +126,50 @@ def book_waiting(*, now: datetime, ledger_days: int, most_claims: int = 100) -> 
     A claim that cannot be booked is taken apart; the batch at fault is parked, with its payload, for an operator.
     """
     total = Booked()
-    one_by_one = 0
-    for _ in range(most_claims):
+    one_by_one = claims = 0
+    begun = patient_since = time.monotonic()
+    while claims < most_claims and time.monotonic() - begun < LONGEST_S:
         size = 1 if one_by_one else MOST_BATCHES
+        # Clocks of several machines say how long batches have waited: they are not waited for without end.
+        is_patient = not one_by_one and time.monotonic() - patient_since < 2 * CLAIMS_APART_S
         try:
-            booked = book_claim(now=now, ledger_days=ledger_days, most_batches=size)
+            booked = book_claim(
+                now=now, ledger_days=ledger_days, most_batches=size, apart_s=CLAIMS_APART_S if is_patient else 0.0
+            )
         except UnbookableBatches as failure:
             if len(failure.ids) > 1:
                 one_by_one = len(failure.ids)
                 continue
             _park(failure)
             booked = Booked(batches=1, parked=1)
-        one_by_one = max(0, one_by_one - 1)
+        if booked.wait_s:
+            time.sleep(booked.wait_s)
+            continue
         if booked.batches == 0:
             break
+        one_by_one = max(0, one_by_one - 1)
+        claims += 1
+        patient_since = time.monotonic()
         total = total.plus(booked)
     return total
 
 
-def book_claim(*, now: datetime, ledger_days: int, most_batches: int = MOST_BATCHES) -> Booked:
-    """Claim batches and book them, in one transaction. Nothing to claim: an empty Booked."""
+def book_claim(*, now: datetime, ledger_days: int, most_batches: int = MOST_BATCHES, apart_s: float = 0.0) -> Booked:
+    """Claim batches and book them, in one transaction. Nothing to claim: an empty Booked.
+
+    apart_s: while others book, batches that do not fill a claim are left until they have waited so long.
+    """
     with _collector_paused(), transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(_SETTINGS)
-        batches = _claim(most_batches)
-        if not batches:
-            return Booked()
+        ids, wait_s = _claim(most_batches, apart_s)
+        if not ids or wait_s:
+            return Booked(wait_s=wait_s)
+        batches = _read(ids)
         try:
             return _book(batches, now, ledger_days)
         except (DataError, IntegrityError) as failure:
-            raise UnbookableBatches([batch.id for batch in batches], type(failure).__name__) from failure
+            raise UnbookableBatches(ids, type(failure).__name__) from failure
 
 
 @contextmanager
@@ -161,21 +188,29 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _claim(most_batches: int) -> list[_Batch]:
+def _claim(most_batches: int, apart_s: float) -> tuple[list[int], float]:
+    """Lock batches; returns their ids, and how long they are to be left first. 0: they are not."""
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, {"batches": most_batches, "events": MOST_EVENTS})
-        ids: list[int] = []
-        events = 0
-        for batch_id, count in cursor.fetchall():
-            events += count
-            if ids and events > MOST_EVENTS:
-                break
-            ids.append(batch_id)
-    if not ids:
-        return []
+        found: list[tuple[int, int, float, int]] = cursor.fetchall()
+    ids: list[int] = []
+    events = 0
+    for batch_id, count, _, _ in found:
+        events += count
+        if ids and events > MOST_EVENTS:
+            break
+        ids.append(batch_id)
+    if not ids or events >= FULL_EVENTS:
+        return ids, 0.0
+    _, _, waited_s, oldest = found[0]
+    # What is older and not ours is being booked.
+    return ids, min(max(0.0, apart_s - waited_s), apart_s) if oldest < ids[0] else 0.0
+
+
+def _read(ids: Sequence[int]) -> list[_Batch]:
     # As bytes: the text of bytes is twice as long, and has to be written and read.
     with Cursor(connection.connection) as binary:
-        binary.execute(_READ, [ids], binary=True)
+        binary.execute(_READ, [list(ids)], binary=True)
         return [_Batch(*row) for row in binary.fetchall()]
 
 

@@ -14,8 +14,10 @@ import shutil
 import signal
 import stat
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import psycopg
 from psycopg import sql
@@ -48,15 +50,25 @@ class Postgresql:
     """One embedded server.
 
     home: folder below which everything of this server lies. durable: False lets a test database forget what a power
-    cut would take; a killed server keeps its data either way.
+    cut would take; a killed server keeps its data either way. settings: more of the server's own, by name.
     """
 
-    def __init__(self, home: Path, log_path: Path, port: int, password: str, *, durable: bool = True) -> None:
+    def __init__(
+        self,
+        home: Path,
+        log_path: Path,
+        port: int,
+        password: str,
+        *,
+        durable: bool = True,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.port = port
         self._home = home
         self._log_path = log_path
         self._password = password
         self._durable = durable
+        self._settings = settings
         self._placement: Placement | None = None
 
     @property
@@ -97,6 +109,7 @@ class Postgresql:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
             # A young server fills each new file of its log with zeros; an old one takes its used files again.
             settings["wal_init_zero"] = "off"
+        settings |= self._settings
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         place_ = self.placement
         return Program(

@@ -7,13 +7,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from django.db import connection, transaction
 
+from control_plane.usage import aggregation
 from control_plane.usage.aggregation import Booked, book_claim, book_waiting
+from control_plane.usage.models import InboxBatch
 from tests.control_plane.usage.books import (
     LEDGER_DAYS,
     an_organization,
@@ -154,3 +157,43 @@ def database_url() -> str:
     database = connection.settings_dict
     user, password = quote(str(database["USER"])), quote(str(database["PASSWORD"]))
     return f"postgresql://{user}:{password}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
+
+
+def test_while_another_books_what_follows_waits_for_company() -> None:
+    an_organization()
+    put(a_batch([an_event(1)]))
+    first = InboxBatch.objects.get()
+    put(a_batch([an_event(2)], first_sequence=2))
+
+    def patient() -> Booked:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT id FROM usage_inboxbatch WHERE id = %s FOR UPDATE", [first.id])
+            (booked,) = in_threads(1, lambda: book_claim(now=NOW, ledger_days=LEDGER_DAYS, apart_s=30.0))
+            return booked
+
+    put_off = patient()
+    InboxBatch.objects.update(received_at=datetime.now(UTC) - timedelta(seconds=31))
+    taken = patient()
+
+    assert put_off.batches == 0
+    assert 0 < put_off.wait_s <= 30
+    assert taken.batches == 1
+    # Nobody else books any more.
+    assert book().batches == 1
+    assert_books_agree()
+
+
+def test_nobody_waits_for_company_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aggregation, "CLAIMS_APART_S", 0.05)
+    an_organization()
+    put(a_batch([an_event(1)]))
+    first = InboxBatch.objects.get()
+    put(a_batch([an_event(2)], first_sequence=2))
+    # By a clock that is ahead of ours.
+    InboxBatch.objects.update(received_at=datetime.now(UTC) + timedelta(hours=1))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM usage_inboxbatch WHERE id = %s FOR UPDATE", [first.id])
+        (booked,) = in_threads(1, lambda: book_waiting(now=NOW, ledger_days=LEDGER_DAYS))
+
+    assert booked.batches == 1
+    assert_books_agree()
