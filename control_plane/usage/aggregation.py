@@ -313,9 +313,14 @@ def _insert(added: list[LedgerRow], now: datetime, rules: Mapping[UUID, usage_pb
     refused, kept = refusals.budget_refusals(decided, rules), _rules_to_keep(added, rules)
     if labelled.sets:
         staging.label_sets_stage(labelled.sets)
-    staging.latencies_stage(fold_latencies(added))
+    latencies = fold_latencies(added)
+    staging.latencies_stage(latencies)
     merging.fold_rows(has_labels=bool(labelled.sets))
-    merging.merge_rows(has_sessions=any(row.session_id for row in added), has_labels=bool(labelled.sets))
+    merging.merge_rows(
+        has_sessions=any(row.session_id for row in added),
+        has_labels=bool(labelled.sets),
+        is_one_minute=len({minute for minute, _ in latencies}) == 1,
+    )
     if labelled.overflow:
         labels.overflow_add(labelled.overflow, now=now)
     staging.merge_rules(kept)

@@ -40,18 +40,20 @@ def fold_rows(*, has_labels: bool) -> None:
     _execute([*_temporary_tables(), _fold(), *([_fold_labels()] if has_labels else [])])
 
 
-def merge_rows(*, has_sessions: bool, has_labels: bool, has_minutes: bool = True) -> None:
+def merge_rows(*, has_sessions: bool, has_labels: bool, has_minutes: bool = True, is_one_minute: bool = False) -> None:
     """Add what the arriving rows, which are folded, add to sessions, keys and all roll-ups.
 
-    has_minutes: False where all rows are older than minutes are kept.
+    has_minutes: False where all rows are older than minutes are kept. is_one_minute: all rows count in the same one, as
+    they do in most claims; its sums are then those of the hour and of the day.
     """
+    spread = not is_one_minute
     statements = [_sessions()] if has_sessions else []
-    statements += [_last_uses(), _whole("usage_usagehour", "hour"), _whole("usage_usageday", "day")]
+    statements += [_last_uses(), _whole("usage_usagehour", "hour", spread), _whole("usage_usageday", "day", spread)]
     if has_labels:
-        statements += [_labels("usage_labelhour", "hour"), _labels("usage_labelday", "day")]
+        statements += [_labels("usage_labelhour", "hour", False), _labels("usage_labelday", "day", spread)]
     periods = ("minute", "hour", "day") if has_minutes else ("hour", "day")
-    statements.append(_by_team(periods))
-    statements += [_latencies(f"usage_latency{period}", period) for period in periods]
+    statements.append(_by_team(periods, spread))
+    statements += [_latencies(f"usage_latency{period}", period, spread and period != "minute") for period in periods]
     _execute(statements)
 
 
@@ -165,12 +167,12 @@ def _fold() -> str:
 
 
 @cache
-def _whole(table: str, period: str) -> str:
-    return _text(_upsert(table, period, WHOLE_GRAIN, _FOLDED))
+def _whole(table: str, period: str, is_spread: bool) -> str:
+    return _text(_upsert(table, period, WHOLE_GRAIN, _FOLDED, is_spread))
 
 
 @cache
-def _by_team(periods: Sequence[str]) -> str:
+def _by_team(periods: Sequence[str], is_spread: bool) -> str:
     """Whole rows to minutes by team once, and these into all tables by team, in one order for all workers."""
     folded = sql.SQL(
         "SELECT minute, {digest} AS grain, {grain}, {sums} FROM (SELECT minute, {grain}, {summed} FROM {folded}"
@@ -183,16 +185,20 @@ def _by_team(periods: Sequence[str]) -> str:
         folded=sql.Identifier(_FOLDED),
         numbers=_numbered(1 + len(TEAM_GRAIN)),
     )
-    *first, last = [_upsert(f"usage_team{period}", period, TEAM_GRAIN, "by_team") for period in periods]
+    *first, last = [
+        _upsert(f"usage_team{period}", period, TEAM_GRAIN, "by_team", is_spread and period != "minute")
+        for period in periods
+    ]
     parts = [sql.SQL("by_team AS MATERIALIZED ({})").format(folded)]
     parts += [sql.SQL("part_{} AS ({})").format(sql.SQL(str(number)), part) for number, part in enumerate(first)]
     return _text(sql.SQL("WITH {} {}").format(sql.SQL(", ").join(parts), last))
 
 
-def _upsert(table: str, period: str, grain: Sequence[str], folded: str) -> sql.Composable:
+def _upsert(table: str, period: str, grain: Sequence[str], folded: str, is_spread: bool) -> sql.Composable:
+    """is_spread: several rows of what is folded may be of one period; else none are, and nothing is left to sum up."""
     return sql.SQL(
         "INSERT INTO {table} AS known ({period}, grain, {grain}, {sums})"
-        " SELECT {start}, grain, {grain}, {summed} FROM {folded} GROUP BY {numbers}"
+        " SELECT {start}, grain, {grain}, {summed} FROM {folded} {grouped}"
         " ORDER BY organization_id, 1, 2 ON CONFLICT (organization_id, {period}, grain) DO UPDATE SET {adding}"
     ).format(
         table=sql.Identifier(table),
@@ -200,11 +206,15 @@ def _upsert(table: str, period: str, grain: Sequence[str], folded: str) -> sql.C
         grain=names(grain),
         sums=names(SUMS),
         start=_period(period),
-        summed=_sums(),
+        summed=_sums() if is_spread else names(SUMS),
         folded=sql.Identifier(folded),
-        numbers=_numbered(2 + len(grain)),
+        grouped=_grouped(2 + len(grain), is_spread),
         adding=_adding("known"),
     )
+
+
+def _grouped(columns: int, is_spread: bool) -> sql.Composable:
+    return sql.SQL("GROUP BY {}").format(_numbered(columns)) if is_spread else sql.SQL("")
 
 
 @cache
@@ -233,11 +243,11 @@ def _fold_labels() -> str:
 
 
 @cache
-def _labels(table: str, period: str) -> str:
+def _labels(table: str, period: str, is_spread: bool) -> str:
     return _text(
         sql.SQL(
             "INSERT INTO {table} AS known ({period}, grain, {grain}, {sums})"
-            " SELECT {start}, grain, {grain}, {summed} FROM {labels} GROUP BY {numbers}"
+            " SELECT {start}, grain, {grain}, {summed} FROM {labels} {grouped}"
             " ORDER BY organization_id, label, 1, 2"
             " ON CONFLICT (organization_id, label, {period}, grain) DO UPDATE SET {adding}"
         ).format(
@@ -246,20 +256,20 @@ def _labels(table: str, period: str) -> str:
             grain=names(LABEL_GRAIN),
             sums=names(SUMS),
             start=_period(period, "hour"),
-            summed=_sums(),
+            summed=_sums() if is_spread else names(SUMS),
             labels=sql.Identifier(_LABELS),
-            numbers=_numbered(2 + len(LABEL_GRAIN)),
+            grouped=_grouped(2 + len(LABEL_GRAIN), is_spread),
             adding=_adding("known"),
         )
     )
 
 
 @cache
-def _latencies(table: str, period: str) -> str:
+def _latencies(table: str, period: str, is_spread: bool) -> str:
     return _text(
         sql.SQL(
             "INSERT INTO {table} AS known ({period}, grain, {grain}, {counts})"
-            " SELECT {start}, grain, {grain}, {summed} FROM {folded} GROUP BY {numbers}"
+            " SELECT {start}, grain, {grain}, {summed} FROM {folded} {grouped}"
             " ORDER BY organization_id, 1, 2 ON CONFLICT (organization_id, {period}, grain) DO UPDATE SET {adding}"
         ).format(
             table=sql.Identifier(table),
@@ -267,9 +277,9 @@ def _latencies(table: str, period: str) -> str:
             grain=names(LATENCY_GRAIN),
             counts=names(COUNTS),
             start=_period(period),
-            summed=sql.SQL(", ").join(added_counts(COUNTS)),
+            summed=sql.SQL(", ").join(added_counts(COUNTS)) if is_spread else names(COUNTS),
             folded=sql.Identifier(LATENCIES),
-            numbers=_numbered(2 + len(LATENCY_GRAIN)),
+            grouped=_grouped(2 + len(LATENCY_GRAIN), is_spread),
             adding=_adding_counts(),
         )
     )
