@@ -19,9 +19,15 @@ def books_incomplete(standing: Standing, now: datetime) -> Iterator[Notice]:
         return
     parts = []
     if books.missing:
-        parts.append(f"{books.missing:,} events of pods have not arrived")
+        verb = "event of pods has" if books.missing == 1 else "events of pods have"
+        parts.append(f"{books.missing:,} {verb} not arrived")
     if books.orphans:
-        parts.append(f"{books.orphans:,} requests are estimated, because their pods are gone")
+        told = (
+            "request is estimated, because its pod is"
+            if books.orphans == 1
+            else "requests are estimated, because their pods are"
+        )
+        parts.append(f"{books.orphans:,} {told} gone")
     yield Notice(
         # Put away, it comes back when something more is missing.
         id=f"books:{books.missing}:{books.orphans}",

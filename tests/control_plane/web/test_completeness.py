@@ -38,7 +38,9 @@ def test_a_gap_is_shown_noticed_and_noted_as_lost(tenant: Tenant, admin_client: 
     membership = membership_of(tenant.admin, tenant.organization)
     assert membership is not None
     standing = standing_of(membership)
-    assert [notice.title for notice in notices_for(standing)] == ["The books are 99.5000 % complete"]
+    assert [(notice.title, notice.text) for notice in notices_for(standing)] == [
+        ("The books are 99.5000 % complete", "5 events of pods have not arrived")
+    ]
     assert "5–9" in admin_client.get("/completeness").text
     assert "99.5000 %" in admin_client.get("/fleet").text
 
