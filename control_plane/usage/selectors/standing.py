@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db.models import Count, Min, Q, Sum
@@ -17,10 +17,7 @@ from control_plane.usage.models import (
     QuarantinedEvent,
     UsageDay,
 )
-from control_plane.usage.selectors.parts import ADMITTED_UP_TO
-
-ADMITTED_AFTER = timedelta(minutes=1)
-"""None is admitted after its attempts began, but for a clock that was set back meanwhile."""
+from control_plane.usage.selectors.parts import ADMITTED_AFTER, ADMITTED_UP_TO
 
 
 @dataclass(frozen=True, slots=True)

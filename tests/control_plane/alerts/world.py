@@ -88,19 +88,9 @@ def midnight(day: int) -> datetime:
     return datetime(2026, 11, day, tzinfo=UTC)
 
 
-def refuse(
-    budget: Budget,
-    posted: float,
-    *,
-    reserved: float = 0,
-    wanted: float = 0.5,
-    counter: str = "",
-    limit: float = 10,
-    at: datetime = NOW,
-    **changes: Any,
-) -> None:
-    """Report and book one exchange that the budget had no room for; dollars."""
-    put(refusing(budget, posted, reserved=reserved, wanted=wanted, counter=counter, limit=limit, at=at, **changes))
+def refuse(budget: Budget, posted: float, **told: Any) -> None:
+    """Report and book one exchange that the budget had no room for; told: as `refusing` takes it."""
+    put(refusing(budget, posted, **told))
     book_waiting(now=NOW, ledger_days=LEDGER_DAYS)
 
 
@@ -117,7 +107,8 @@ def refusing(
     verdict: Verdict = Verdict.DENIED,
     **changes: Any,
 ) -> usage_pb2.UsageBatch:
-    """wanted, reserved: as a calibrated budget bounds them; twice that at worst, and half of it expected."""
+    """Amounts in dollars. wanted, reserved: as a calibrated budget bounds them; twice that at worst, and half of it
+    expected."""
     number = next(_numbers)
     rule = a_rule_seen(
         budget.id,
